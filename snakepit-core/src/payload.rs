@@ -1,0 +1,116 @@
+//! What a request carries to a worker and what comes back: opaque bytes with a content type.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The content type of JSON, the default.
+pub const JSON: &str = "application/json";
+/// The content type of raw bytes.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+
+/// Opaque bytes, what they are, and further binary parts beside them.
+///
+/// Nothing in this crate looks inside: encoding and decoding happen on the caller's task, never in an actor.
+/// Cloning is cheap; the bytes are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// What `data` is, as a media type.
+    pub content_type: Cow<'static, str>,
+    /// The main part.
+    pub data: Bytes,
+    /// Binary parts that `data` may refer to by their place.
+    pub attachments: Vec<Bytes>,
+}
+
+/// Why a value could not become a payload, or a payload a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// A value has no JSON form, such as a map with keys that are not text.
+    #[error("the arguments cannot be written as JSON: {source}")]
+    Encode {
+        /// What the encoder said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The bytes are JSON of another shape than the caller asked for, or no JSON.
+    #[error("the answer cannot be read as {expected}: {source}")]
+    Decode {
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// What the decoder said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The payload is not JSON, so a typed call cannot read it.
+    #[error("the answer is {content_type}, which a typed call cannot read")]
+    NotJson {
+        /// What the worker said it is.
+        content_type: String,
+    },
+}
+
+impl Payload {
+    /// Encodes a value as JSON.
+    ///
+    /// # Errors
+    /// [`PayloadError::Encode`] where the value has no JSON form.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
+        let data = serde_json::to_vec(value).map_err(|source| PayloadError::Encode { source })?;
+        Ok(Self { content_type: Cow::Borrowed(JSON), data: data.into(), attachments: Vec::new() })
+    }
+
+    /// Takes raw bytes as they are.
+    pub fn bytes(data: impl Into<Bytes>) -> Self {
+        Self { content_type: Cow::Borrowed(OCTET_STREAM), data: data.into(), attachments: Vec::new() }
+    }
+
+    /// Reads a JSON payload as a value.
+    ///
+    /// # Errors
+    /// [`PayloadError::NotJson`] for another content type, [`PayloadError::Decode`] for another shape.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        if self.content_type != JSON {
+            return Err(PayloadError::NotJson { content_type: self.content_type.to_string() });
+        }
+        serde_json::from_slice(&self.data)
+            .map_err(|source| PayloadError::Decode { expected: std::any::type_name::<T>(), source })
+    }
+
+    /// How many bytes the payload holds, attachments included.
+    pub fn size(&self) -> usize {
+        self.data.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn json_goes_in_and_comes_out() {
+        let payload = Payload::json(&serde_json::json!({"a": [1, 2]})).unwrap();
+        assert_eq!(payload.content_type, JSON);
+        assert_eq!(payload.size(), 11);
+        assert_eq!(payload.decode::<HashMap<String, Vec<u8>>>().unwrap()["a"], [1, 2]);
+    }
+
+    #[test]
+    fn a_map_with_keys_that_are_no_text_is_refused() {
+        let value: HashMap<Vec<u8>, u8> = HashMap::from([(vec![1], 1)]);
+        let error = Payload::json(&value).unwrap_err().to_string();
+        assert!(error.starts_with("the arguments cannot be written as JSON"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_shape_names_the_type_that_was_asked_for() {
+        let error = Payload::json("text").unwrap().decode::<i64>().unwrap_err().to_string();
+        assert!(error.contains("i64"), "{error}");
+        let error = Payload::bytes("x").decode::<i64>().unwrap_err().to_string();
+        assert!(error.contains(OCTET_STREAM), "{error}");
+    }
+}

@@ -1,0 +1,108 @@
+//! A request: what is asked of a worker, for whom, and until when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::id::SessionId;
+use crate::payload::Payload;
+
+/// What is asked of a worker.
+///
+/// Built by [`Request::new`] and the methods that follow it; sent by
+/// [`PoolRef::execute`](crate::PoolRef::execute) or [`PoolRef::execute_stream`](crate::PoolRef::execute_stream).
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The command's name, as the worker knows it: at most 65,535 bytes.
+    pub command: Arc<str>,
+    /// Its arguments.
+    pub payload: Payload,
+    /// The session it belongs to: later requests of the session prefer the same worker.
+    pub session: Option<SessionId>,
+    /// How long the caller waits, queueing and running together. `None`: the pool's `timeout`.
+    pub timeout: Option<Duration>,
+    /// W3C `traceparent` of the caller's span, handed to the worker untouched.
+    pub traceparent: Option<Arc<str>>,
+    /// Pairs handed to the worker untouched.
+    pub metadata: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Request {
+    /// Asks for `command` with the arguments in `payload`.
+    pub fn new(command: impl Into<Arc<str>>, payload: Payload) -> Self {
+        Self {
+            command: command.into(),
+            payload,
+            session: None,
+            timeout: None,
+            traceparent: None,
+            metadata: Vec::new(),
+        }
+    }
+
+    /// Puts the request into a session.
+    pub fn session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Sets how long the caller waits, queueing and running together.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Hands the worker the caller's trace context.
+    pub fn traceparent(mut self, traceparent: impl Into<Arc<str>>) -> Self {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
+    /// Adds a pair that the worker sees.
+    pub fn metadata(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+}
+
+/// The moment at which a request's caller stops waiting. Absolute, made once at the edge of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `timeout` from `now`. A timeout beyond what the clock can say counts as 100 years.
+    pub fn after(now: Instant, timeout: Duration) -> Self {
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        Self(now + timeout.min(CENTURY))
+    }
+
+    /// The moment itself.
+    pub fn at(self) -> Instant {
+        self.0
+    }
+
+    /// What is left at `now`: zero once it has passed.
+    pub fn remaining(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_down_to_zero_and_no_further() {
+        let now = Instant::now();
+        let deadline = Deadline::after(now, Duration::from_secs(2));
+        assert_eq!(deadline.remaining(now + Duration::from_millis(500)), Duration::from_millis(1500));
+        assert_eq!(deadline.remaining(now + Duration::from_secs(3)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_endless_timeout_does_not_overflow() {
+        let now = Instant::now();
+        assert!(Deadline::after(now, Duration::MAX).remaining(now) > Duration::from_secs(1 << 30));
+    }
+}

@@ -1,0 +1,33 @@
+"""The door of the Python worker SDK: functions become commands that a snakepit pool can call.
+
+    from snakepit_worker import Worker
+
+    worker = Worker()
+
+    @worker.command
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @worker.command
+    def count(n: int):              # a generator is a stream
+        for i in range(n):
+            yield {"i": i}
+
+    worker.run()
+
+Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`,
+`serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `command`
+(arguments against the signature), `context`, `answer`, `failure`, `outgoing`. Beside them: `worker`, `json_text`, `payload`,
+`log_frames`, `by_hand`.
+
+Nothing here imports `typing`, `re`, `inspect`, `logging` or `threading` at start: together they would double the time until
+a worker is ready.
+"""
+
+from .context import Context
+from .failure import CommandError
+from .payload import Payload
+from .worker import Worker
+
+__all__ = ["CommandError", "Context", "Payload", "Worker"]
+__version__ = "0.1.0"

@@ -1,0 +1,69 @@
+"""What a command returned, or how it failed, as the frames that say so."""
+
+from __future__ import annotations
+
+import struct
+
+from .failure import error_body
+from .frame import ERROR, PIECE, RESULT, encode, encode_cut
+from .payload import payload_of
+from .request import JSON_TYPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+
+    from .payload import Payload
+
+JSON_ANSWER = struct.Struct(">IBBHQHHI")
+"""A frame header and the fixed part of a payload body without content type and attachments."""
+
+
+class Unsendable(Exception):
+    """A value that cannot travel; `body` is the Error body that says why."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.body = body
+
+
+def sendable(value: Any, payload_limit: int) -> Payload:
+    """The payload of a result or of a stream's item. Raises `Unsendable`."""
+    try:
+        payload = payload_of(value)
+    except Exception as error:
+        # Whatever a value's own methods raise while it is encoded: the worker answers, and lives.
+        reason = "it is nested too deeply, or contains itself" if isinstance(error, RecursionError) else str(error)
+        message = f"the result cannot be sent: {reason}"
+        raise Unsendable(error_body("error", message, type_name="UnserialisableResult")) from None
+    if payload.size > payload_limit:
+        message = f"the result has {payload.size} bytes, the limit is {payload_limit}"
+        details = {"size": payload.size, "payload_limit": payload_limit}
+        raise Unsendable(error_body("payload_too_large", message, details=details))
+    return payload
+
+
+def payload_frames(kind: int, request_id: int, payload: Payload) -> Iterable[bytes]:
+    """The frames of a Result or Chunk: one in a tuple where it fits, else those of the cut body, made one at a time."""
+    data = payload.data
+    size = len(data)
+    if size <= PIECE - 8 and payload.content_type == JSON_TYPE and not payload.attachments:
+        return (JSON_ANSWER.pack(20 + size, kind, 0, 0, request_id, 0, 0, size) + data,)
+    return _framed(kind, request_id, payload.body())
+
+
+def error_frame(request_id: int, body: bytes) -> Iterable[bytes]:
+    """The Error frame, cut in the rare case that causes and details make it long."""
+    return _framed(ERROR, request_id, body)
+
+
+def result_frames(request_id: int, value: Any, payload_limit: int) -> Iterable[bytes]:
+    """The one answer to an Execute whose command returned `value`."""
+    try:
+        return payload_frames(RESULT, request_id, sendable(value, payload_limit))
+    except Unsendable as unsendable:
+        return error_frame(request_id, unsendable.body)
+
+
+def _framed(kind: int, request_id: int, body: bytes) -> Iterable[bytes]:
+    return (encode(kind, request_id, body),) if len(body) <= PIECE else encode_cut(kind, request_id, body)

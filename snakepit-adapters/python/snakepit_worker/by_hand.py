@@ -1,0 +1,94 @@
+"""A worker started by a person: says what it would serve, or runs one command and prints its result."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .answer import Unsendable, sendable
+from .command import InvalidArgument
+from .failure import error_body, exception_body
+from .frame import DEFAULT_PAYLOAD_LIMIT
+from .request import JSON_TYPE, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List
+
+    from .command import Command
+    from .registry import Registry
+
+DONE, FAILED, MISUSED = 0, 1, 2
+
+
+def run_by_hand(registry: Registry, argv: List[str]) -> int:
+    """The exit code: 0 done, 1 the command failed (its error is on stderr, as JSON), 2 it could not be called."""
+    program, arguments = argv[0] if argv else "worker.py", argv[1:]
+    if arguments[:1] != ["--call"]:
+        _show(registry, program)
+        return DONE
+    if not 2 <= len(arguments) <= 3:
+        print(f"usage: python3 {program} --call NAME [JSON]", file=sys.stderr)
+        return MISUSED
+    return _call(registry, arguments[1], arguments[2] if len(arguments) == 3 else "")
+
+
+def _call(registry: Registry, name: str, text: str) -> int:
+    command = registry.find(name)
+    if command is None:
+        return _fail(registry.unknown_body(name), MISUSED)
+    request = Request(1, command.is_stream, name, text.encode("utf-8", "surrogateescape"))
+    request.session_id, request.session = "by-hand", {}
+    try:
+        value = command.call(request)
+        items: Iterable[Any] = value if command.is_stream else (value,)
+        for item in items:
+            _print(item)
+    except InvalidArgument as error:
+        return _fail(error_body("invalid_argument", str(error), type_name="InvalidArgument"), MISUSED)
+    except Unsendable as unsendable:
+        return _fail(unsendable.body, FAILED)
+    except BrokenPipeError:
+        # The reader of the pipe has seen enough. What the interpreter flushes at its end must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:
+        return _fail(exception_body(error), FAILED)
+    return DONE
+
+
+def _print(value: Any) -> None:
+    payload = sendable(value, DEFAULT_PAYLOAD_LIMIT)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(payload.data + (b"\n" if payload.content_type == JSON_TYPE else b""))
+    sys.stdout.buffer.flush()
+
+
+def _fail(body: bytes, code: int) -> int:
+    print(body.decode("utf-8"), file=sys.stderr)
+    return code
+
+
+def _show(registry: Registry, program: str) -> None:
+    import inspect
+
+    commands = sorted(registry, key=lambda command: command.name)
+    print(f"{program} is a worker of a snakepit pool; its host starts it. It would serve:\n")
+    for command in commands:
+        print(f"  {command.name}{_shown_signature(inspect, command)}{'   a stream' if command.is_stream else ''}")
+        if command.summary:
+            print(f"      {command.summary}")
+    if not commands:
+        print("  nothing: no function is marked with @worker.command")
+        return
+    print(f"\nTo try one: python3 {program} --call NAME '{{\"argument\": value}}'")
+
+
+def _shown_signature(inspect: Any, command: Command) -> str:
+    try:
+        signature = inspect.signature(command.function)
+    except ValueError:
+        return "(..)"
+    return str(signature.replace(parameters=[each for name, each in signature.parameters.items() if name != "ctx"]))

@@ -1,0 +1,123 @@
+"""What comes from the host: requests go into the waiting line, control messages are answered at once.
+
+Belongs to the holder of the reading role (see `reading`): mostly the main thread, the standby while a command computes, never
+both. It touches only what belongs to that role (`Incoming`, the table of sessions), the waiting line, and the way out.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .answer import error_frame
+from .failure import error_body
+from .frame import (
+    CANCEL, CREDIT_KIND, DRAIN, END_SESSION, EXECUTE, EXECUTE_STREAM, HELLO, PING, PONG, READY, Breach, encode,
+)
+from .handshake import Hello, ready_body
+from .incoming import Incoming
+from .request import parse_credit, parse_empty, parse_execute, parse_execute_stream, parse_session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Set
+
+    from .outgoing import Outgoing
+    from .registry import Registry
+    from .request import Request
+    from .waiting_line import WaitingLine
+
+
+class Intake:
+    """The host's side of the conversation."""
+
+    def __init__(self, registry: Registry, waiting_line: WaitingLine, outgoing: Outgoing, agent: str) -> None:
+        self._registry = registry
+        self._waiting_line = waiting_line
+        self._outgoing = outgoing
+        self._agent = agent
+        self._incoming = Incoming()
+        self._sessions: Dict[str, Dict[str, Any]] = {}
+        self._cancelled_early: Set[int] = set()
+        self._control = {
+            HELLO: self._on_hello, CANCEL: self._on_cancel, CREDIT_KIND: self._on_credit, END_SESSION: self._on_end_session,
+            PING: self._on_ping, DRAIN: self._on_drain,
+        }
+        self.has_greeted = False
+        self.is_draining = False
+        self.tells_started = False
+        self.payload_limit = self._incoming.payload_limit
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether Drain came, and no request that was being sent before it is still incomplete."""
+        return self.is_draining and not self._incoming.has_cut_bodies()
+
+    def take_in(self, data: bytes) -> None:
+        """Raises `Breach`, `NoCommonProtocol`, `HostGone`."""
+        for kind, request_id, body in self._incoming.feed(data):
+            if not self.has_greeted and kind != HELLO:
+                raise Breach("out_of_order", f"a frame of kind {kind:#04x} before Hello")
+            if kind == EXECUTE:
+                self._on_request(parse_execute(request_id, body, time.monotonic()))
+            elif kind == EXECUTE_STREAM:
+                self._on_request(parse_execute_stream(request_id, body, time.monotonic()))
+            else:
+                self._control[kind](request_id, body)
+
+    def _on_request(self, request: Request) -> None:
+        if self._cancelled_early and request.id in self._cancelled_early:
+            self._cancelled_early.remove(request.id)
+            self._answer_cancelled(request.id)
+            return
+        if self.is_draining:
+            self.refuse(request)
+            return
+        request.command = command = self._registry.find(request.name)
+        if request.session_id is not None and command is not None and command.signature.wants_context:
+            # Bound on arrival: an EndSession that comes while the request waits ends the session for later requests only.
+            request.session = self._sessions.setdefault(request.session_id, {})
+        self._waiting_line.add(request)
+
+    def refuse(self, request: Request) -> None:
+        """Answers a request that came too late to be run."""
+        body = error_body("draining", "the worker takes no more work", retryable=True)
+        for frame in error_frame(request.id, body):
+            self._outgoing.post(frame)
+
+    def _on_hello(self, _: int, body: bytes) -> None:
+        if self.has_greeted:
+            raise Breach("out_of_order", "a second Hello")
+        hello = Hello(body)
+        self.has_greeted = True
+        self.tells_started = "started" in hello.features
+        self.payload_limit = self._incoming.payload_limit = hello.payload_limit
+        self._outgoing.post(encode(READY, 0, ready_body(hello, self._agent, self._registry.described())))
+
+    def _on_cancel(self, request_id: int, body: bytes) -> None:
+        parse_empty(body, "Cancel")
+        if self._incoming.is_cut(request_id):
+            self._cancelled_early.add(request_id)
+        elif self._waiting_line.cancel(request_id):
+            self._answer_cancelled(request_id)
+
+    def _answer_cancelled(self, request_id: int) -> None:
+        for frame in error_frame(request_id, error_body("cancelled", "the request was cancelled before it began")):
+            self._outgoing.post(frame)
+
+    def _on_credit(self, request_id: int, body: bytes) -> None:
+        chunks, size = parse_credit(body)
+        request = self._waiting_line.find(request_id)
+        if request is not None:
+            request.granted_chunks += chunks
+            request.granted_bytes += size
+
+    def _on_end_session(self, _: int, body: bytes) -> None:
+        self._sessions.pop(parse_session(body), None)
+
+    def _on_ping(self, number: int, body: bytes) -> None:
+        parse_empty(body, "Ping")
+        self._outgoing.post(encode(PONG, number))
+
+    def _on_drain(self, _: int, body: bytes) -> None:
+        parse_empty(body, "Drain")
+        self.is_draining = True

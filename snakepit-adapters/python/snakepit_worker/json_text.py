@@ -1,0 +1,87 @@
+"""JSON to values and back, strict (no NaN, no Infinity), without importing `json`.
+
+`import json` brings in `re`, which takes longer than all other imports of a worker together. The two C functions that do
+the work need neither; where an interpreter lacks them, the `json` module is used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Tuple
+
+BLANK = " \t\n\r"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_value(value: Any) -> Any:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    raise TypeError(f"a value of type {name} has no form in JSON")
+
+
+def _accelerated() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], str]]:
+    from _json import encode_basestring, make_encoder, make_scanner  # type: ignore[import-not-found, unused-ignore]
+
+    class Rules:
+        """What json.JSONDecoder would tell the scanner."""
+
+        strict = True
+        object_hook = None
+        object_pairs_hook = None
+        parse_float = float
+        parse_int = int
+        parse_constant = staticmethod(_refuse_constant)
+        memo: Any = {}
+
+    # No table of markers: a circular value ends in RecursionError, and a table would keep entries of a failed call.
+    encoder = make_encoder(None, _refuse_value, encode_basestring, None, ":", ",", False, False, False)
+    join = "".join
+
+    def dumps(value: Any) -> str:
+        return join(encoder(value, 0))
+
+    return make_scanner(Rules), dumps
+
+
+def _portable() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], str]]:
+    import json
+
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_refuse_value)
+    return decoder.scan_once, encoder.encode
+
+
+try:
+    _scan, _dumps = _accelerated()
+    if _scan('{"a":[1,null]}', 0)[0] != {"a": [1, None]} or _dumps({"a": [1, None, "é"]}) != '{"a":[1,null,"é"]}':
+        raise ValueError("the accelerators answer otherwise than expected")
+except Exception:
+    _scan, _dumps = _portable()
+
+
+def dumps(value: Any) -> bytes:
+    """The UTF-8 text of `value`. Raises TypeError, ValueError or RecursionError for what JSON cannot say."""
+    return _dumps(value).encode("utf-8")
+
+
+def loads(raw: bytes) -> Any:
+    """The value of a UTF-8 text. Raises ValueError (also for bytes that are not UTF-8) or RecursionError."""
+    text = str(raw, "utf-8")
+    try:
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
+    except StopIteration:
+        pass
+    text = text.strip(BLANK)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration as nothing:
+        raise ValueError(f"no JSON value at character {nothing.value}") from None
+    if end != len(text):
+        raise ValueError(f"text after the JSON value, at character {end}")
+    return value

@@ -1,0 +1,60 @@
+"""Data with its content type: what a command may return when JSON or bare bytes do not say enough."""
+
+from __future__ import annotations
+
+import struct
+
+from .json_text import dumps
+from .request import JSON_TYPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Sequence, Union
+
+BYTES_TYPE = "application/octet-stream"
+FIXED = struct.Struct(">HHI")
+"""length of the content type, number of attachments, length of the data"""
+
+
+class Payload:
+    """Data, content type and attachments of an answer, as they travel.
+
+    Return one from a command (or yield it) to send attachments, or data that is encoded already.
+    """
+
+    __slots__ = ("data", "content_type", "attachments")
+
+    def __init__(
+        self, data: Union[bytes, bytearray, memoryview], content_type: str = BYTES_TYPE,
+        attachments: Sequence[Union[bytes, bytearray, memoryview]] = (),
+    ) -> None:
+        self.data = bytes(data)
+        self.content_type = content_type
+        self.attachments = tuple(bytes(attachment) for attachment in attachments)
+
+    @property
+    def size(self) -> int:
+        """Bytes of data and attachments: what `payload_limit` counts."""
+        return len(self.data) + sum(map(len, self.attachments))
+
+    @property
+    def body_size(self) -> int:
+        """Bytes of the payload body: what credit counts."""
+        content_type = 0 if self.content_type == JSON_TYPE else len(self.content_type.encode("utf-8"))
+        return FIXED.size + 4 * len(self.attachments) + content_type + self.size
+
+    def body(self) -> bytes:
+        """The payload body of the contract, section 4."""
+        content_type = b"" if self.content_type == JSON_TYPE else self.content_type.encode("utf-8")
+        head = FIXED.pack(len(content_type), len(self.attachments), len(self.data))
+        lengths = struct.pack(f">{len(self.attachments)}I", *map(len, self.attachments))
+        return b"".join((head, lengths, content_type, self.data, *self.attachments))
+
+
+def payload_of(value: Any) -> Payload:
+    """The payload of what a command returned. Raises TypeError, ValueError or RecursionError where it has none."""
+    if isinstance(value, Payload):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return Payload(value)
+    return Payload(dumps(value), JSON_TYPE)

@@ -1,0 +1,158 @@
+"""Who reads fd 3. The main thread, as long as it is quick; while it computes, a second one takes over.
+
+Handing every request from a reading thread to a running one costs three to four times the whole round trip, so the main
+thread reads and runs. But then a Cancel or a Ping would wait until a long command is done. Therefore:
+
+- Exactly one thread holds the *reading role*. `_lent` says which: False, the main thread; True, the standby.
+- The main thread says `_computing` from the moment it has taken in what it read until it wants to read again.
+- The standby looks once every few milliseconds. If it sees the same spell of computing twice, it takes the role, and reads
+  until the main thread calls the role back through the wake pipe. If it sees none, it parks on a lock, so that an idle worker
+  uses no processor time at all; the main thread unparks it with the next message.
+
+`_lent`, `_computing`, `_turn` and `_parked` change only under `_lock`. The standby takes the role only while `_computing`, and the
+main thread touches fd 3 only after it has ended that and found the role not lent: so the two never read, or feed, at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from _thread import allocate_lock, start_new_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+READ_SIZE = 65536
+PATIENCE = 0.004
+"""Seconds between two looks of the standby: a spell of computing is taken over after one to two of these."""
+
+
+class LeaveIdle(BaseException):
+    """Raised by the handler of SIGTERM while the main thread waits for a message and nothing is under way."""
+
+
+class Reading:
+    """The reading role and its handover.
+
+    `feed` is given every piece that was read, `take_over` is called when the standby begins to read, `at_end` when it
+    finds the end of the input; all three by the thread that holds the role, and none may raise on the standby.
+    """
+
+    def __init__(
+        self, fd: int, feed: Callable[[bytes], None], take_over: Callable[[], None], at_end: Callable[[], None],
+    ) -> None:
+        self._fd = fd
+        self._feed = feed
+        self._take_over = take_over
+        self._at_end = at_end
+        self._lock = allocate_lock()
+        self._lent = False
+        self._computing = True
+        self._turn = 0
+        self._parked = False
+        self._unpark = allocate_lock()
+        self._unpark.acquire()
+        self._returned = allocate_lock()
+        self._returned.acquire()
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._interruptible = False
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Called by the handler of SIGTERM, on the main thread. Raises `LeaveIdle` if that waits with nothing under way.
+
+        A signal that lands in the instant before the system call is seen with the next message; the host's KILL bounds that.
+        """
+        self.stopping = True
+        if self._interruptible:
+            self._interruptible = False
+            raise LeaveIdle
+
+    def start(self) -> None:
+        """Starts the standby."""
+        start_new_thread(self._stand_by_or_end, ())
+
+    def _stand_by_or_end(self) -> None:
+        try:
+            self._stand_by()
+        except BaseException:
+            # Without a standby the main thread could wait for the role for ever; a dead worker is replaced, a deaf one is not.
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+
+    def read(self, idle: bool) -> bool:
+        """Called by the main thread only: waits for one piece of input and feeds it. False at the end of the input.
+
+        May return early after calling the role back, since the standby may have fed in the meantime what the caller waits for.
+        `idle`: nothing is under way, and SIGTERM may end the wait.
+        """
+        with self._lock:
+            self._computing = False
+            lent = self._lent
+        if lent:
+            os.write(self._wake_writer, b"!")
+            self._returned.acquire()
+            self._compute()
+            return True
+        if idle:
+            # In this order: a SIGTERM before the mark is seen by the question, one after it raises.
+            self._interruptible = True
+            if self.stopping:
+                raise LeaveIdle
+            data = os.read(self._fd, READ_SIZE)
+            self._interruptible = False
+        else:
+            data = os.read(self._fd, READ_SIZE)
+        if not data:
+            return False
+        # Fed before computing begins: until then the standby cannot take the role, and the input has one feeder.
+        self._feed(data)
+        self._compute()
+        return True
+
+    def _compute(self) -> None:
+        with self._lock:
+            self._computing = True
+            self._turn += 1
+            parked, self._parked = self._parked, False
+        if parked:
+            self._unpark.release()
+
+    def _stand_by(self) -> None:
+        while True:
+            with self._lock:
+                seen = self._turn
+                self._parked = park = not self._computing
+            if park:
+                self._unpark.acquire()
+                continue
+            time.sleep(PATIENCE)
+            with self._lock:
+                taken = self._lent = self._computing and self._turn == seen
+            if taken:
+                self._take_over()
+                self._read_until_called_back()
+
+    def _read_until_called_back(self) -> None:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll()]
+            if self._fd in ready:
+                data = os.read(self._fd, READ_SIZE)
+                if data:
+                    self._feed(data)
+                else:
+                    # The main thread finds the end itself once it has called the role back.
+                    self._at_end()
+                    poll.unregister(self._fd)
+            if self._wake_reader in ready:
+                os.read(self._wake_reader, 1)
+                with self._lock:
+                    self._lent = False
+                self._returned.release()
+                return

@@ -1,0 +1,74 @@
+"""The object that a worker program makes: collects commands, then serves them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .leaving import WRONG_WIRE
+from .registry import Registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional, TypeVar, overload
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+else:
+
+    def overload(function):
+        return function
+
+
+WIRE_VARIABLE = "SNAKEPIT_WIRE"
+
+
+class Worker:
+    """A worker process: functions under names, served one request at a time."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+
+    @overload
+    def command(self, function: Function) -> Function: ...
+
+    @overload
+    def command(self, function: None = None, *, name: Optional[str] = None, stream: Optional[bool] = None) -> Callable[[Function], Function]: ...
+
+    def command(self, function: Any = None, *, name: Optional[str] = None, stream: Optional[bool] = None) -> Any:
+        """Makes a function a command; the function itself stays as it is.
+
+        A generator function is a stream, called for its items; `stream=True` says so of a function that returns an iterable.
+        A parameter named `ctx` receives the `Context` and is no argument to the caller.
+        """
+
+        def register(function: Function) -> Function:
+            self.registry.add(name or getattr(function, "__name__", type(function).__name__), function, stream)
+            return function
+
+        return register if function is None else register(function)
+
+    def run(self) -> None:
+        """Serves the host that started this program, until it is to leave; then returns.
+
+        Without a host (no SNAKEPIT_WIRE) it shows the commands, or runs one (`--call NAME JSON`), and exits.
+        """
+        if _is_child_of_multiprocessing():
+            # A spawned child runs the program's top level again, and is no worker.
+            return
+        wire = os.environ.get(WIRE_VARIABLE)
+        if wire is None:
+            from .by_hand import run_by_hand
+
+            sys.exit(run_by_hand(self.registry, sys.argv))
+        if wire != "port":
+            print(f"snakepit_worker: {WIRE_VARIABLE} is {wire!r}; this version of the SDK speaks 'port'", file=sys.stderr)
+            sys.exit(WRONG_WIRE)
+        from . import __version__
+        from .port import serve_port
+
+        serve_port(self.registry, f"snakepit-worker-python/{__version__}")
+
+
+def _is_child_of_multiprocessing() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

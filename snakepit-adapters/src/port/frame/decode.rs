@@ -1,0 +1,217 @@
+//! Reading frames: from bytes as they arrive to whole frames, cut bodies put together.
+
+use std::collections::HashMap;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::port::frame::error::ProtocolError;
+use crate::port::frame::header::{HEADER_LEN, Header};
+use crate::port::frame::kind::{IdRule, Kind, Side};
+
+/// How much is asked of the pipe at once: as much as it holds.
+const READ_SIZE: usize = 64 << 10;
+/// Up to this size a body is taken from the read buffer in one piece, when all of it is there.
+const SMALL: usize = 16 << 10;
+/// What a body may hold beside the payload: texts, metadata, lengths.
+const BESIDE_PAYLOAD: usize = 1 << 20;
+/// How many cut bodies may be under way at once. A worker has one for each request that it runs.
+const CUT_BODIES_LIMIT: usize = 1024;
+
+/// A whole frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub kind: Kind,
+    /// The request, or 0.
+    pub id: u64,
+    /// The whole body, its parts put together.
+    pub body: Bytes,
+}
+
+/// What has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A frame with all of its body.
+    Frame(Frame),
+    /// A large body has begun. Its receiver may refuse it now, before its bytes are kept.
+    Begun {
+        /// What it will be.
+        kind: Kind,
+        /// The request, or 0.
+        id: u64,
+    },
+}
+
+/// Turns bytes into frames, however they were split on their way.
+///
+/// Nothing is allocated by a length that the peer states: a body grows with what has arrived, up to the limit.
+#[derive(Debug)]
+pub struct Decoder {
+    from: Side,
+    body_limit: usize,
+    buffer: BytesMut,
+    /// The frame whose body is arriving, if it is too large to wait for in the buffer.
+    arriving: Option<Arriving>,
+    /// Cut bodies of which a frame has come with the promise of more.
+    cut: HashMap<u64, Growing>,
+}
+
+#[derive(Debug)]
+struct Arriving {
+    id: u64,
+    left: usize,
+    more: bool,
+    body: Growing,
+}
+
+/// A body under way: what it belongs to, and its bytes so far. A frame of an unknown, optional kind keeps none.
+#[derive(Debug)]
+struct Growing {
+    kind: Option<Kind>,
+    bytes: BytesMut,
+}
+
+impl Decoder {
+    /// Reads what `from` sends.
+    pub fn new(from: Side, payload_limit: usize) -> Self {
+        Self {
+            from,
+            body_limit: payload_limit.saturating_add(BESIDE_PAYLOAD),
+            buffer: BytesMut::new(),
+            arriving: None,
+            cut: HashMap::new(),
+        }
+    }
+
+    /// Where to put what was read, behind what is already there.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.buffer.reserve(READ_SIZE);
+        &mut self.buffer
+    }
+
+    /// Takes the next frame out of the buffer, or nothing if more must arrive first.
+    ///
+    /// # Errors
+    /// The rule that the peer broke. The decoder is of no use afterwards.
+    pub fn next_incoming(&mut self) -> Result<Option<Incoming>, ProtocolError> {
+        loop {
+            if let Some(arriving) = &mut self.arriving {
+                arriving.grow(&mut self.buffer);
+                if arriving.left > 0 {
+                    return Ok(None);
+                }
+                if let Some(frame) = self.arrived() {
+                    return Ok(Some(Incoming::Frame(frame)));
+                }
+            }
+            let Some(header) = Header::read(&self.buffer)? else { return Ok(None) };
+            let kind = self.admit(&header)?;
+            match kind {
+                Some(kind) if kind != Kind::Part && !header.more && header.body_len <= SMALL => {
+                    return Ok(self.small(kind, &header).map(Incoming::Frame));
+                }
+                _ => {}
+            }
+            self.buffer.advance(HEADER_LEN);
+            let body = self.open(kind, &header)?;
+            let begun = body.kind.filter(|_| kind != Some(Kind::Part));
+            self.arriving = Some(Arriving { id: header.id, left: header.body_len, more: header.more, body });
+            if let Some(kind) = begun {
+                return Ok(Some(Incoming::Begun { kind, id: header.id }));
+            }
+        }
+    }
+
+    /// Says whether the wire may end here.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Torn`] where a frame or a cut body is incomplete.
+    pub fn finish(&self) -> Result<(), ProtocolError> {
+        let what = if let Some(arriving) = &self.arriving {
+            format!("{} bytes of a frame for request {} are missing", arriving.left, arriving.id)
+        } else if !self.buffer.is_empty() {
+            format!("only its first {} bytes came", self.buffer.len())
+        } else if let Some((id, body)) = self.cut.iter().next() {
+            let kind = body.kind.map_or("an unknown kind", Kind::name);
+            format!("the rest of {kind} for request {id} is missing")
+        } else {
+            return Ok(());
+        };
+        Err(ProtocolError::Torn { what })
+    }
+
+    /// Checks a header against what may come now. `None` is a kind to skip.
+    fn admit(&self, header: &Header) -> Result<Option<Kind>, ProtocolError> {
+        let Some(kind) = Kind::from_code(header.code) else {
+            return if header.optional {
+                Ok(None)
+            } else {
+                Err(ProtocolError::UnknownKind { code: header.code })
+            };
+        };
+        if !kind.may_come_from(self.from) {
+            return if header.optional { Ok(None) } else { Err(ProtocolError::WrongSide { kind }) };
+        }
+        let fits = match kind.id_rule() {
+            IdRule::Zero => header.id == 0,
+            IdRule::Request => header.id != 0,
+            IdRule::Any => true,
+        };
+        if !fits {
+            return Err(ProtocolError::WrongId { kind, id: header.id });
+        }
+        if (kind.is_answer() || header.more) && kind != Kind::Part && self.cut.contains_key(&header.id) {
+            return Err(ProtocolError::BodyUnfinished { kind, id: header.id });
+        }
+        Ok(Some(kind))
+    }
+
+    /// Takes a frame whose body is short, if all of it has arrived.
+    fn small(&mut self, kind: Kind, header: &Header) -> Option<Frame> {
+        let len = HEADER_LEN + header.body_len;
+        let whole = self.buffer.get(HEADER_LEN..len)?;
+        // A short body is copied: a slice would keep the whole read buffer alive for as long as its receiver likes.
+        let body = Bytes::copy_from_slice(whole);
+        self.buffer.advance(len);
+        Some(Frame { kind, id: header.id, body })
+    }
+
+    /// Finds the body that the bytes of this frame belong to.
+    fn open(&mut self, kind: Option<Kind>, header: &Header) -> Result<Growing, ProtocolError> {
+        let body = if kind == Some(Kind::Part) {
+            self.cut.remove(&header.id).ok_or(ProtocolError::StrayPart { id: header.id })?
+        } else if header.more && self.cut.len() >= CUT_BODIES_LIMIT {
+            return Err(ProtocolError::TooManyBodies { limit: CUT_BODIES_LIMIT });
+        } else {
+            Growing { kind, bytes: BytesMut::new() }
+        };
+        match body.kind {
+            Some(kind) if body.bytes.len() + header.body_len > self.body_limit => {
+                Err(ProtocolError::BodyTooLarge { kind, id: header.id, limit: self.body_limit })
+            }
+            _ => Ok(body),
+        }
+    }
+
+    /// Ends the frame that was arriving: puts its body aside if more of it is to come.
+    fn arrived(&mut self) -> Option<Frame> {
+        let Arriving { id, more, body, .. } = self.arriving.take()?;
+        if more {
+            self.cut.insert(id, body);
+            return None;
+        }
+        Some(Frame { kind: body.kind?, id, body: body.bytes.freeze() })
+    }
+}
+
+impl Arriving {
+    /// Takes what has arrived of this frame.
+    fn grow(&mut self, buffer: &mut BytesMut) {
+        let len = self.left.min(buffer.len());
+        if self.body.kind.is_some() {
+            self.body.bytes.extend_from_slice(&buffer[..len]);
+        }
+        buffer.advance(len);
+        self.left -= len;
+    }
+}

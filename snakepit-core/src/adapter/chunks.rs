@@ -49,6 +49,13 @@ pub enum SendChunkError {
 }
 
 impl ChunkSender {
+    /// Makes a channel for one stream, and the end at which its chunks come out: what a pool does for each stream, for
+    /// whoever drives an adapter actor without one.
+    pub fn channel(window: StreamWindow) -> (Self, mpsc::Receiver<Payload>) {
+        let (chunks, taken) = mpsc::channel(window.chunks.max(1) as usize);
+        (Self { chunks, window }, taken)
+    }
+
     /// The credit that the worker starts with.
     pub fn window(&self) -> StreamWindow {
         self.window
@@ -83,7 +90,7 @@ pub(crate) fn chunk_channel(
     id: RequestId,
     window: StreamWindow,
 ) -> (ChunkSender, ChunkReceiver, Arc<OnceLock<AdapterRef>>) {
-    let (sender, chunks) = mpsc::channel(window.chunks.max(1) as usize);
+    let (sender, chunks) = ChunkSender::channel(window);
     let adapter = Arc::new(OnceLock::new());
     let receiver = ChunkReceiver {
         id,
@@ -93,7 +100,7 @@ pub(crate) fn chunk_channel(
         taken_chunks: 0,
         taken_bytes: 0,
     };
-    (ChunkSender { chunks: sender, window }, receiver, adapter)
+    (sender, receiver, adapter)
 }
 
 impl ChunkReceiver {

@@ -20,10 +20,10 @@ pub use control::{
     CommandInfo, Hello, LogLevel, LogLine, PROTOCOL, Ready, Recycle, credit_body, read_credit, read_json,
     read_nothing, read_session,
 };
-pub use decode::{Decoder, Frame, Incoming};
+pub use decode::{BESIDE_PAYLOAD, Decoder, Frame, Incoming, REQUESTS_LIMIT};
 pub use encode::{BodyPart, CUT_AT, CutBody, put_frame, put_layout};
 pub use error::ProtocolError;
 pub use header::{HEADER_LEN, Header, MAX_LENGTH, MIN_LENGTH};
-pub use kind::{IdRule, Kind, Side};
+pub use kind::{Kind, Side};
 pub use payload::{BodyLayout, FieldTooLong, PayloadLayout, read_payload};
 pub use request::{ReceivedRequest, RequestLayout, read_request, take_credit};

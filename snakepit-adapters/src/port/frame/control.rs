@@ -21,13 +21,24 @@ pub struct Hello {
     #[serde(default)]
     pub features: Vec<String>,
     /// The pool that the worker belongs to.
+    #[serde(default)]
     pub pool: String,
     /// Its place in the pool.
+    #[serde(default)]
     pub slot: u16,
     /// Which life of that place's worker.
+    #[serde(default)]
     pub incarnation: u64,
     /// The most bytes that one request or one answer may hold.
+    #[serde(default = "Hello::usual_payload_limit")]
     pub payload_limit: u64,
+}
+
+impl Hello {
+    /// What holds where a host leaves it out: 64 MiB.
+    fn usual_payload_limit() -> u64 {
+        64 << 20
+    }
 }
 
 /// What a worker says when it takes requests.
@@ -125,11 +136,15 @@ pub struct Recycle {
     pub reason: String,
 }
 
-/// Reads a JSON body.
+/// Reads a JSON body, which is an object.
 ///
 /// # Errors
 /// [`ProtocolError::Json`] with what the reader said.
 pub fn read_json<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, ProtocolError> {
+    // Without this check an array of the right values would do as well.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ProtocolError::Json { kind, message: "it is not a JSON object".into() });
+    }
     serde_json::from_slice(body).map_err(|error| ProtocolError::Json { kind, message: error.to_string() })
 }
 
@@ -145,19 +160,16 @@ pub fn read_credit(mut body: Bytes) -> Result<StreamWindow, ProtocolError> {
 }
 
 /// The body of a Credit.
-pub fn credit_body(chunks: u32, bytes: u32) -> [u8; 8] {
-    (u64::from(chunks) << 32 | u64::from(bytes)).to_be_bytes()
+pub fn credit_body(credit: StreamWindow) -> [u8; 8] {
+    (u64::from(credit.chunks) << 32 | u64::from(credit.bytes)).to_be_bytes()
 }
 
 /// Reads the body of an `EndSession`.
 ///
 /// # Errors
-/// [`ProtocolError`] where it is empty or not UTF-8.
+/// [`ProtocolError::NotText`] where it is not UTF-8.
 pub fn read_session(body: &[u8]) -> Result<&str, ProtocolError> {
-    match read_text("the session id", body)? {
-        "" => Err(ProtocolError::Empty { what: "the session id" }),
-        session => Ok(session),
-    }
+    read_text("the session id", body)
 }
 
 /// Checks the body of a frame that has none.
@@ -196,9 +208,10 @@ mod tests {
         for (json, begins) in [
             (r#"{"protocol": 2, "capacity": 1}"#, "the worker chose protocol version 2, offered was 1"),
             (r#"{"protocol": 1, "capacity": 0}"#, "the worker is ready with a capacity of 0"),
-            (r#"{"protocol": 1, "capacity": 70000}"#, "Ready holds no valid JSON"),
-            (r#"{"protocol": 1}"#, "Ready holds no valid JSON: missing field `capacity`"),
-            ("hello", "Ready holds no valid JSON"),
+            (r#"{"protocol": 1, "capacity": 70000}"#, "Ready cannot be read"),
+            (r#"{"protocol": 1}"#, "Ready cannot be read: missing field `capacity`"),
+            ("hello", "Ready cannot be read"),
+            ("[1, [], 1]", "Ready cannot be read: it is not a JSON object"),
         ] {
             let error = ready(json).unwrap_err();
             assert!(error.starts_with(begins), "{json}: {error}");
@@ -207,16 +220,16 @@ mod tests {
 
     #[test]
     fn credit_comes_back_as_it_went() {
-        let body = Bytes::copy_from_slice(&credit_body(3, u32::MAX));
-        assert_eq!(read_credit(body), Ok(StreamWindow { chunks: 3, bytes: u32::MAX }));
+        let credit = StreamWindow { chunks: 3, bytes: u32::MAX };
+        assert_eq!(read_credit(Bytes::copy_from_slice(&credit_body(credit))), Ok(credit));
         let error = read_credit(Bytes::from_static(b"1234567")).unwrap_err().to_string();
         assert_eq!(error, "Credit states 8 bytes and has 7");
     }
 
     #[test]
-    fn a_session_has_a_name_and_a_cancel_has_no_body() {
+    fn a_session_is_text_and_a_cancel_has_no_body() {
         assert_eq!(read_session(b"s"), Ok("s"));
-        assert!(read_session(b"").is_err() && read_session(b"\xff").is_err());
+        assert!(read_session(b"\xff").is_err());
         let error = read_nothing(Kind::Cancel, b"x").unwrap_err().to_string();
         assert_eq!(error, "Cancel states 0 bytes and has 1");
     }

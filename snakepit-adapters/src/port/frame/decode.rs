@@ -6,16 +6,16 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::port::frame::error::ProtocolError;
 use crate::port::frame::header::{HEADER_LEN, Header};
-use crate::port::frame::kind::{IdRule, Kind, Side};
+use crate::port::frame::kind::{Kind, Side};
 
 /// How much is asked of the pipe at once: as much as it holds.
 const READ_SIZE: usize = 64 << 10;
 /// Up to this size a body is taken from the read buffer in one piece, when all of it is there.
 const SMALL: usize = 16 << 10;
 /// What a body may hold beside the payload: texts, metadata, lengths.
-const BESIDE_PAYLOAD: usize = 1 << 20;
-/// How many cut bodies may be under way at once. A worker has one for each request that it runs.
-const CUT_BODIES_LIMIT: usize = 1024;
+pub const BESIDE_PAYLOAD: usize = 1 << 20;
+/// How many requests a worker may have that it has not answered, and so how many cut bodies may be under way.
+pub const REQUESTS_LIMIT: u16 = 4096;
 
 /// A whole frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ struct Arriving {
     body: Growing,
 }
 
-/// A body under way: what it belongs to, and its bytes so far. A frame of an unknown, optional kind keeps none.
+/// A body under way: what it belongs to, and its bytes so far. A frame that is skipped keeps none.
 #[derive(Debug)]
 struct Growing {
     kind: Option<Kind>,
@@ -142,28 +142,21 @@ impl Decoder {
 
     /// Checks a header against what may come now. `None` is a kind to skip.
     fn admit(&self, header: &Header) -> Result<Option<Kind>, ProtocolError> {
-        let Some(kind) = Kind::from_code(header.code) else {
-            return if header.optional {
-                Ok(None)
-            } else {
-                Err(ProtocolError::UnknownKind { code: header.code })
-            };
-        };
-        if !kind.may_come_from(self.from) {
-            return if header.optional { Ok(None) } else { Err(ProtocolError::WrongSide { kind }) };
+        let (code, id) = (header.code, header.id);
+        let kind = Kind::from_code(code).filter(|kind| kind.may_come_from(self.from));
+        if kind.is_none() && !header.optional {
+            return Err(ProtocolError::UnknownKind { code });
         }
-        let fits = match kind.id_rule() {
-            IdRule::Zero => header.id == 0,
-            IdRule::Request => header.id != 0,
-            IdRule::Any => true,
-        };
-        if !fits {
-            return Err(ProtocolError::WrongId { kind, id: header.id });
+        if header.more && !kind.is_some_and(Kind::may_be_cut) {
+            return Err(ProtocolError::MoreNotAllowed { code });
         }
-        if (kind.is_answer() || header.more) && kind != Kind::Part && self.cut.contains_key(&header.id) {
-            return Err(ProtocolError::BodyUnfinished { kind, id: header.id });
+        match kind {
+            Some(kind) if kind.is_about_request() && id == 0 => Err(ProtocolError::NoRequestId { kind }),
+            Some(kind) if kind.waits_for_body() && self.cut.contains_key(&id) => {
+                Err(ProtocolError::BodyUnderWay { kind, id })
+            }
+            kind => Ok(kind),
         }
-        Ok(Some(kind))
     }
 
     /// Takes a frame whose body is short, if all of it has arrived.
@@ -180,8 +173,8 @@ impl Decoder {
     fn open(&mut self, kind: Option<Kind>, header: &Header) -> Result<Growing, ProtocolError> {
         let body = if kind == Some(Kind::Part) {
             self.cut.remove(&header.id).ok_or(ProtocolError::StrayPart { id: header.id })?
-        } else if header.more && self.cut.len() >= CUT_BODIES_LIMIT {
-            return Err(ProtocolError::TooManyBodies { limit: CUT_BODIES_LIMIT });
+        } else if header.more && self.cut.len() >= usize::from(REQUESTS_LIMIT) {
+            return Err(ProtocolError::TooManyRequests { limit: REQUESTS_LIMIT });
         } else {
             Growing { kind, bytes: BytesMut::new() }
         };

@@ -1,5 +1,7 @@
 //! What can be wrong with the frames of a peer: which rule, and what was sent instead.
 
+use snakepit_core::adapter::AdapterFailure;
+
 use crate::port::frame::header::{MAX_LENGTH, MIN_LENGTH};
 use crate::port::frame::kind::Kind;
 
@@ -37,19 +39,17 @@ pub enum ProtocolError {
         /// What the field holds.
         value: u16,
     },
-    /// A kind that this side never sends.
-    #[error("{kind} came from the side that does not send it")]
-    WrongSide {
-        /// Which kind.
-        kind: Kind,
+    /// A cut body where none may be.
+    #[error("a frame of kind {code:#04x} says that more follows, and may not be cut")]
+    MoreNotAllowed {
+        /// The kind's code.
+        code: u8,
     },
-    /// A request id where 0 belongs, or the other way round.
-    #[error("{kind} carries request id {id}")]
-    WrongId {
+    /// No request where one is meant.
+    #[error("{kind} carries request id 0")]
+    NoRequestId {
         /// Which kind.
         kind: Kind,
-        /// The id it carries.
-        id: u64,
     },
     /// The wire ended inside a frame, or before a cut body was complete.
     #[error("the wire ended inside a frame: {what}")]
@@ -65,7 +65,7 @@ pub enum ProtocolError {
     },
     /// A frame that may not come before the cut body of the same request is complete.
     #[error("{kind} for request {id} while a cut body of it is under way")]
-    BodyUnfinished {
+    BodyUnderWay {
         /// Which kind.
         kind: Kind,
         /// The request id.
@@ -81,11 +81,19 @@ pub enum ProtocolError {
         /// The payload limit and what may stand beside the payload.
         limit: usize,
     },
-    /// More cut bodies under way than a peer can have use for.
-    #[error("more than {limit} cut bodies are under way")]
-    TooManyBodies {
+    /// More requests under way than the contract allows.
+    #[error("more than {limit} requests are under way")]
+    TooManyRequests {
         /// How many may be.
-        limit: usize,
+        limit: u16,
+    },
+    /// A request id that is still under way.
+    #[error("{kind} for request {id}, which is still under way")]
+    DuplicateRequest {
+        /// Which kind.
+        kind: Kind,
+        /// The request id.
+        id: u64,
     },
     /// The lengths in a body do not add up to the body's.
     #[error("{what} states {stated} bytes and has {actual}")]
@@ -113,29 +121,22 @@ pub enum ProtocolError {
         /// How it begins.
         bytes: String,
     },
-    /// A field that may not be empty.
-    #[error("{what} is empty")]
-    Empty {
-        /// Which field.
-        what: &'static str,
-    },
     /// A JSON body that cannot be read.
-    #[error("{kind} holds no valid JSON: {message}")]
+    #[error("{kind} cannot be read: {message}")]
     Json {
         /// Which kind.
         kind: Kind,
         /// What the reader said.
         message: String,
     },
-    /// Another frame than Log or Event before the worker was ready.
-    #[error("{kind} came before Ready")]
-    BeforeReady {
+    /// A frame that may not come before the two sides have greeted each other, or a second greeting.
+    #[error("{kind} came {when}")]
+    OutOfOrder {
         /// Which kind.
         kind: Kind,
+        /// When it came.
+        when: &'static str,
     },
-    /// A second Ready.
-    #[error("Ready came twice")]
-    ReadyTwice,
     /// A protocol version that was not offered.
     #[error("the worker chose protocol version {chosen}, offered was {offered}")]
     Version {
@@ -148,7 +149,7 @@ pub enum ProtocolError {
     #[error("the worker is ready with a capacity of 0")]
     NoCapacity,
     /// A frame about a request that was never asked.
-    #[error("{kind} for request {id}, which was never asked")]
+    #[error("{kind} for request {id}, which was never asked, or answered long ago")]
     NeverAsked {
         /// Which kind.
         kind: Kind,
@@ -183,4 +184,40 @@ pub enum ProtocolError {
         /// How many bytes were left; less than 0 after a chunk that overdrew them.
         bytes: i64,
     },
+}
+
+impl From<ProtocolError> for AdapterFailure {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol { what: format!("{}: {error}", error.word()) }
+    }
+}
+
+impl ProtocolError {
+    /// The word that the contract has for such a breach, such as `torn_frame`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::FrameLength { length } if *length < MIN_LENGTH => "length_too_short",
+            Self::FrameLength { .. } => "length_too_long",
+            Self::UnknownFlags { .. } | Self::ReservedField { .. } | Self::BodyReserved { .. } => {
+                "reserved_bits"
+            }
+            Self::UnknownKind { .. } => "unknown_kind",
+            Self::MoreNotAllowed { .. } => "more_not_allowed",
+            Self::NoRequestId { .. } => "request_id",
+            Self::StrayPart { .. } => "part_without_start",
+            Self::BodyUnderWay { .. } => "body_under_way",
+            Self::BodyTooLarge { .. } => "body_too_long",
+            Self::BodyLength { .. } => "body_lengths",
+            Self::NotText { .. } => "text",
+            Self::Json { .. } | Self::Version { .. } | Self::NoCapacity => "json",
+            Self::Torn { .. } => "torn_frame",
+            Self::OutOfOrder { .. }
+            | Self::NeverAsked { .. }
+            | Self::AnsweredTwice { .. }
+            | Self::WrongAnswer { .. }
+            | Self::BeyondCredit { .. } => "out_of_order",
+            Self::DuplicateRequest { .. } => "duplicate_request",
+            Self::TooManyRequests { .. } => "too_many_requests",
+        }
+    }
 }

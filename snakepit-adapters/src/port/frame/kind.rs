@@ -11,19 +11,8 @@ pub enum Side {
     Worker,
 }
 
-/// Which request id a kind of frame carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdRule {
-    /// The frame is about the connection: 0.
-    Zero,
-    /// The frame is about a request: its number, never 0.
-    Request,
-    /// 0 or a request, or a number that is only echoed.
-    Any,
-}
-
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $senders:expr, $id:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $senders:expr;)*) => {
         /// What a frame is, by its second field.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -57,60 +46,53 @@ macro_rules! kinds {
                 };
                 senders.contains(&side)
             }
-
-            /// Which request id it carries.
-            pub fn id_rule(self) -> IdRule {
-                match self {
-                    $(Self::$name => IdRule::$id,)*
-                }
-            }
         }
     };
 }
 
 kinds! {
     /// The host's first frame.
-    Hello = 0x01, &[Side::Host], Zero;
+    Hello = 0x01, &[Side::Host];
     /// A request that is answered by one Result or Error.
-    Execute = 0x02, &[Side::Host], Request;
+    Execute = 0x02, &[Side::Host];
     /// A request that is answered by Chunks and one End or Error.
-    ExecuteStream = 0x03, &[Side::Host], Request;
+    ExecuteStream = 0x03, &[Side::Host];
     /// Nobody waits for that request any more.
-    Cancel = 0x04, &[Side::Host], Request;
+    Cancel = 0x04, &[Side::Host];
     /// More chunks may be sent.
-    Credit = 0x05, &[Side::Host], Request;
+    Credit = 0x05, &[Side::Host];
     /// A session ended.
-    EndSession = 0x06, &[Side::Host], Zero;
+    EndSession = 0x06, &[Side::Host];
     /// A sign of life is wanted.
-    Ping = 0x07, &[Side::Host], Any;
+    Ping = 0x07, &[Side::Host];
     /// No more requests come.
-    Drain = 0x08, &[Side::Host], Zero;
+    Drain = 0x08, &[Side::Host];
     /// The next part of a cut body.
-    Part = 0x21, &[Side::Host, Side::Worker], Any;
+    Part = 0x21, &[Side::Host, Side::Worker];
     /// Reserved: the worker asks something of the host.
-    HostCall = 0x31, &[], Any;
+    HostCall = 0x31, &[];
     /// Reserved: the host's answer.
-    HostResult = 0x32, &[], Any;
+    HostResult = 0x32, &[];
     /// The worker takes requests.
-    Ready = 0x41, &[Side::Worker], Zero;
+    Ready = 0x41, &[Side::Worker];
     /// The worker has begun with a request.
-    Started = 0x42, &[Side::Worker], Request;
+    Started = 0x42, &[Side::Worker];
     /// The answer to an Execute.
-    Result = 0x43, &[Side::Worker], Request;
+    Result = 0x43, &[Side::Worker];
     /// Why a request failed.
-    Error = 0x44, &[Side::Worker], Request;
+    Error = 0x44, &[Side::Worker];
     /// One item of a stream.
-    Chunk = 0x45, &[Side::Worker], Request;
+    Chunk = 0x45, &[Side::Worker];
     /// A stream is complete.
-    End = 0x46, &[Side::Worker], Request;
+    End = 0x46, &[Side::Worker];
     /// The sign of life.
-    Pong = 0x47, &[Side::Worker], Any;
+    Pong = 0x47, &[Side::Worker];
     /// A line for the host's log.
-    Log = 0x48, &[Side::Worker], Any;
+    Log = 0x48, &[Side::Worker];
     /// Reserved for progress and metrics.
-    Event = 0x49, &[Side::Worker], Any;
+    Event = 0x49, &[Side::Worker];
     /// The worker asks to be replaced.
-    Recycle = 0x4a, &[Side::Worker], Zero;
+    Recycle = 0x4a, &[Side::Worker];
 }
 
 impl Kind {
@@ -119,9 +101,33 @@ impl Kind {
         self as u8
     }
 
-    /// Whether nothing may follow it for the same request: it must not overtake that request's own cut body.
-    pub(super) fn is_answer(self) -> bool {
-        matches!(self, Self::Result | Self::Error | Self::Chunk | Self::End)
+    /// Whether it is about a request, so that its id is never 0.
+    pub fn is_about_request(self) -> bool {
+        matches!(
+            self,
+            Self::Execute
+                | Self::ExecuteStream
+                | Self::Cancel
+                | Self::Credit
+                | Self::Started
+                | Self::Result
+                | Self::Error
+                | Self::Chunk
+                | Self::End
+        )
+    }
+
+    /// Whether its body may be cut.
+    pub fn may_be_cut(self) -> bool {
+        matches!(
+            self,
+            Self::Execute | Self::ExecuteStream | Self::Result | Self::Error | Self::Chunk | Self::Part
+        )
+    }
+
+    /// Whether it must wait until a cut body of the same request is complete.
+    pub(super) fn waits_for_body(self) -> bool {
+        self == Self::End || (self.may_be_cut() && self != Self::Part)
     }
 }
 

@@ -150,8 +150,7 @@ pub fn take_credit(body: &mut Bytes) -> Result<StreamWindow, ProtocolError> {
 /// Reads a request body.
 ///
 /// # Errors
-/// A [`ProtocolError`] where the lengths do not add up to the body's exactly, a text is not UTF-8, or the command is
-/// empty.
+/// A [`ProtocolError`] where the lengths do not add up to the body's exactly, or a text is not UTF-8.
 pub fn read_request(mut body: Bytes) -> Result<ReceivedRequest, ProtocolError> {
     const WHAT: &str = "a request body";
     let actual = body.len() as u64;
@@ -174,9 +173,6 @@ pub fn read_request(mut body: Bytes) -> Result<ReceivedRequest, ProtocolError> {
         + lengths.iter().copied().map(u64::from).sum::<u64>();
     if stated != actual {
         return Err(ProtocolError::BodyLength { what: WHAT, stated, actual });
-    }
-    if command == 0 {
-        return Err(ProtocolError::Empty { what: "the command" });
     }
     let command = read_text("the command", &take(&mut body, command.into()))?.to_owned();
     let session = optional_text("the session id", &take(&mut body, session.into()))?;
@@ -313,9 +309,6 @@ mod tests {
         assert!(changed(command, 0xff).starts_with("the command is not UTF-8"));
         let metadata = command + 3 + 3 + 11 + 11;
         assert!(changed(metadata + 1, 200).starts_with("the metadata states"));
-        let mut nothing = BytesMut::from(&[0_u8; FIXED][..]);
-        nothing[0] = 1;
-        assert_eq!(read_request(nothing.freeze()).unwrap_err().to_string(), "the command is empty");
     }
 
     #[test]

@@ -1,3 +1,8 @@
 //! Ways for snakepit to speak to a worker process: framed pipes (`port`), and the worker ends of the wire.
+//!
+//! This crate brings all of [`snakepit_core`] with it: one dependency is enough.
 
 pub mod port;
+
+pub use port::PortAdapter;
+pub use snakepit_core::*;

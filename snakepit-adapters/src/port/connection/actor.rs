@@ -1,0 +1,268 @@
+//! The adapter actor of one worker: what is asked goes into the outbox, and from there into the pipe.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use snakepit_core::adapter::{
+    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, Outcome, StreamWindow,
+};
+use snakepit_core::{Deadline, Request, RequestId, WorkerError, WorkerErrorKind};
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::port::connection::message::ConnectionMessage;
+use crate::port::connection::outbox::{CancelVerdict, Outbox, Written};
+use crate::port::connection::outstanding::{Asked, Outstanding};
+use crate::port::connection::reader::{Reader, ReadyReply};
+use crate::port::frame::{
+    BESIDE_PAYLOAD, BodyLayout, Decoder, Hello, Kind, RequestLayout, Side, credit_body,
+};
+
+/// Holds the pipe and the tasks, so that both end with the actor and not when somebody has read its last state.
+pub(super) struct PortConnection {
+    to_worker: Arc<pipe::Sender>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+pub(super) struct ConnectionArguments {
+    pub(super) hello: Hello,
+    pub(super) from_worker: pipe::Receiver,
+    pub(super) reports: AdapterReports,
+    pub(super) payload_limit: usize,
+    pub(super) ready: ReadyReply,
+}
+
+pub(super) struct ConnectionState {
+    outbox: Outbox,
+    outstanding: Arc<Outstanding>,
+    reports: AdapterReports,
+    body_limit: usize,
+    writing: Writing,
+    /// Tells the reader that the worker has closed the pipe that we write.
+    write_failed: Option<oneshot::Sender<()>>,
+}
+
+/// What will write next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    /// The next message that has something to write.
+    Idle,
+    /// A Flush that is in the mailbox.
+    FlushDue,
+    /// The task that waits until the pipe takes more.
+    PipeFull,
+    /// Nothing: the pipe is closed. The reader is about to end this actor.
+    Over,
+}
+
+impl PortConnection {
+    pub(super) fn new(to_worker: pipe::Sender) -> Self {
+        Self { to_worker: Arc::new(to_worker), tasks: Mutex::new(JoinSet::new()) }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Writes one turn, and sees to it that the next one comes.
+    fn write(&self, myself: &ActorRef<ConnectionMessage>, state: &mut ConnectionState) {
+        if state.writing == Writing::Over {
+            return;
+        }
+        state.writing = match state.outbox.write_turn(|slices| self.to_worker.try_write_vectored(slices)) {
+            Ok(Written::All) => Writing::Idle,
+            Ok(Written::Part) => flush_soon(myself),
+            Ok(Written::Blocked) => {
+                let (to_worker, myself) = (Arc::clone(&self.to_worker), myself.clone());
+                self.spawn(async move {
+                    // A pipe that cannot be waited for says why when it is written.
+                    let _ = to_worker.writable().await;
+                    let _ = myself.cast(ConnectionMessage::WireWritable);
+                });
+                Writing::PipeFull
+            }
+            Err(_closed) => {
+                state.outbox = Outbox::default();
+                // The worker's last words may still lie in the other pipe: the reader ends this actor behind them.
+                let _ = state.write_failed.take().map(|reader| reader.send(()));
+                Writing::Over
+            }
+        }
+    }
+}
+
+/// Asks for a write behind everything that is in the mailbox already.
+fn flush_soon(myself: &ActorRef<ConnectionMessage>) -> Writing {
+    // An actor that cannot be cast to is past writing.
+    let _ = myself.cast(ConnectionMessage::Flush);
+    Writing::FlushDue
+}
+
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
+impl Actor for PortConnection {
+    type Msg = ConnectionMessage;
+    type State = ConnectionState;
+    type Arguments = ConnectionArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ConnectionMessage>,
+        arguments: ConnectionArguments,
+    ) -> Result<ConnectionState, ActorProcessingErr> {
+        let ConnectionArguments { hello, from_worker, reports, payload_limit, ready } = arguments;
+        let outstanding = Arc::new(Outstanding::default());
+        let (write_failed, reader_hears) = oneshot::channel();
+        let reader = Reader {
+            from_worker,
+            decoder: Decoder::new(Side::Worker, payload_limit),
+            outstanding: Arc::clone(&outstanding),
+            reports: reports.clone(),
+            ready: Some(ready),
+        };
+        self.spawn(reader.run(myself.clone(), reader_hears));
+        let mut outbox = Outbox::default();
+        outbox.push(Kind::Hello, 0, &serde_json::to_vec(&hello)?);
+        Ok(ConnectionState {
+            outbox,
+            outstanding,
+            reports,
+            body_limit: payload_limit.saturating_add(BESIDE_PAYLOAD),
+            writing: flush_soon(&myself),
+            write_failed: Some(write_failed),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ConnectionMessage>,
+        message: ConnectionMessage,
+        state: &mut ConnectionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ConnectionMessage::Asked(asked) => {
+                state.take(asked)?;
+                if state.writing == Writing::Idle {
+                    state.writing = flush_soon(&myself);
+                }
+            }
+            ConnectionMessage::Flush | ConnectionMessage::WireWritable => self.write(&myself, state),
+            ConnectionMessage::WireEnded { failure } => return Err(Box::new(failure)),
+        }
+        Ok(())
+    }
+}
+
+impl ConnectionState {
+    /// Turns what is asked into frames.
+    fn take(&mut self, asked: AdapterMessage) -> Result<(), AdapterFailure> {
+        match asked {
+            AdapterMessage::Execute { id, request, deadline } => {
+                return self.ask(id, &request, deadline, None);
+            }
+            AdapterMessage::ExecuteStream { id, request, deadline, chunks } => {
+                return self.ask(id, &request, deadline, Some(chunks));
+            }
+            AdapterMessage::Cancel { id } => self.cancel(id),
+            AdapterMessage::Credit { id, chunks, bytes } => self.grant(id, chunks, bytes),
+            AdapterMessage::EndSession { session } => self.outbox.end_session(&session),
+            AdapterMessage::Ping => self.outbox.push(Kind::Ping, 0, &[]),
+            AdapterMessage::Drain => self.outbox.drain(),
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &mut self,
+        id: RequestId,
+        request: &Request,
+        deadline: Deadline,
+        chunks: Option<ChunkSender>,
+    ) -> Result<(), AdapterFailure> {
+        let credit = chunks.as_ref().map(ChunkSender::window);
+        let layout = match self.lay_out(id, request, deadline, credit) {
+            Ok(layout) => layout,
+            Err(why) => {
+                self.refuse(id, chunks, why);
+                return Ok(());
+            }
+        };
+        let (kind, asked) = match chunks {
+            None => (Kind::Execute, Asked::Execute),
+            Some(chunks) => (Kind::ExecuteStream, Asked::stream(chunks)),
+        };
+        if !self.outstanding.ask(id.0, asked) {
+            return Err(AdapterFailure::Failed { what: format!("request {id} was asked twice") });
+        }
+        self.outbox.push_request(kind, id.0, &layout, request.session.clone());
+        Ok(())
+    }
+
+    /// Checks that the wire can say the request, or says why not.
+    fn lay_out<'a>(
+        &self,
+        id: RequestId,
+        request: &'a Request,
+        deadline: Deadline,
+        credit: Option<StreamWindow>,
+    ) -> Result<RequestLayout<'a>, String> {
+        let time_left = deadline.remaining(Instant::now());
+        let layout =
+            RequestLayout::new(request, Some(time_left), credit).map_err(|too_long| too_long.to_string())?;
+        if layout.body_len() > self.body_limit {
+            return Err(format!(
+                "the request is {} bytes, the wire allows {}",
+                layout.body_len(),
+                self.body_limit
+            ));
+        }
+        if id.0 == 0 {
+            return Err("request id 0 stands for the connection".into());
+        }
+        Ok(layout)
+    }
+
+    /// Answers a request that cannot be written to the wire.
+    fn refuse(&self, id: RequestId, chunks: Option<ChunkSender>, message: String) {
+        drop(chunks);
+        self.reports.finished(id, Outcome::Failed(host_error(WorkerErrorKind::InvalidArgument, message)));
+    }
+
+    fn cancel(&mut self, id: RequestId) {
+        // What is answered already needs no cancel: the answer and the cancel have crossed.
+        if !self.outstanding.contains(id.0) {
+            return;
+        }
+        match self.outbox.cancel(id.0) {
+            CancelVerdict::Told => {}
+            CancelVerdict::Withdrawn => {
+                self.outstanding.withdraw(id.0);
+                let error = host_error(WorkerErrorKind::Cancelled, "cancelled before it was sent".into());
+                self.reports.finished(id, Outcome::Failed(error));
+            }
+        }
+    }
+
+    fn grant(&mut self, id: RequestId, chunks: u32, bytes: u32) {
+        if let Some(credit) = self.outstanding.grant(id.0, chunks, bytes) {
+            self.outbox.push(Kind::Credit, id.0, &credit_body(credit));
+        }
+    }
+}
+
+/// An answer that the host gives in the worker's place.
+fn host_error(kind: WorkerErrorKind, message: String) -> WorkerError {
+    WorkerError {
+        kind,
+        type_name: "PortAdapter".into(),
+        message,
+        traceback: None,
+        retryable: false,
+        details: None,
+        cause: None,
+    }
+}

@@ -1,0 +1,47 @@
+//! From two pipes to a worker that is ready for requests.
+
+use ractor::{Actor, SpawnErr};
+use snakepit_core::adapter::{AdapterFailure, Connect, Connected};
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+
+use crate::port::connection::actor::{ConnectionArguments, PortConnection};
+use crate::port::frame::{Hello, PROTOCOL, REQUESTS_LIMIT};
+
+/// Starts the adapter actor, and ends when the worker has said that it is ready.
+pub(in crate::port) async fn open(connect: Connect) -> Result<Connected, AdapterFailure> {
+    let pipes = connect.pipes.ok_or_else(|| failed("the worker's process has no wire"))?;
+    let to_worker = pipe::Sender::from_owned_fd(pipes.to_worker).map_err(|error| failed(&error))?;
+    let from_worker = pipe::Receiver::from_owned_fd(pipes.from_worker).map_err(|error| failed(&error))?;
+    let life = connect.life;
+    let hello = Hello {
+        protocol: vec![PROTOCOL],
+        features: Vec::new(),
+        pool: life.worker.pool.to_string(),
+        slot: life.worker.slot.0,
+        incarnation: life.incarnation.0,
+        payload_limit: connect.payload_limit as u64,
+    };
+    let (ready, readiness) = oneshot::channel();
+    let arguments = ConnectionArguments {
+        hello,
+        from_worker,
+        reports: connect.reports,
+        payload_limit: connect.payload_limit,
+        ready,
+    };
+    let connection = PortConnection::new(to_worker);
+    let (actor, _ended) = Actor::spawn_linked(None, connection, arguments, connect.supervisor)
+        .await
+        .map_err(|error: SpawnErr| failed(&error))?;
+    let ready = readiness.await.map_err(|_| failed("the connection ended before the worker was ready"))??;
+    Ok(Connected {
+        adapter: actor.get_derived(),
+        capacity: ready.capacity.min(REQUESTS_LIMIT),
+        agent: ready.agent,
+    })
+}
+
+fn failed(what: &(impl ToString + ?Sized)) -> AdapterFailure {
+    AdapterFailure::Failed { what: what.to_string() }
+}

@@ -1,0 +1,295 @@
+//! The requests that the worker has and has not answered, and the credit of its streams.
+//!
+//! The actor puts requests in, the reader takes them out; the lock is held for a look-up and never over a report.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use snakepit_core::adapter::{ChunkSender, StreamWindow};
+
+use crate::port::frame::{Kind, ProtocolError};
+
+#[derive(Debug, Default)]
+pub(super) struct Outstanding(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    asked: HashMap<u64, Asked, BuildHasherDefault<IdHasher>>,
+    answered: Recent,
+}
+
+/// How a request was asked, and what its answers need.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Execute,
+    Stream { chunks: Arc<ChunkSender>, credit: Credit },
+}
+
+impl Asked {
+    /// A stream with the credit that its window gives.
+    pub(super) fn stream(chunks: ChunkSender) -> Self {
+        let credit = Credit::new(chunks.window());
+        Self::Stream { chunks: Arc::new(chunks), credit }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Execute => Kind::Execute,
+            Self::Stream { .. } => Kind::ExecuteStream,
+        }
+    }
+
+    fn may_be_answered_by(&self, kind: Kind) -> bool {
+        match self {
+            Self::Execute => matches!(kind, Kind::Result | Kind::Error),
+            Self::Stream { .. } => matches!(kind, Kind::Chunk | Kind::End | Kind::Error),
+        }
+    }
+}
+
+impl Outstanding {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing under this lock can panic half-way: a poisoned table is still a true one.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a request before the worker can have heard of it.
+    #[must_use = "an id that is asked twice cannot be answered"]
+    pub(super) fn ask(&self, id: u64, asked: Asked) -> bool {
+        self.table().asked.insert(id, asked).is_none()
+    }
+
+    /// Whether the worker still owes an answer.
+    pub(super) fn contains(&self, id: u64) -> bool {
+        self.table().asked.contains_key(&id)
+    }
+
+    /// Forgets a request that never left.
+    pub(super) fn withdraw(&self, id: u64) {
+        self.table().asked.remove(&id);
+    }
+
+    /// Says whether this kind of frame may come for that request.
+    pub(super) fn expects(&self, kind: Kind, id: u64) -> Result<(), ProtocolError> {
+        self.table().find(kind, id).map(|_| ())
+    }
+
+    /// Takes a request out: this was its one answer.
+    pub(super) fn answer(&self, kind: Kind, id: u64) -> Result<(), ProtocolError> {
+        // The stream's sender is dropped outside the lock, and before its end is reported.
+        let asked = {
+            let mut table = self.table();
+            table.find(kind, id)?;
+            table.answered.note(id);
+            table.asked.remove(&id)
+        };
+        drop(asked);
+        Ok(())
+    }
+
+    /// Takes credit for a chunk, and says where it goes.
+    pub(super) fn chunk(&self, id: u64, size: ChunkSize) -> Result<Arc<ChunkSender>, ProtocolError> {
+        match self.table().find(Kind::Chunk, id)? {
+            Asked::Stream { chunks, credit } => {
+                credit.take(size).map_err(|left| left.exceeded(id))?;
+                Ok(Arc::clone(chunks))
+            }
+            asked @ Asked::Execute => {
+                Err(ProtocolError::WrongAnswer { kind: Kind::Chunk, id, asked: asked.kind() })
+            }
+        }
+    }
+
+    /// Gives a stream credit for payload that its reader took, and says what the worker must hear.
+    /// A stream that is answered needs none.
+    #[must_use = "credit that the worker does not hear of stops its stream"]
+    pub(super) fn grant(&self, id: u64, chunks: u32, bytes: u32) -> Option<StreamWindow> {
+        match self.table().asked.get_mut(&id) {
+            Some(Asked::Stream { credit, .. }) => Some(credit.give(chunks, bytes)),
+            Some(Asked::Execute) | None => None,
+        }
+    }
+}
+
+impl Table {
+    fn find(&mut self, kind: Kind, id: u64) -> Result<&mut Asked, ProtocolError> {
+        match self.asked.get_mut(&id) {
+            Some(asked) if asked.may_be_answered_by(kind) => Ok(asked),
+            Some(asked) => Err(ProtocolError::WrongAnswer { kind, id, asked: asked.kind() }),
+            None if self.answered.contains(id) => Err(ProtocolError::AnsweredTwice { kind, id }),
+            None => Err(ProtocolError::NeverAsked { kind, id }),
+        }
+    }
+}
+
+/// How large a chunk is on the wire, and to its reader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChunkSize {
+    pub(super) body: usize,
+    pub(super) payload: usize,
+}
+
+/// What a stream may still send. A chunk needs a chunk and a byte of credit, and may overdraw the bytes once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Credit {
+    chunks: u64,
+    bytes: i64,
+    /// What the bodies of chunks held beside their payload. The wire counts it and the reader does not: it goes back
+    /// with the reader's next credit, or the window would shrink with every chunk.
+    owed: u32,
+}
+
+impl Credit {
+    fn new(window: StreamWindow) -> Self {
+        Self { chunks: window.chunks.into(), bytes: window.bytes.into(), owed: 0 }
+    }
+
+    fn give(&mut self, chunks: u32, bytes: u32) -> StreamWindow {
+        let bytes = bytes.saturating_add(std::mem::take(&mut self.owed));
+        self.chunks = self.chunks.saturating_add(chunks.into());
+        self.bytes = self.bytes.saturating_add(bytes.into());
+        StreamWindow { chunks, bytes }
+    }
+
+    /// Takes what one chunk costs, or says what was left.
+    fn take(&mut self, size: ChunkSize) -> Result<(), Self> {
+        if self.chunks == 0 || self.bytes <= 0 {
+            return Err(*self);
+        }
+        self.chunks -= 1;
+        self.bytes = self.bytes.saturating_sub(i64::try_from(size.body).unwrap_or(i64::MAX));
+        let beside = u32::try_from(size.body.saturating_sub(size.payload)).unwrap_or(u32::MAX);
+        self.owed = self.owed.saturating_add(beside);
+        Ok(())
+    }
+
+    fn exceeded(self, id: u64) -> ProtocolError {
+        ProtocolError::BeyondCredit { id, chunks: self.chunks, bytes: self.bytes }
+    }
+}
+
+/// The ids that were answered last, so that a second answer can be told from one that nobody asked for.
+#[derive(Debug)]
+struct Recent {
+    ids: [u64; 64],
+    next: usize,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { ids: [0; 64], next: 0 }
+    }
+}
+
+impl Recent {
+    fn note(&mut self, id: u64) {
+        self.ids[self.next % self.ids.len()] = id;
+        self.next = self.next.wrapping_add(1);
+    }
+
+    fn contains(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+}
+
+/// Spreads request ids, which the host itself counts up: a multiplication does, and no worker can choose a key.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // 2^64 divided by the golden ratio: neighbours end far apart, in the high bits as well, which the map uses.
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: StreamWindow = StreamWindow { chunks: 2, bytes: 10 };
+
+    fn table() -> Outstanding {
+        let outstanding = Outstanding::default();
+        assert!(outstanding.ask(1, Asked::Execute));
+        assert!(outstanding.ask(2, Asked::stream(ChunkSender::channel(WINDOW).0)));
+        outstanding
+    }
+
+    #[test]
+    fn each_way_of_asking_has_its_answers() {
+        for (id, kind, fits) in [
+            (1, Kind::Result, true),
+            (1, Kind::Error, true),
+            (1, Kind::Chunk, false),
+            (1, Kind::End, false),
+            (2, Kind::Result, false),
+            (2, Kind::Error, true),
+            (2, Kind::Chunk, true),
+            (2, Kind::End, true),
+        ] {
+            let verdict = table().expects(kind, id);
+            assert_eq!(verdict.is_ok(), fits, "{kind} for {id}: {verdict:?}");
+            assert!(verdict.is_ok() || matches!(verdict, Err(ProtocolError::WrongAnswer { .. })));
+        }
+    }
+
+    #[test]
+    fn a_second_answer_is_told_from_one_that_nobody_asked_for() {
+        let table = table();
+        assert_eq!(table.answer(Kind::Result, 1), Ok(()));
+        let again = ProtocolError::AnsweredTwice { kind: Kind::Error, id: 1 };
+        assert_eq!(table.answer(Kind::Error, 1), Err(again));
+        let never = ProtocolError::NeverAsked { kind: Kind::Result, id: 9 };
+        assert_eq!(table.answer(Kind::Result, 9), Err(never));
+    }
+
+    #[test]
+    fn chunks_need_credit_and_may_overdraw_the_bytes_once() {
+        let stream = table();
+        let size = |body| ChunkSize { body, payload: body };
+        assert!(stream.chunk(2, size(50)).is_ok(), "the first overdraws");
+        let error = stream.chunk(2, size(1)).unwrap_err();
+        assert_eq!(error, ProtocolError::BeyondCredit { id: 2, chunks: 1, bytes: -40 });
+        assert_eq!(stream.grant(2, 1, 41), Some(StreamWindow { chunks: 1, bytes: 41 }));
+        assert!(stream.chunk(2, size(0)).is_ok() && stream.chunk(2, size(0)).is_ok());
+        let error = stream.chunk(2, size(0)).unwrap_err();
+        assert_eq!(error, ProtocolError::BeyondCredit { id: 2, chunks: 0, bytes: 1 });
+    }
+
+    #[test]
+    fn what_the_wire_counts_and_the_reader_does_not_is_given_back() {
+        let stream = table();
+        for _ in 0..1000 {
+            assert!(stream.chunk(2, ChunkSize { body: 9, payload: 1 }).is_ok());
+            assert_eq!(stream.grant(2, 1, 1), Some(StreamWindow { chunks: 1, bytes: 9 }));
+        }
+    }
+
+    #[test]
+    fn credit_for_what_is_answered_or_no_stream_is_not_passed_on() {
+        let table = table();
+        assert_eq!(table.grant(1, 1, 1), None);
+        table.answer(Kind::End, 2).unwrap();
+        assert_eq!(table.grant(2, 1, 1), None);
+    }
+
+    #[test]
+    fn an_id_is_asked_once() {
+        let table = table();
+        assert!(!table.ask(1, Asked::Execute));
+        table.withdraw(1);
+        assert!(!table.contains(1) && table.ask(1, Asked::Execute));
+    }
+}

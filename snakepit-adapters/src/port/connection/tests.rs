@@ -1,0 +1,9 @@
+//! The connection against a scripted peer over real pipes, on both kinds of runtime.
+
+mod host;
+mod peer;
+
+mod breaches;
+mod ends;
+mod flow;
+mod requests;

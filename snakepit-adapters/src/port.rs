@@ -2,6 +2,9 @@
 
 pub mod frame;
 
+pub(crate) mod credit;
+pub(crate) mod id_map;
+
 mod connection;
 mod sdk;
 

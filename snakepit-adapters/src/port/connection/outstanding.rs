@@ -2,20 +2,20 @@
 //!
 //! The actor puts requests in, the reader takes them out; the lock is held for a look-up and never over a report.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use snakepit_core::adapter::{ChunkSender, StreamWindow};
 
+use crate::port::credit::{Credit, NoCredit};
 use crate::port::frame::{Kind, ProtocolError};
+use crate::port::id_map::IdMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Outstanding(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    asked: HashMap<u64, Asked, BuildHasherDefault<IdHasher>>,
+    asked: IdMap<Asked>,
     answered: Recent,
 }
 
@@ -23,13 +23,13 @@ struct Table {
 #[derive(Debug)]
 pub(super) enum Asked {
     Execute,
-    Stream { chunks: Arc<ChunkSender>, credit: Credit },
+    Stream { chunks: Arc<ChunkSender>, credit: StreamCredit },
 }
 
 impl Asked {
     /// A stream with the credit that its window gives.
     pub(super) fn stream(chunks: ChunkSender) -> Self {
-        let credit = Credit::new(chunks.window());
+        let credit = StreamCredit::new(chunks.window());
         Self::Stream { chunks: Arc::new(chunks), credit }
     }
 
@@ -92,7 +92,11 @@ impl Outstanding {
     pub(super) fn chunk(&self, id: u64, size: ChunkSize) -> Result<Arc<ChunkSender>, ProtocolError> {
         match self.table().find(Kind::Chunk, id)? {
             Asked::Stream { chunks, credit } => {
-                credit.take(size).map_err(|left| left.exceeded(id))?;
+                credit.take(size).map_err(|NoCredit(left)| ProtocolError::BeyondCredit {
+                    id,
+                    chunks: left.chunks,
+                    bytes: left.bytes,
+                })?;
                 Ok(Arc::clone(chunks))
             }
             asked @ Asked::Execute => {
@@ -130,42 +134,32 @@ pub(super) struct ChunkSize {
     pub(super) payload: usize,
 }
 
-/// What a stream may still send. A chunk needs a chunk and a byte of credit, and may overdraw the bytes once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Credit {
-    chunks: u64,
-    bytes: i64,
+/// The credit of a stream whose reader counts payload only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamCredit {
+    open: Credit,
     /// What the bodies of chunks held beside their payload. The wire counts it and the reader does not: it goes back
     /// with the reader's next credit, or the window would shrink with every chunk.
     owed: u32,
 }
 
-impl Credit {
+impl StreamCredit {
     fn new(window: StreamWindow) -> Self {
-        Self { chunks: window.chunks.into(), bytes: window.bytes.into(), owed: 0 }
+        Self { open: Credit::new(window), owed: 0 }
     }
 
     fn give(&mut self, chunks: u32, bytes: u32) -> StreamWindow {
         let bytes = bytes.saturating_add(std::mem::take(&mut self.owed));
-        self.chunks = self.chunks.saturating_add(chunks.into());
-        self.bytes = self.bytes.saturating_add(bytes.into());
-        StreamWindow { chunks, bytes }
+        let more = StreamWindow { chunks, bytes };
+        self.open.give(more);
+        more
     }
 
-    /// Takes what one chunk costs, or says what was left.
-    fn take(&mut self, size: ChunkSize) -> Result<(), Self> {
-        if self.chunks == 0 || self.bytes <= 0 {
-            return Err(*self);
-        }
-        self.chunks -= 1;
-        self.bytes = self.bytes.saturating_sub(i64::try_from(size.body).unwrap_or(i64::MAX));
+    fn take(&mut self, size: ChunkSize) -> Result<(), NoCredit> {
+        self.open.take(size.body)?;
         let beside = u32::try_from(size.body.saturating_sub(size.payload)).unwrap_or(u32::MAX);
         self.owed = self.owed.saturating_add(beside);
         Ok(())
-    }
-
-    fn exceeded(self, id: u64) -> ProtocolError {
-        ProtocolError::BeyondCredit { id, chunks: self.chunks, bytes: self.bytes }
     }
 }
 
@@ -190,27 +184,6 @@ impl Recent {
 
     fn contains(&self, id: u64) -> bool {
         self.ids.contains(&id)
-    }
-}
-
-/// Spreads request ids, which the host itself counts up: a multiplication does, and no worker can choose a key.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        // 2^64 divided by the golden ratio: neighbours end far apart, in the high bits as well, which the map uses.
-        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -256,16 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn chunks_need_credit_and_may_overdraw_the_bytes_once() {
+    fn a_chunk_beyond_credit_is_refused_with_what_was_left() {
         let stream = table();
         let size = |body| ChunkSize { body, payload: body };
-        assert!(stream.chunk(2, size(50)).is_ok(), "the first overdraws");
+        assert!(stream.chunk(2, size(50)).is_ok());
         let error = stream.chunk(2, size(1)).unwrap_err();
         assert_eq!(error, ProtocolError::BeyondCredit { id: 2, chunks: 1, bytes: -40 });
         assert_eq!(stream.grant(2, 1, 41), Some(StreamWindow { chunks: 1, bytes: 41 }));
-        assert!(stream.chunk(2, size(0)).is_ok() && stream.chunk(2, size(0)).is_ok());
-        let error = stream.chunk(2, size(0)).unwrap_err();
-        assert_eq!(error, ProtocolError::BeyondCredit { id: 2, chunks: 0, bytes: 1 });
+        assert!(stream.chunk(2, size(1)).is_ok());
     }
 
     #[test]

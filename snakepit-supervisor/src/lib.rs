@@ -1,1 +1,39 @@
-//! snakepit-supervisor
+//! Erlang/OTP-style supervision for [`ractor`] actors.
+//!
+//! A supervisor starts its children in order, restarts those that fail, gives up when that does not help, and stops
+//! all of them in reverse order. See [`SupervisorSpec`] for children that depend on each other,
+//! [`DynamicSupervisorSpec`] for children that come and go, [`StarterSpec`] for one child with a budget of its own.
+
+mod actor;
+mod backoff;
+mod blueprint;
+mod child;
+mod core;
+mod dynamic_supervisor;
+mod error;
+mod exit;
+mod handle;
+mod moment;
+mod offspring;
+mod report;
+mod restart;
+mod starter;
+mod supervisor;
+mod tree;
+mod validation;
+
+pub use backoff::Backoff;
+pub use child::{ChildId, ChildSettings, ChildSpec, ChildType, Restart, Shutdown};
+pub use dynamic_supervisor::{DynamicSupervisorRef, DynamicSupervisorSpec};
+pub use error::{
+    DeleteChildError, Gone, RestartChildError, SpecError, StartChildError, StartError, StartFailure,
+    StillRunning, TerminateChildError,
+};
+pub use exit::{DoNotRestart, ExitReason, StoppedWith};
+pub use handle::{ChildCounts, ChildSummary, ChildTarget, StartedChild};
+pub use offspring::{ChildExit, Offspring, StartContext, StartInfo};
+pub use report::{GaveUp, GaveUpReason, PastFailure, Report, ReportSink, StartedBy};
+pub use restart::{RestartIntensity, RestartPolicy};
+pub use starter::{StarterRef, StarterSpec};
+pub use supervisor::{AutoShutdown, Strategy, SupervisorRef, SupervisorSpec};
+pub use tree::{ChildState, TreeNode};

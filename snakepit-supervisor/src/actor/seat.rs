@@ -1,0 +1,108 @@
+//! The actors behind the core's numbers: which actor is which life of which child, and what its spec needs to start it.
+
+use std::collections::HashMap;
+
+use ractor::{ActorCell, ActorId};
+
+use crate::child::{ChildId, ChildSpec, Restart};
+use crate::core::message::{ChildKey, Life};
+use crate::exit::ExitReason;
+use crate::offspring::{ExitHook, StartFn, StartInfo};
+
+/// What the shell knows of one child.
+pub(super) struct Seat {
+    pub(super) id: ChildId,
+    name: Option<String>,
+    /// `None` once a temporary child has been started: its arguments are not kept, as it is never started again.
+    start: Option<StartFn>,
+    once: bool,
+    pub(super) on_exit: Option<ExitHook>,
+    /// Its last incarnation, and the actor that it is or was.
+    pub(super) incarnation: u64,
+    pub(super) cell: Option<ActorCell>,
+    /// How that actor ended, if ractor has told.
+    pub(super) exit: Option<ExitReason>,
+    pub(super) info: Option<StartInfo>,
+}
+
+/// All seats of one supervisor.
+#[derive(Default)]
+pub(super) struct Seats {
+    seats: HashMap<ChildKey, Seat>,
+    actors: HashMap<ActorId, ChildKey>,
+}
+
+impl Seats {
+    pub(super) fn insert(&mut self, key: ChildKey, spec: ChildSpec) {
+        let seat = Seat {
+            id: spec.settings.id,
+            name: spec.name,
+            start: Some(spec.start),
+            once: spec.settings.restart == Restart::Temporary,
+            on_exit: spec.on_exit,
+            incarnation: 0,
+            cell: None,
+            exit: None,
+            info: None,
+        };
+        self.seats.insert(key, seat);
+    }
+
+    pub(super) fn remove(&mut self, key: ChildKey) {
+        if let Some(cell) = self.seats.remove(&key).and_then(|seat| seat.cell) {
+            self.actors.remove(&cell.get_id());
+        }
+    }
+
+    pub(super) fn get(&self, key: ChildKey) -> Option<&Seat> {
+        self.seats.get(&key)
+    }
+
+    /// The seat, if this is the life that it holds.
+    pub(super) fn holding(&mut self, life: Life) -> Option<&mut Seat> {
+        self.seats.get_mut(&life.key).filter(|seat| seat.incarnation == life.incarnation)
+    }
+
+    /// Begins a new life: what is needed to start it, under which name.
+    pub(super) fn begin(&mut self, life: Life) -> Option<(StartFn, Option<String>, ChildId)> {
+        self.vacate(life.key);
+        let seat = self.seats.get_mut(&life.key)?;
+        seat.incarnation = life.incarnation;
+        let start = if seat.once { seat.start.take()? } else { seat.start.clone()? };
+        Some((start, seat.name.clone(), seat.id.clone()))
+    }
+
+    pub(super) fn seat(&mut self, life: Life, cell: ActorCell, info: Option<StartInfo>) {
+        if let Some(seat) = self.holding(life) {
+            seat.info = info;
+            let id = cell.get_id();
+            seat.cell = Some(cell);
+            self.actors.insert(id, life.key);
+        }
+    }
+
+    /// Forgets the actor of a child, but not the child.
+    pub(super) fn vacate(&mut self, key: ChildKey) -> Option<ActorCell> {
+        let seat = self.seats.get_mut(&key)?;
+        (seat.exit, seat.info) = (None, None);
+        let cell = seat.cell.take()?;
+        self.actors.remove(&cell.get_id());
+        Some(cell)
+    }
+
+    pub(super) fn cell(&self, life: Life) -> Option<&ActorCell> {
+        self.seats.get(&life.key).filter(|seat| seat.incarnation == life.incarnation)?.cell.as_ref()
+    }
+
+    /// The child that this actor is, or was last.
+    pub(super) fn of_actor(&self, actor: ActorId) -> Option<ChildKey> {
+        self.actors.get(&actor).copied()
+    }
+
+    /// Remembers how an actor ended. A stranger's end is nothing to us.
+    pub(super) fn note_exit(&mut self, actor: ActorId, reason: ExitReason) {
+        if let Some(seat) = self.actors.get(&actor).and_then(|key| self.seats.get_mut(key)) {
+            seat.exit = Some(reason);
+        }
+    }
+}

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use ractor::{ActorCell, DerivedActorRef};
 
-pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
 pub(crate) use chunks::{ChunkReceiver, chunk_channel};
+pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
 
 use crate::error::WorkerError;
 use crate::id::{RequestId, SessionId, WorkerLife};

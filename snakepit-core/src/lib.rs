@@ -1,17 +1,39 @@
 //! Pools of external worker processes under an OTP-style supervision tree of ractor actors.
+//!
+//! A [`Snakepit`] runs pools of OS processes, in Python or any other language. Requests go to free workers, sessions stay
+//! with their worker, results may stream, crashes heal, and no process is left behind. How to speak to a worker is an
+//! [`Adapter`](adapter::Adapter)'s matter; the crate `snakepit-adapters` has one for framed pipes.
+
+#[cfg(not(unix))]
+compile_error!(
+    "snakepit needs a Unix: its workers live in process groups and are found again through signals and pipes"
+);
 
 pub mod adapter;
+mod address;
+mod config;
 mod error;
 mod id;
 mod payload;
+mod pool;
 mod process;
+mod process_registry;
 mod request;
+mod session_affinity;
+mod snakepit;
+mod timer;
+mod worker;
 
+pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions};
 pub use error::{
-    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, StartError, WorkerError,
-    WorkerErrorKind, WorkerLoss,
+    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, StartError,
+    WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
-pub use process::{ProcessExit, ProcessSpec, Wire, WirePipes};
+pub use pool::{PoolRef, PoolStats, Response, ResponseStream};
+pub use process::{ProcessExit, ProcessIdentity, ProcessSpec, Wire, WirePipes};
+pub use process_registry::RecoveryReport;
 pub use request::{Deadline, Request};
+pub use snakepit::{PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
+pub use worker::{WorkerPhase, WorkerStatus};

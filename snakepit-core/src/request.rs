@@ -73,7 +73,7 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// `timeout` from `now`. A timeout beyond what the clock can say counts as 100 years.
     pub fn after(now: Instant, timeout: Duration) -> Self {
-        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
         Self(now + timeout.min(CENTURY))
     }
 

@@ -92,14 +92,8 @@ pub(crate) fn chunk_channel(
 ) -> (ChunkSender, ChunkReceiver, Arc<OnceLock<AdapterRef>>) {
     let (sender, chunks) = ChunkSender::channel(window);
     let adapter = Arc::new(OnceLock::new());
-    let receiver = ChunkReceiver {
-        id,
-        chunks,
-        adapter: Arc::clone(&adapter),
-        window,
-        taken_chunks: 0,
-        taken_bytes: 0,
-    };
+    let receiver =
+        ChunkReceiver { id, chunks, adapter: Arc::clone(&adapter), window, taken_chunks: 0, taken_bytes: 0 };
     (sender, receiver, adapter)
 }
 
@@ -112,7 +106,8 @@ impl ChunkReceiver {
             self.taken_bytes =
                 self.taken_bytes.saturating_add(u32::try_from(chunk.size()).unwrap_or(u32::MAX));
             // Credit travels in halves of the window: a frame for every chunk would double the traffic.
-            let due = self.taken_chunks * 2 >= self.window.chunks || self.taken_bytes >= self.window.bytes / 2;
+            let due =
+                self.taken_chunks * 2 >= self.window.chunks || self.taken_bytes >= self.window.bytes / 2;
             if due {
                 self.grant();
             }

@@ -1,0 +1,86 @@
+//! Why a pit did not start.
+
+use std::path::PathBuf;
+
+use crate::adapter::AdapterFailure;
+use crate::id::{InvalidName, PoolName};
+
+/// Why a pit did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration contradicts itself or leaves something out.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be made or written.
+    #[error("data directory {} cannot be used: {source}", path.display())]
+    DataDir {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another host has the data directory open.
+    #[error("data directory {} is in use by the host with process id {holder}", path.display())]
+    DataDirInUse {
+        /// Which directory.
+        path: PathBuf,
+        /// The process id in its `LOCK` file, or `unknown`.
+        holder: String,
+    },
+    /// The registry of processes cannot be opened.
+    #[error("the process registry {} cannot be opened: {message}", path.display())]
+    Registry {
+        /// Its file.
+        path: PathBuf,
+        /// What the store said.
+        message: String,
+    },
+    /// An adapter could not get ready what its workers need.
+    #[error("pool {pool} cannot start: {source}")]
+    Adapter {
+        /// Which pool.
+        pool: PoolName,
+        /// Why.
+        #[source]
+        source: AdapterFailure,
+    },
+    /// The supervision tree could not be started.
+    #[error("the supervision tree could not be started: {message}")]
+    Supervision {
+        /// Why.
+        message: String,
+    },
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A name has a form that is not allowed.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Two pools have the same name.
+    #[error("two pools are named {pool}")]
+    DuplicatePool {
+        /// The name.
+        pool: PoolName,
+    },
+    /// No pool was given.
+    #[error("a pit needs at least one pool")]
+    NoPool,
+    /// No data directory was given.
+    #[error("a pit needs a data directory: its registry of processes lives there")]
+    NoDataDir,
+    /// An option has a value that cannot work.
+    #[error("pool {pool}: {option} {rule}")]
+    Option {
+        /// Which pool.
+        pool: PoolName,
+        /// Which option.
+        option: &'static str,
+        /// What it must be.
+        rule: String,
+    },
+}

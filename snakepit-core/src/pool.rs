@@ -1,0 +1,25 @@
+//! The pool: keeps `size` slots, admits requests, hands them to free workers, answers every caller exactly once.
+//!
+//! Last up, first down. It restarts nothing and holds no process id. Reading order:
+
+mod actor;
+mod admission;
+mod deadlines;
+mod handle;
+mod in_flight;
+mod message;
+mod requests;
+mod roster;
+mod shared;
+mod slots;
+mod statistics;
+mod stream;
+mod waiting_line;
+
+pub(crate) use actor::{Pool, PoolArgs};
+pub use handle::PoolRef;
+pub use message::Response;
+pub(crate) use message::{DrainReport, PoolReporter, SessionReport, SlotReport, WorkerReport};
+pub(crate) use shared::{PoolShared, Vitals};
+pub use statistics::PoolStats;
+pub use stream::ResponseStream;

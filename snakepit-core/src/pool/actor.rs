@@ -1,0 +1,199 @@
+//! The pool's actor: what it holds, and one call for each message.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::adapter::AdapterRef;
+use crate::address::Address;
+use crate::error::AwaitReadyError;
+use crate::id::Slot;
+use crate::pool::deadlines::Deadlines;
+use crate::pool::in_flight::InFlight;
+use crate::pool::message::{
+    DrainReport, PoolCommand, PoolMessage, PoolTimer, SessionReport, SlotReport, WorkerReport,
+};
+use crate::pool::roster::Roster;
+use crate::pool::shared::{PoolShared, Vitals};
+use crate::pool::statistics::Counters;
+use crate::pool::waiting_line::WaitingLine;
+use crate::session_affinity::SessionAffinityMessage;
+use crate::timer::Timer;
+use crate::worker::WorkerMessage;
+
+/// The handler of a pool's actor.
+#[derive(Debug)]
+pub(crate) struct Pool;
+
+/// What every life of a pool's actor works with.
+#[derive(Clone)]
+pub(crate) struct PoolArgs {
+    pub(crate) shared: Arc<PoolShared>,
+    /// Where the Starters of the slots are children.
+    pub(crate) starters: DynamicSupervisorRef,
+    /// Describes the Starter of a slot.
+    pub(crate) starter: Arc<dyn Fn(Slot) -> ChildSpec + Send + Sync>,
+    pub(crate) sessions: Address<SessionAffinityMessage>,
+}
+
+impl fmt::Debug for PoolArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolArgs").field("pool", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+/// A pool at work.
+pub(crate) struct PoolState {
+    pub(super) args: PoolArgs,
+    pub(super) myself: ActorRef<PoolMessage>,
+    pub(super) roster: Roster<PoolWorker>,
+    pub(super) line: WaitingLine,
+    pub(super) in_flight: InFlight,
+    /// How many requests wait for their session's worker to be looked up.
+    pub(super) routing: usize,
+    pub(super) deadlines: Deadlines,
+    pub(super) deadline_timer: Option<Timer>,
+    pub(super) quarantines: HashMap<Slot, Timer>,
+    /// Workers that are not ready yet.
+    pub(super) booting: HashMap<Slot, ActorRef<WorkerMessage>>,
+    pub(super) ready_waiters: Vec<oneshot::Sender<Result<(), AwaitReadyError>>>,
+    pub(super) drain: Option<Drain>,
+    pub(super) counters: Counters,
+}
+
+/// What the pool knows of a ready worker.
+#[derive(Debug)]
+pub(super) struct PoolWorker {
+    pub(super) actor: ActorRef<WorkerMessage>,
+    pub(super) adapter: AdapterRef,
+    pub(super) vitals: Arc<Vitals>,
+}
+
+/// A drain under way.
+pub(super) struct Drain {
+    pub(super) under_way: usize,
+    pub(super) abandoned: usize,
+    pub(super) replies: Vec<RpcReplyPort<DrainReport>>,
+    /// Held, so that it rings.
+    pub(super) timer: Timer,
+}
+
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
+impl Actor for Pool {
+    type Msg = PoolMessage;
+    type State = PoolState;
+    type Arguments = PoolArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        args: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let state = PoolState::new(args, myself);
+        state.start_slots();
+        // Workers that outlived an earlier life of the pool see the new address, and say that they are ready.
+        state.args.shared.address.publish(state.myself.clone());
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = Instant::now();
+        match message {
+            PoolMessage::Command(command) => state.command(command, now),
+            PoolMessage::Worker(report) => state.worker_report(report, now),
+            PoolMessage::Session(report) => state.session_report(report, now),
+            PoolMessage::Slot(SlotReport::GaveUp { loss }) => state.slot_gave_up(loss, now),
+            PoolMessage::Timer(timer) => state.timer(timer, now),
+        }
+        state.arm_deadline_timer(now);
+        state.finish_drain_if_empty();
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.refuse_everything();
+        state.finish_drain_if_empty();
+        Ok(())
+    }
+}
+
+impl PoolState {
+    fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
+        Self {
+            roster: Roster::new(args.shared.options.size),
+            args,
+            myself,
+            line: WaitingLine::default(),
+            in_flight: InFlight::default(),
+            routing: 0,
+            deadlines: Deadlines::default(),
+            deadline_timer: None,
+            quarantines: HashMap::new(),
+            booting: HashMap::new(),
+            ready_waiters: Vec::new(),
+            drain: None,
+            counters: Counters::default(),
+        }
+    }
+
+    fn command(&mut self, command: PoolCommand, now: Instant) {
+        match command {
+            PoolCommand::Execute { id, work, deadline, timeout, reply } => {
+                self.execute(id, work, deadline, timeout, reply, now);
+            }
+            PoolCommand::Cancel { id } => self.cancel(id, now),
+            PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
+            PoolCommand::AwaitReady { reply } => self.await_ready(reply),
+            PoolCommand::GetStats { reply } => self.get_stats(reply),
+            PoolCommand::GetRoster { reply } => self.get_roster(reply),
+            PoolCommand::Drain { until, reply } => self.begin_drain(until, reply, now),
+        }
+    }
+
+    fn worker_report(&mut self, report: WorkerReport, now: Instant) {
+        match report {
+            WorkerReport::Booting { slot, worker } => {
+                self.booting.insert(slot, worker);
+            }
+            WorkerReport::Ready { life, worker, adapter, capacity, vitals } => {
+                self.worker_ready(&life, capacity, PoolWorker { actor: worker, adapter, vitals }, now);
+            }
+            WorkerReport::RequestFinished { slot, incarnation, id, outcome } => {
+                self.request_finished(id, slot, incarnation, outcome, now);
+            }
+            WorkerReport::Lost { loss } => self.worker_lost(&loss, now),
+        }
+    }
+
+    fn session_report(&mut self, report: SessionReport, now: Instant) {
+        match report {
+            SessionReport::Bound { id, slot, incarnation } => self.session_bound(id, slot, incarnation, now),
+            SessionReport::Unbound { id, reset } => self.session_unbound(id, reset, now),
+            SessionReport::Ended { session, slot, incarnation } => {
+                self.session_ended(session, slot, incarnation);
+            }
+        }
+    }
+
+    fn timer(&mut self, timer: PoolTimer, now: Instant) {
+        match timer {
+            PoolTimer::DeadlineDue => self.deadlines_due(now),
+            PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
+            PoolTimer::DrainOver => self.refuse_everything(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The pool as its callers hold it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::RpcReplyPort;
+use ractor::rpc::CallResult;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::adapter::chunk_channel;
+use crate::error::{AwaitReadyError, EndSessionError, ExecuteError};
+use crate::id::{PoolName, RequestId, SessionId};
+use crate::payload::Payload;
+use crate::pool::message::{DrainReport, PoolCommand, PoolMessage, Response, RosterRow, Work};
+use crate::pool::shared::PoolShared;
+use crate::pool::statistics::PoolStats;
+use crate::pool::stream::ResponseStream;
+use crate::request::{Deadline, Request};
+use crate::worker::{WorkerMessage, WorkerStatus};
+
+/// How long a worker may take to describe itself before it is listed without details.
+const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A pool. Cheap to clone; stays valid over restarts of the pool's actor.
+#[derive(Clone, Debug)]
+pub struct PoolRef {
+    shared: Arc<PoolShared>,
+}
+
+/// The result of a request, once it is known.
+type Answer = oneshot::Receiver<Result<Response, ExecuteError>>;
+
+impl PoolRef {
+    pub(crate) fn new(shared: Arc<PoolShared>) -> Self {
+        Self { shared }
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &PoolName {
+        &self.shared.name
+    }
+
+    /// Runs a request on a worker and returns its answer.
+    ///
+    /// # Errors
+    /// An [`ExecuteError`] that says why there is no answer. Every request ends in an answer or an error, at its deadline
+    /// at the latest.
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the request: one that waits never runs, one that runs is told to stop. Its worker
+    /// takes the next request when it has.
+    pub async fn execute(&self, request: Request) -> Result<Response, ExecuteError> {
+        let (mut cancel, answer) = self.submit(Work { request, chunks: None }, self.shared.next_request())?;
+        let answer = answer.await;
+        cancel.disarm();
+        answer.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Calls a command with arguments that serde writes, and reads the answer as `T`. JSON on the wire.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); [`ExecuteError::InvalidArgument`] for arguments without a JSON form, and
+    /// [`ExecuteError::Payload`] for an answer of another shape than `T`.
+    ///
+    /// # Cancellation
+    /// As [`execute`](Self::execute).
+    pub async fn call<T, A>(&self, command: &str, args: &A) -> Result<T, ExecuteError>
+    where
+        T: DeserializeOwned,
+        A: Serialize + ?Sized,
+    {
+        let response = self.execute(Request::new(command, Payload::json(args)?)).await?;
+        Ok(response.payload.decode()?)
+    }
+
+    /// Runs a request whose answer is a stream. Returns at once; a request that is refused says so as the first item.
+    ///
+    /// # Errors
+    /// [`ExecuteError::PayloadTooLarge`] and the like, for a request that is not even sent.
+    pub fn execute_stream(&self, request: Request) -> Result<ResponseStream, ExecuteError> {
+        let id = self.shared.next_request();
+        let (sender, receiver, adapter) = chunk_channel(id, self.shared.options.stream_window);
+        let (cancel, answer) = self.submit(Work { request, chunks: Some((sender, adapter)) }, id)?;
+        Ok(ResponseStream::new(receiver, answer, self.clone(), cancel))
+    }
+
+    /// Waits until a worker is ready.
+    ///
+    /// # Errors
+    /// [`AwaitReadyError`]: at once where the pool has failed, with the reason; after `patience` otherwise.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
+    pub async fn await_ready(&self, patience: Duration) -> Result<(), AwaitReadyError> {
+        let pool = || self.shared.name.clone();
+        let waits_until_asked_again = async {
+            loop {
+                let (reply, answer) = oneshot::channel();
+                let mut changes = self.shared.address.subscribe();
+                self.shared.address.cast(PoolMessage::Command(PoolCommand::AwaitReady { reply }));
+                if let Ok(answer) = answer.await {
+                    return answer;
+                }
+                if self.shared.is_stopping() {
+                    return Err(AwaitReadyError::ShuttingDown { pool: pool() });
+                }
+                // The pool's actor ended: the question is put to its next life. The place outlives the change.
+                changes.changed().await.ok();
+            }
+        };
+        let in_time = timeout(patience, waits_until_asked_again).await;
+        in_time.unwrap_or_else(|_| Err(AwaitReadyError::TimedOut { pool: pool(), timeout: patience }))
+    }
+
+    /// What the pool has done so far.
+    ///
+    /// # Errors
+    /// [`ExecuteError::PoolRestarted`] or [`ExecuteError::ShuttingDown`] where nobody is there to answer.
+    pub async fn stats(&self) -> Result<PoolStats, ExecuteError> {
+        self.ask(|reply| PoolCommand::GetStats { reply }).await
+    }
+
+    /// The pool's workers, one for each slot, joined from what the pool and the workers themselves know.
+    ///
+    /// # Errors
+    /// As [`stats`](Self::stats).
+    pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ExecuteError> {
+        let roster = self.ask(|reply| PoolCommand::GetRoster { reply }).await?;
+        let mut asked = JoinSet::new();
+        for row in roster {
+            asked.spawn(describe(Arc::clone(&self.shared), row));
+        }
+        let mut workers = asked.join_all().await;
+        workers.sort_by_key(|worker: &WorkerStatus| worker.slot);
+        Ok(workers)
+    }
+
+    /// Ends a session: its worker is told to forget it, and the next request of that name starts anew.
+    ///
+    /// # Errors
+    /// [`EndSessionError::SessionNotFound`] where there is none.
+    pub async fn end_session(&self, session: &SessionId) -> Result<(), EndSessionError> {
+        let known = self.ask(|reply| PoolCommand::EndSession { session: session.clone(), reply }).await;
+        match known {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(EndSessionError::SessionNotFound { session: session.clone() }),
+        }
+    }
+
+    /// Takes no more requests, and waits for those under way until `until`.
+    pub(crate) async fn drain(&self, until: Instant) -> DrainReport {
+        self.ask(|reply| PoolCommand::Drain { until, reply }).await.unwrap_or_default()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<PoolShared> {
+        &self.shared
+    }
+
+    /// Why the pool's actor does not answer.
+    pub(super) fn gone(&self) -> ExecuteError {
+        let pool = self.shared.name.clone();
+        if self.shared.is_stopping() {
+            ExecuteError::ShuttingDown { pool }
+        } else {
+            ExecuteError::PoolRestarted { pool }
+        }
+    }
+
+    fn submit(&self, work: Work, id: RequestId) -> Result<(CancelOnDrop, Answer), ExecuteError> {
+        let (size, limit) = (work.request.payload.size(), self.shared.options.payload_limit);
+        if size > limit {
+            return Err(ExecuteError::PayloadTooLarge { what: "the request", size, limit });
+        }
+        let timeout = work.request.timeout.unwrap_or(self.shared.options.timeout);
+        let deadline = Deadline::after(Instant::now(), timeout);
+        let (reply, answer) = oneshot::channel();
+        let command = PoolCommand::Execute { id, work, deadline, timeout, reply };
+        if !self.shared.address.cast(PoolMessage::Command(command)) {
+            return Err(self.gone());
+        }
+        Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer))
+    }
+
+    async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(RpcReplyPort<R>) -> PoolCommand,
+    ) -> Result<R, ExecuteError> {
+        let actor = self.shared.address.current().ok_or_else(|| self.gone())?;
+        match actor.call(|reply| PoolMessage::Command(question(reply)), None).await {
+            Ok(CallResult::Success(answer)) => Ok(answer),
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => Err(self.gone()),
+        }
+    }
+}
+
+/// Joins what the pool knows of a slot with what its worker says of itself.
+async fn describe(shared: Arc<PoolShared>, row: RosterRow) -> WorkerStatus {
+    let lives = shared.lives(row.slot);
+    let mut status = WorkerStatus::unknown(shared.worker(row.slot), lives);
+    if let Some(loss) = row.quarantined {
+        return status.quarantined(loss);
+    }
+    let Some(worker) = row.worker else { return status };
+    let asked = worker.call(|reply| WorkerMessage::GetStatus { reply }, Some(STATUS_PATIENCE)).await;
+    if let Ok(CallResult::Success(report)) = asked {
+        status.report(report);
+    }
+    status.running = usize::from(row.running);
+    status
+}
+
+/// Tells the pool that a caller is gone, unless it has its answer.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop {
+    shared: Arc<PoolShared>,
+    id: Option<RequestId>,
+}
+
+impl CancelOnDrop {
+    pub(super) fn disarm(&mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.shared.address.cast(PoolMessage::Command(PoolCommand::Cancel { id }));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Requests under way: the one place that holds the callers' reply ports, and answers through them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::ExecuteError;
+use crate::id::{Incarnation, RequestId, SessionId, Slot};
+use crate::pool::message::{Reply, Response, Work};
+use crate::pool::waiting_line::Ticket;
+use crate::request::Deadline;
+
+/// A request from its admission until its worker is done with it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) command: Arc<str>,
+    pub(super) session: Option<SessionId>,
+    pub(super) deadline: Deadline,
+    pub(super) timeout: Duration,
+    pub(super) accepted: Instant,
+    pub(super) binding: BindingState,
+    pub(super) stage: Stage,
+    /// What goes to a worker; taken when it goes.
+    pub(super) work: Option<Work>,
+    reply: Option<Reply>,
+}
+
+/// What the request's session has to do with where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BindingState {
+    /// It has none, or its session has a worker.
+    Free,
+    /// Whoever runs it becomes its session's worker; others of the session are held until then.
+    Binds { reset: bool },
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Where it goes is being found out.
+    Routing,
+    /// No worker was free.
+    Waiting(Ticket),
+    /// A worker has it.
+    Running(Run),
+    /// A worker has it, but its caller has been answered or is gone. `stuck_at`: when the worker ought to be done.
+    Abandoned { run: Run, stuck_at: Instant },
+}
+
+/// Where and since when a request runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) slot: Slot,
+    pub(super) incarnation: Incarnation,
+    pub(super) since: Instant,
+}
+
+impl Flight {
+    pub(super) fn new(work: Work, deadline: Deadline, timeout: Duration, reply: Reply, now: Instant) -> Self {
+        Self {
+            command: Arc::clone(&work.request.command),
+            session: work.request.session.clone(),
+            deadline,
+            timeout,
+            accepted: now,
+            binding: BindingState::Free,
+            stage: Stage::Routing,
+            work: Some(work),
+            reply: Some(reply),
+        }
+    }
+
+    /// When the request next needs attention.
+    pub(super) fn due(&self) -> Instant {
+        match self.stage {
+            Stage::Routing | Stage::Waiting(_) | Stage::Running(_) => self.deadline.at(),
+            Stage::Abandoned { stuck_at, .. } => stuck_at,
+        }
+    }
+
+    pub(super) fn run(&self) -> Option<Run> {
+        match self.stage {
+            Stage::Routing | Stage::Waiting(_) => None,
+            Stage::Running(run) | Stage::Abandoned { run, .. } => Some(run),
+        }
+    }
+
+    /// Whether somebody still waits for the answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| !reply.is_closed())
+    }
+
+    /// Answers the caller, if that has not been done. A caller that is gone by now is nobody's failure.
+    pub(super) fn answer(&mut self, result: Result<Response, ExecuteError>) {
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(result);
+        }
+    }
+}
+
+/// All requests under way, by their number.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    flights: HashMap<RequestId, Flight>,
+}
+
+impl InFlight {
+    pub(super) fn insert(&mut self, id: RequestId, flight: Flight) {
+        self.flights.insert(id, flight);
+    }
+
+    pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Flight> {
+        self.flights.get_mut(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<Flight> {
+        self.flights.remove(&id)
+    }
+
+    /// Takes out a request that a worker is done with, if it is that worker's.
+    pub(super) fn finish(
+        &mut self,
+        id: RequestId,
+        slot: Slot,
+        incarnation: Incarnation,
+    ) -> Option<(Flight, Run)> {
+        let run = self.flights.get(&id)?.run()?;
+        if (run.slot, run.incarnation) != (slot, incarnation) {
+            return None;
+        }
+        Some((self.flights.remove(&id)?, run))
+    }
+
+    /// The requests that a life of a worker has.
+    pub(super) fn on_worker(&self, slot: Slot, incarnation: Incarnation) -> Vec<RequestId> {
+        let runs_there = |run: Run| (run.slot, run.incarnation) == (slot, incarnation);
+        self.flights
+            .iter()
+            .filter(|(_, flight)| flight.run().is_some_and(runs_there))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The requests that no worker has yet.
+    pub(super) fn not_running(&self) -> Vec<RequestId> {
+        self.flights.iter().filter(|(_, flight)| flight.run().is_none()).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn ids(&self) -> Vec<RequestId> {
+        self.flights.keys().copied().collect()
+    }
+
+    /// Requests whose caller still waits.
+    pub(super) fn awaited(&self) -> usize {
+        self.flights.values().filter(|flight| flight.is_awaited()).count()
+    }
+
+    /// Requests that a worker has.
+    pub(super) fn running(&self) -> usize {
+        self.flights.values().filter(|flight| flight.run().is_some()).count()
+    }
+}

@@ -1,0 +1,191 @@
+//! What is said to the pool, grouped by who says it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::adapter::{AdapterRef, ChunkSender, Outcome};
+use crate::address::Address;
+use crate::error::{AwaitReadyError, ExecuteError, WorkerLoss};
+use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
+use crate::payload::Payload;
+use crate::pool::shared::Vitals;
+use crate::pool::statistics::PoolStats;
+use crate::request::{Deadline, Request};
+use crate::worker::WorkerMessage;
+
+/// What a request came to, and where.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The worker's answer; empty for a stream, whose chunks came before.
+    pub payload: Payload,
+    /// Which life of which worker answered.
+    pub worker: WorkerLife,
+    /// Whether the request's session had lost its worker, and with it what that worker remembered.
+    pub session_reset: bool,
+    /// How long the request waited for a worker.
+    pub waited: Duration,
+    /// How long the worker had it.
+    pub ran: Duration,
+}
+
+/// The one answer that a request gets.
+pub(crate) type Reply = oneshot::Sender<Result<Response, ExecuteError>>;
+
+/// A request on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) request: Request,
+    /// For a stream: where its chunks go, and where its reader learns which adapter to give credit to.
+    pub(crate) chunks: Option<(ChunkSender, Arc<OnceLock<AdapterRef>>)>,
+}
+
+/// Everything that is said to the pool.
+#[derive(Debug)]
+pub(crate) enum PoolMessage {
+    Command(PoolCommand),
+    Worker(WorkerReport),
+    Session(SessionReport),
+    Slot(SlotReport),
+    Timer(PoolTimer),
+}
+
+/// What callers ask.
+#[derive(Debug)]
+pub(crate) enum PoolCommand {
+    Execute {
+        id: RequestId,
+        work: Work,
+        deadline: Deadline,
+        timeout: Duration,
+        reply: Reply,
+    },
+    /// The caller no longer waits.
+    Cancel {
+        id: RequestId,
+    },
+    EndSession {
+        session: SessionId,
+        reply: RpcReplyPort<bool>,
+    },
+    /// Answered when a worker is ready, or when it is clear that none will be.
+    AwaitReady {
+        reply: oneshot::Sender<Result<(), AwaitReadyError>>,
+    },
+    GetStats {
+        reply: RpcReplyPort<PoolStats>,
+    },
+    GetRoster {
+        reply: RpcReplyPort<Vec<RosterRow>>,
+    },
+    /// Takes no more requests; answered when none is left, at `until` at the latest.
+    Drain {
+        until: Instant,
+        reply: RpcReplyPort<DrainReport>,
+    },
+}
+
+/// What workers and their adapter actors report.
+#[derive(Debug)]
+pub(crate) enum WorkerReport {
+    Booting {
+        slot: Slot,
+        worker: ActorRef<WorkerMessage>,
+    },
+    Ready {
+        life: WorkerLife,
+        worker: ActorRef<WorkerMessage>,
+        adapter: AdapterRef,
+        capacity: u16,
+        vitals: Arc<Vitals>,
+    },
+    RequestFinished {
+        slot: Slot,
+        incarnation: Incarnation,
+        id: RequestId,
+        outcome: Outcome,
+    },
+    Lost {
+        loss: Arc<WorkerLoss>,
+    },
+}
+
+/// What the session affinity answers and reports.
+#[derive(Debug)]
+pub(crate) enum SessionReport {
+    /// The session's worker.
+    Bound { id: RequestId, slot: Slot, incarnation: Incarnation },
+    /// The session has no worker: whoever runs this request becomes it.
+    Unbound { id: RequestId, reset: bool },
+    /// A session ended or expired; its worker may forget it.
+    Ended { session: SessionId, slot: Slot, incarnation: Incarnation },
+}
+
+/// What becomes of the Starters that the pool asked for.
+#[derive(Debug)]
+pub(crate) enum SlotReport {
+    /// The Starter's budget is spent, or it could not be started.
+    GaveUp { loss: Arc<WorkerLoss> },
+}
+
+/// What the pool reminded itself of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PoolTimer {
+    DeadlineDue,
+    QuarantineOver { slot: Slot },
+    DrainOver,
+}
+
+/// One slot as the pool sees it.
+#[derive(Debug)]
+pub(crate) struct RosterRow {
+    pub(crate) slot: Slot,
+    pub(crate) quarantined: Option<Arc<WorkerLoss>>,
+    /// The worker that boots or is ready, where there is one.
+    pub(crate) worker: Option<ActorRef<WorkerMessage>>,
+    pub(crate) running: u16,
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DrainReport {
+    /// Requests that were under way when it began and were answered by their workers.
+    pub(crate) finished: usize,
+    /// Requests that were told "shutting down" because time was up.
+    pub(crate) abandoned: usize,
+}
+
+#[cfg(feature = "cluster")]
+impl ractor::Message for PoolMessage {}
+
+/// The pool as workers, adapters and sessions know it: they can say their own part and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolReporter(Address<PoolMessage>);
+
+impl PoolReporter {
+    pub(crate) fn new(pool: Address<PoolMessage>) -> Self {
+        Self(pool)
+    }
+
+    /// Reports to the pool's present life. A pool that is restarting hears nothing, and asks anew when it is up.
+    pub(crate) fn worker(&self, report: WorkerReport) {
+        self.0.cast(PoolMessage::Worker(report));
+    }
+
+    pub(crate) fn session(&self, report: SessionReport) {
+        self.0.cast(PoolMessage::Session(report));
+    }
+
+    pub(crate) fn slot(&self, report: SlotReport) {
+        self.0.cast(PoolMessage::Slot(report));
+    }
+
+    /// Resolves whenever a new life of the pool is up.
+    pub(crate) fn pool_changes(&self) -> tokio::sync::watch::Receiver<Option<ActorRef<PoolMessage>>> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,171 @@
+//! What outlives the pool's actor: its name and options, the way to it, and the counters that must never go back.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ractor::ActorId;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::address::Address;
+use crate::config::PoolOptions;
+use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
+use crate::pool::message::{PoolMessage, PoolReporter};
+use crate::process::StopOutcome;
+
+/// One pool, over all restarts of its actor.
+#[derive(Debug)]
+pub(crate) struct PoolShared {
+    pub(crate) name: PoolName,
+    pub(crate) options: PoolOptions,
+    pub(crate) address: Address<PoolMessage>,
+    /// Shared with the other pools, so that a request's number is unique in the whole pit.
+    requests: Arc<AtomicU64>,
+    slots: Vec<SlotShared>,
+    starters_under: Mutex<Option<ActorId>>,
+    /// When a shutdown must be over; `None` while there is none.
+    stop_by: watch::Sender<Option<Instant>>,
+    stops: StopCounts,
+}
+
+#[derive(Debug, Default)]
+struct SlotShared {
+    incarnations: AtomicU64,
+    /// Whether a Starter keeps this slot, so that a restarted pool does not ask for a second one.
+    has_starter: AtomicBool,
+}
+
+/// How the processes of a pool were stopped, so far.
+#[derive(Debug, Default)]
+pub(crate) struct StopCounts {
+    left: AtomicU32,
+    killed: AtomicU32,
+    stuck: AtomicU32,
+}
+
+/// The signs of life of one worker. Written on the hot path, read by the worker's heartbeat.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    signs: AtomicU64,
+    running: AtomicU32,
+    served: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl PoolShared {
+    pub(crate) fn new(name: PoolName, options: PoolOptions, requests: Arc<AtomicU64>) -> Self {
+        let slots = (0..options.size).map(|_| SlotShared::default()).collect();
+        Self {
+            name,
+            options,
+            address: Address::default(),
+            requests,
+            slots,
+            starters_under: Mutex::new(None),
+            stop_by: watch::Sender::new(None),
+            stops: StopCounts::default(),
+        }
+    }
+
+    pub(crate) fn reporter(&self) -> PoolReporter {
+        PoolReporter::new(self.address.clone())
+    }
+
+    pub(crate) fn next_request(&self) -> RequestId {
+        RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(crate) fn worker(&self, slot: Slot) -> WorkerId {
+        WorkerId { pool: self.name.clone(), slot }
+    }
+
+    /// Begins a new life of a slot's worker.
+    pub(crate) fn next_life(&self, slot: Slot) -> WorkerLife {
+        let incarnation =
+            Incarnation(self.slots[usize::from(slot.0)].incarnations.fetch_add(1, Ordering::Relaxed) + 1);
+        WorkerLife { worker: self.worker(slot), incarnation }
+    }
+
+    /// How many lives a slot's worker has had.
+    pub(crate) fn lives(&self, slot: Slot) -> u64 {
+        self.slots[usize::from(slot.0)].incarnations.load(Ordering::Relaxed)
+    }
+
+    /// Says which actor the Starters are children of. Where that is another than before, all Starters went with it.
+    pub(crate) fn starters_are_under(&self, parent: Option<ActorId>) {
+        let mut known = self.starters_under.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != parent {
+            *known = parent;
+            (0..self.options.size).map(Slot).for_each(|slot| self.starter_gone(slot));
+        }
+    }
+
+    /// Claims the right to ask for a slot's Starter. `false` where one keeps the slot already.
+    pub(crate) fn claim_starter(&self, slot: Slot) -> bool {
+        !self.slots[usize::from(slot.0)].has_starter.swap(true, Ordering::AcqRel)
+    }
+
+    /// The slot's Starter is gone.
+    pub(crate) fn starter_gone(&self, slot: Slot) {
+        self.slots[usize::from(slot.0)].has_starter.store(false, Ordering::Release);
+    }
+
+    /// Says when everything must be over. A later call may only bring it forward.
+    pub(crate) fn stop_by(&self, at: Instant) {
+        self.stop_by.send_modify(|present| *present = Some(present.map_or(at, |present| present.min(at))));
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop_by.borrow().is_some()
+    }
+
+    pub(crate) fn stop_by_changes(&self) -> watch::Receiver<Option<Instant>> {
+        self.stop_by.subscribe()
+    }
+
+    pub(crate) fn stopped(&self, outcome: StopOutcome) {
+        let counter = match outcome {
+            StopOutcome::Left(_) => &self.stops.left,
+            StopOutcome::Killed(_) => &self.stops.killed,
+            StopOutcome::Stuck => &self.stops.stuck,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many processes left when asked, were killed, and did not go.
+    pub(crate) fn stops(&self) -> (u32, u32, u32) {
+        let read = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
+        (read(&self.stops.left), read(&self.stops.killed), read(&self.stops.stuck))
+    }
+}
+
+impl Vitals {
+    /// Something came from the worker.
+    pub(crate) fn sign(&self) {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much has come from the worker so far.
+    pub(crate) fn signs(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn began(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, succeeded: bool) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        let counter = if succeeded { &self.served } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn running(&self) -> u32 {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Requests answered, and requests that failed.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.served.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,232 @@
+//! The slots of the pool: started, ready, lost, given up; and the questions about them.
+
+use std::sync::Arc;
+
+use ractor::RpcReplyPort;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::adapter::AdapterMessage;
+use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
+use crate::id::{Incarnation, SessionId, Slot, WorkerLife};
+use crate::pool::actor::{Drain, PoolState, PoolWorker};
+use crate::pool::message::{DrainReport, PoolMessage, PoolTimer, RosterRow, SlotReport};
+use crate::pool::roster::Occupant;
+use crate::pool::statistics::PoolStats;
+use crate::session_affinity::SessionAffinityMessage;
+use crate::timer::Timer;
+
+impl PoolState {
+    /// Asks for the Starter of every slot that has none.
+    pub(super) fn start_slots(&self) {
+        self.args.shared.starters_are_under(self.args.starters.cell().map(|cell| cell.get_id()));
+        for slot in (0..self.args.shared.options.size).map(Slot) {
+            self.start_slot(slot);
+        }
+    }
+
+    fn start_slot(&self, slot: Slot) {
+        let shared = &self.args.shared;
+        if self.drain.is_some() || !shared.claim_starter(slot) {
+            return;
+        }
+        let (starters, spec, shared) =
+            (self.args.starters.clone(), (self.args.starter)(slot), shared.clone());
+        // Asked in a task: a supervisor that is busy must not hold up requests.
+        tokio::spawn(async move {
+            if let Err(error) = starters.start_child(spec).await {
+                shared.starter_gone(slot);
+                let life =
+                    WorkerLife { worker: shared.worker(slot), incarnation: Incarnation(shared.lives(slot)) };
+                let cause = LossCause::SpawnFailed { message: error.to_string() };
+                let loss = Arc::new(WorkerLoss { life, cause, stderr_tail: Vec::new() });
+                shared.reporter().slot(SlotReport::GaveUp { loss });
+            }
+        });
+    }
+
+    pub(super) fn worker_ready(
+        &mut self,
+        life: &WorkerLife,
+        capacity: u16,
+        worker: PoolWorker,
+        now: Instant,
+    ) {
+        let slot = life.worker.slot;
+        if self.roster.get(slot, life.incarnation).is_some() {
+            return;
+        }
+        let capacity = capacity.clamp(1, self.args.shared.options.capacity);
+        self.quarantines.remove(&slot);
+        self.booting.remove(&slot);
+        self.roster.ready(slot, life.incarnation, capacity, worker, now);
+        info!(worker = %life, capacity, "worker is ready");
+        for waiter in self.ready_waiters.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _ = waiter.send(Ok(()));
+        }
+        self.serve_line(now);
+    }
+
+    /// A life ended: everyone whose request it had is told, each once.
+    pub(super) fn worker_lost(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
+        let WorkerLife { worker, incarnation } = &loss.life;
+        let was_ready =
+            self.roster.lost(worker.slot, *incarnation, self.args.shared.options.restart.stable_after, now);
+        self.booting.remove(&worker.slot);
+        self.counters.restarts += 1;
+        warn!(worker = %loss.life, cause = %loss.cause, was_ready, "worker lost");
+        for id in self.in_flight.on_worker(worker.slot, *incarnation) {
+            let Some(mut flight) = self.in_flight.remove(id) else { continue };
+            self.deadlines.remove(flight.due(), id);
+            let error = ExecuteError::from_loss(Arc::clone(loss));
+            if flight.is_awaited() {
+                self.counters.count_error(&error);
+            }
+            flight.answer(Err(error));
+        }
+    }
+
+    /// A slot's Starter is gone: the slot rests, and is then tried again.
+    pub(super) fn slot_gave_up(&mut self, loss: Arc<WorkerLoss>, now: Instant) {
+        let slot = loss.life.worker.slot;
+        if self.drain.is_some() {
+            return;
+        }
+        self.worker_lost_unsaid(&loss, now);
+        let times = self.roster.given_up(slot, loss);
+        let rest = self.args.shared.options.restart.rest_after_giving_up(times);
+        warn!(pool = %self.args.shared.name, %slot, times, ?rest, "slot gave up; it is tried again later");
+        let over = PoolMessage::Timer(PoolTimer::QuarantineOver { slot });
+        self.quarantines.insert(slot, Timer::after(rest, &self.myself, over));
+        if let Some(last) = self.roster.failure().cloned() {
+            self.fail(&PoolFailure { last });
+        }
+    }
+
+    /// Requests of a life whose loss was never reported are answered all the same.
+    fn worker_lost_unsaid(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
+        if self.roster.get(loss.life.worker.slot, loss.life.incarnation).is_some() {
+            self.worker_lost(loss, now);
+        }
+    }
+
+    /// Every slot has given up: whoever waits is told why.
+    fn fail(&mut self, reason: &PoolFailure) {
+        let pool = self.args.shared.name.clone();
+        for id in self.in_flight.not_running() {
+            let error = ExecuteError::PoolFailed { pool: pool.clone(), reason: reason.clone() };
+            self.counters.count_error(&error);
+            self.give_back(id, error);
+        }
+        for waiter in self.ready_waiters.drain(..) {
+            let _ =
+                waiter.send(Err(AwaitReadyError::PoolFailed { pool: pool.clone(), reason: reason.clone() }));
+        }
+    }
+
+    pub(super) fn quarantine_over(&mut self, slot: Slot) {
+        if self.quarantines.remove(&slot).is_some() {
+            self.start_slot(slot);
+        }
+    }
+
+    pub(super) fn session_ended(&self, session: SessionId, slot: Slot, incarnation: Incarnation) {
+        if let Some(ready) = self.roster.get(slot, incarnation) {
+            // A worker that has ended has forgotten the session already.
+            let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });
+        }
+    }
+
+    pub(super) fn end_session(&self, session: SessionId, reply: RpcReplyPort<bool>) {
+        self.args.sessions.cast(SessionAffinityMessage::End { session, reply });
+    }
+
+    pub(super) fn await_ready(&mut self, reply: oneshot::Sender<Result<(), AwaitReadyError>>) {
+        let pool = || self.args.shared.name.clone();
+        let verdict = if self.drain.is_some() {
+            Err(AwaitReadyError::ShuttingDown { pool: pool() })
+        } else if self.roster.has_ready() {
+            Ok(())
+        } else if let Some(last) = self.roster.failure().cloned() {
+            Err(AwaitReadyError::PoolFailed { pool: pool(), reason: PoolFailure { last } })
+        } else {
+            self.ready_waiters.retain(|waiter| !waiter.is_closed());
+            self.ready_waiters.push(reply);
+            return;
+        };
+        let _ = reply.send(verdict);
+    }
+
+    pub(super) fn get_stats(&self, reply: RpcReplyPort<PoolStats>) {
+        let running = self.in_flight.running();
+        let _ = reply.send(self.counters.stats(self.roster.counts(), self.waiting(), running));
+    }
+
+    pub(super) fn get_roster(&self, reply: RpcReplyPort<Vec<RosterRow>>) {
+        let row = |(slot, occupant): (Slot, &Occupant<PoolWorker>)| {
+            let booting = self.booting.get(&slot).cloned();
+            match occupant {
+                Occupant::Starting => RosterRow { slot, quarantined: None, worker: booting, running: 0 },
+                Occupant::Quarantined { last } => {
+                    RosterRow { slot, quarantined: Some(last.clone()), worker: booting, running: 0 }
+                }
+                Occupant::Ready(ready) => RosterRow {
+                    slot,
+                    quarantined: None,
+                    worker: Some(ready.worker.actor.clone()),
+                    running: ready.running,
+                },
+            }
+        };
+        let _ = reply.send(self.roster.slots().map(row).collect());
+    }
+
+    /// Takes no more requests. A second call may only bring the end forward.
+    pub(super) fn begin_drain(&mut self, until: Instant, reply: RpcReplyPort<DrainReport>, now: Instant) {
+        self.quarantines.clear();
+        for waiter in self.ready_waiters.drain(..) {
+            let _ = waiter.send(Err(AwaitReadyError::ShuttingDown { pool: self.args.shared.name.clone() }));
+        }
+        let over = PoolMessage::Timer(PoolTimer::DrainOver);
+        let timer = Timer::after(until.saturating_duration_since(now), &self.myself, over);
+        let under_way = self.in_flight.awaited();
+        match &mut self.drain {
+            None => self.drain = Some(Drain { under_way, abandoned: 0, replies: vec![reply], timer }),
+            Some(drain) => {
+                drain.timer = timer;
+                drain.replies.push(reply);
+            }
+        }
+    }
+
+    /// Tells everyone who still waits that the pool is shutting down.
+    pub(super) fn refuse_everything(&mut self) {
+        let mut abandoned = 0;
+        for id in self.in_flight.ids() {
+            let Some(mut flight) = self.in_flight.remove(id) else { continue };
+            abandoned += usize::from(flight.is_awaited());
+            flight.answer(Err(ExecuteError::ShuttingDown { pool: self.args.shared.name.clone() }));
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.abandoned += abandoned;
+        }
+        self.routing = 0;
+        while self.line.next().is_some() {}
+    }
+
+    pub(super) fn finish_drain_if_empty(&mut self) {
+        let Some(drain) = &mut self.drain else { return };
+        if drain.replies.is_empty() || self.in_flight.awaited() > 0 {
+            return;
+        }
+        let report = DrainReport {
+            finished: drain.under_way.saturating_sub(drain.abandoned),
+            abandoned: drain.abandoned,
+        };
+        for reply in drain.replies.drain(..) {
+            let _ = reply.send(report);
+        }
+    }
+}

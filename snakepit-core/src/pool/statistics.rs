@@ -1,0 +1,146 @@
+//! What a pool has done so far.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::error::ExecuteError;
+use crate::pool::roster::RosterCounts;
+
+/// A pool's workers and requests, counted since its actor started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Slots.
+    pub total: usize,
+    /// Workers that could take a request now.
+    pub available: usize,
+    /// Workers that are fully taken.
+    pub busy: usize,
+    /// Slots whose worker boots.
+    pub starting: usize,
+    /// Slots that gave up and are tried again later.
+    pub quarantined: usize,
+    /// Requests that wait for a worker.
+    pub waiting: usize,
+    /// Requests that a worker has, those whose caller no longer waits included.
+    pub running: usize,
+    /// Requests admitted or refused.
+    pub requests: u64,
+    /// Requests answered by a worker.
+    pub succeeded: u64,
+    /// Requests that ended in an error of any other kind than those below.
+    pub failed: u64,
+    /// Requests refused because the pool was saturated.
+    pub saturated: u64,
+    /// Requests whose caller stopped waiting.
+    pub cancelled: u64,
+    /// Requests whose deadline passed before a worker had them.
+    pub timed_out_waiting: u64,
+    /// Requests whose deadline passed while a worker had them.
+    pub timed_out_running: u64,
+    /// Requests whose worker ended.
+    pub workers_lost: u64,
+    /// How many of all requests were streams.
+    pub streams: u64,
+    /// Requests that went to their session's worker.
+    pub affinity_hits: u64,
+    /// Requests that went to another worker because their session's was taken.
+    pub affinity_misses: u64,
+    /// Requests whose session had lost its worker.
+    pub affinity_resets: u64,
+    /// Lives that ended unasked.
+    pub restarts: u64,
+    /// When this was counted, in milliseconds since 1970.
+    pub updated_unix_ms: u64,
+}
+
+/// The counters behind [`PoolStats`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) requests: u64,
+    pub(super) streams: u64,
+    pub(super) succeeded: u64,
+    pub(super) restarts: u64,
+    pub(super) affinity_hits: u64,
+    pub(super) affinity_misses: u64,
+    pub(super) affinity_resets: u64,
+    failed: u64,
+    saturated: u64,
+    cancelled: u64,
+    timed_out_waiting: u64,
+    timed_out_running: u64,
+    workers_lost: u64,
+    /// How long a request runs, the latest counting most.
+    run_time: Option<Duration>,
+}
+
+impl Counters {
+    /// Counts a request that was not answered by a worker.
+    pub(super) fn count_error(&mut self, error: &ExecuteError) {
+        let counter = match error {
+            ExecuteError::Saturated { .. } => &mut self.saturated,
+            ExecuteError::Cancelled => &mut self.cancelled,
+            ExecuteError::DeadlineExceeded { running: false, .. } => &mut self.timed_out_waiting,
+            ExecuteError::DeadlineExceeded { running: true, .. } => &mut self.timed_out_running,
+            ExecuteError::WorkerLost { .. } | ExecuteError::Protocol { .. } => &mut self.workers_lost,
+            _ => &mut self.failed,
+        };
+        *counter += 1;
+    }
+
+    pub(super) fn count_run(&mut self, ran: Duration) {
+        self.run_time = Some(self.run_time.map_or(ran, |mean| (mean * 7 + ran) / 8));
+    }
+
+    /// When a refused caller is likely to find room: after the time that those who wait need on `places` workers.
+    pub(super) fn retry_after(&self, waiting: usize, places: usize) -> Duration {
+        const LEAST: Duration = Duration::from_millis(10);
+        const MOST: Duration = Duration::from_secs(30);
+        let rounds = u32::try_from((waiting / places.max(1)).saturating_add(1)).unwrap_or(u32::MAX);
+        self.run_time.unwrap_or(LEAST).saturating_mul(rounds).clamp(LEAST, MOST)
+    }
+
+    pub(super) fn stats(&self, roster: RosterCounts, waiting: usize, running: usize) -> PoolStats {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        PoolStats {
+            total: roster.total,
+            available: roster.available,
+            busy: roster.busy,
+            starting: roster.starting,
+            quarantined: roster.quarantined,
+            waiting,
+            running,
+            requests: self.requests,
+            succeeded: self.succeeded,
+            failed: self.failed,
+            saturated: self.saturated,
+            cancelled: self.cancelled,
+            timed_out_waiting: self.timed_out_waiting,
+            timed_out_running: self.timed_out_running,
+            workers_lost: self.workers_lost,
+            streams: self.streams,
+            affinity_hits: self.affinity_hits,
+            affinity_misses: self.affinity_misses,
+            affinity_resets: self.affinity_resets,
+            restarts: self.restarts,
+            updated_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_caller_is_told_how_long_the_line_takes() {
+        let mut counters = Counters::default();
+        assert_eq!(counters.retry_after(100, 4), Duration::from_millis(260));
+        counters.count_run(Duration::from_millis(100));
+        assert_eq!(counters.retry_after(8, 4), Duration::from_millis(300));
+        counters.count_run(Duration::from_millis(900));
+        assert_eq!(counters.retry_after(0, 4), Duration::from_millis(200));
+        assert_eq!(counters.retry_after(usize::MAX, 1), Duration::from_secs(30));
+    }
+}

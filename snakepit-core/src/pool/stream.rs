@@ -1,0 +1,88 @@
+//! A stream of chunks, as its caller holds it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use tokio::sync::oneshot;
+
+use crate::adapter::ChunkReceiver;
+use crate::error::ExecuteError;
+use crate::payload::Payload;
+use crate::pool::handle::{CancelOnDrop, PoolRef};
+use crate::pool::message::Response;
+
+/// The chunks of one streamed answer, in order. After an error, or the end, there is nothing more.
+///
+/// At most the pool's `stream_window` is under way: a slow reader slows the worker, and nothing else.
+///
+/// # Cancellation
+/// Dropping the stream tells the worker to stop. The worker takes its next request when it has.
+#[derive(Debug)]
+pub struct ResponseStream {
+    chunks: ChunkReceiver,
+    ending: Ending,
+    pool: PoolRef,
+    cancel: CancelOnDrop,
+}
+
+#[derive(Debug)]
+enum Ending {
+    Awaited(oneshot::Receiver<Result<Response, ExecuteError>>),
+    /// Known, while chunks that came before may still have to be handed out.
+    Known(Option<ExecuteError>),
+    Told,
+}
+
+impl ResponseStream {
+    pub(super) fn new(
+        chunks: ChunkReceiver,
+        reply: oneshot::Receiver<Result<Response, ExecuteError>>,
+        pool: PoolRef,
+        cancel: CancelOnDrop,
+    ) -> Self {
+        Self { chunks, ending: Ending::Awaited(reply), pool, cancel }
+    }
+
+    /// The next chunk; `None` at the end.
+    ///
+    /// # Errors
+    /// What ended the stream before its end; nothing follows.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses no chunk.
+    pub async fn next(&mut self) -> Option<Result<Payload, ExecuteError>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, ExecuteError>>> {
+        if let Ending::Awaited(reply) = &mut self.ending {
+            if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            let Poll::Ready(result) = Pin::new(reply).poll(cx) else { return Poll::Pending };
+            self.cancel.disarm();
+            let result = result.unwrap_or_else(|_| Err(self.pool.gone()));
+            self.ending = Ending::Known(result.err());
+        }
+        if let Ending::Known(error) = &mut self.ending {
+            // The last chunks may have come between the two looks.
+            if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            let error = error.take();
+            self.ending = Ending::Told;
+            return Poll::Ready(error.map(Err));
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Stream for ResponseStream {
+    type Item = Result<Payload, ExecuteError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}

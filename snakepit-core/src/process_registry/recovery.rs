@@ -1,0 +1,117 @@
+//! Recovery: before anything starts, what earlier runs left behind is ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use crate::process::sighting::{self, EndOutcome, Sighting};
+use crate::process::{Marker, RunId, boot_id};
+use crate::process_registry::orphan::{OrphanVerdict, judge};
+use crate::process_registry::record::Record;
+use crate::process_registry::store::{Store, StoreError};
+
+/// How long a killed process may take to go before it is reported as a survivor.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait between two looks at the system.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// What the start found of earlier runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// How many records earlier runs had left.
+    pub records: usize,
+    /// How many processes were ended.
+    pub ended: usize,
+    /// How many could not be ended. Their records are kept, and the next start tries again.
+    pub survivors: usize,
+}
+
+/// Ends what the records of runs other than `run` still have running, and takes out the records proven dead.
+pub(crate) async fn recover(store: Arc<Store>, run: RunId) -> Result<RecoveryReport, StoreError> {
+    let records = earlier_records(&store, run).await?;
+    let mut report = RecoveryReport { records: records.len(), ..RecoveryReport::default() };
+    if records.is_empty() {
+        return Ok(report);
+    }
+    let records = Arc::new(records);
+    let patience_ends = Instant::now() + PATIENCE;
+    let mut ended: Vec<Sighting> = Vec::new();
+    let survivors = loop {
+        let look = Look::take(Arc::clone(&records)).await;
+        ended.extend(look.signalled.iter().filter(|new| !ended.contains(new)).cloned().collect::<Vec<_>>());
+        let clean = look.signalled.is_empty() && look.refused.is_empty();
+        if clean || Instant::now() >= patience_ends {
+            break look.signalled.into_iter().chain(look.refused).map(|sighting| sighting.marker).collect();
+        }
+        sleep(BETWEEN_LOOKS).await;
+    };
+    report.survivors = Vec::len(&survivors);
+    report.ended = ended.len() - ended.iter().filter(|sighting| survivors.contains(&sighting.marker)).count();
+    forget_the_dead(&store, &records, &survivors).await?;
+    if report.ended > 0 || report.survivors > 0 {
+        warn!(
+            records = report.records,
+            ended = report.ended,
+            survivors = report.survivors,
+            "an earlier run left processes"
+        );
+    }
+    Ok(report)
+}
+
+/// One look at the system: which orphans run, and what came of signalling them.
+#[derive(Default)]
+struct Look {
+    signalled: Vec<Sighting>,
+    refused: Vec<Sighting>,
+}
+
+impl Look {
+    async fn take(records: Arc<Vec<Record>>) -> Self {
+        spawn_blocking(move || {
+            let mut look = Self::default();
+            // Without /proc nothing can be sighted, and nothing may be signalled.
+            for sighting in sighting::scan().unwrap_or_default() {
+                let is_orphan = records.iter().any(|record| judge(record, &sighting) == OrphanVerdict::End);
+                if !is_orphan {
+                    continue;
+                }
+                match sighting::end(&sighting) {
+                    EndOutcome::Signalled => look.signalled.push(sighting),
+                    EndOutcome::Gone => {}
+                    EndOutcome::Refused => look.refused.push(sighting),
+                }
+            }
+            look
+        })
+        .await
+        .unwrap_or_default()
+    }
+}
+
+async fn earlier_records(store: &Arc<Store>, run: RunId) -> Result<Vec<Record>, StoreError> {
+    let store = Arc::clone(store);
+    let all = spawn_blocking(move || store.all()).await.expect("reading a table does not panic")?;
+    Ok(all.into_iter().filter(|record| record.run() != run).collect())
+}
+
+/// Takes out every record whose processes are proven gone: those of another boot, and those nobody was sighted of.
+async fn forget_the_dead(
+    store: &Arc<Store>,
+    records: &[Record],
+    survivors: &[Marker],
+) -> Result<(), StoreError> {
+    let boot = boot_id().unwrap_or_default();
+    let dead: Vec<Marker> = records
+        .iter()
+        .filter_map(|record| Some((record, record.marker()?)))
+        .filter(|(record, marker)| record.boot_id() != boot || !survivors.contains(marker))
+        .map(|(_, marker)| marker)
+        .collect();
+    let store = Arc::clone(store);
+    spawn_blocking(move || store.remove(&dead)).await.expect("removing from a table does not panic")
+}

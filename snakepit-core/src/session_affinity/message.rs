@@ -1,0 +1,25 @@
+//! What the pool says to the session affinity.
+
+use ractor::RpcReplyPort;
+
+use crate::id::{Incarnation, RequestId, SessionId, Slot};
+
+/// Everything that is said to the session affinity.
+#[derive(Debug)]
+pub(crate) enum SessionAffinityMessage {
+    /// Where does this request go? Answered by a [`SessionReport`](crate::pool::SessionReport), perhaps later.
+    Route { id: RequestId, session: SessionId },
+    /// The life that was named has ended: the same question again, and the binding is void.
+    Rebind { id: RequestId, session: SessionId, slot: Slot, incarnation: Incarnation },
+    /// The request that was told to bind runs on this life.
+    Bind { id: RequestId, session: SessionId, slot: Slot, incarnation: Incarnation },
+    /// The request ended before it ran.
+    Forgo { id: RequestId, session: SessionId },
+    /// The caller ends the session. Answers whether it was known.
+    End { session: SessionId, reply: RpcReplyPort<bool> },
+    /// Time to look for sessions that have been idle too long.
+    SweepDue,
+}
+
+#[cfg(feature = "cluster")]
+impl ractor::Message for SessionAffinityMessage {}

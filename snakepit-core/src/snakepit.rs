@@ -1,0 +1,12 @@
+//! The pit: everything that one embedding service runs, started downwards and stopped upwards.
+
+mod builder;
+mod handle;
+mod pool_tree;
+mod shutdown;
+mod tree;
+
+pub use builder::SnakepitBuilder;
+pub use handle::Snakepit;
+pub use shutdown::{PoolShutdown, ShutdownReport};
+pub use tree::Tree;

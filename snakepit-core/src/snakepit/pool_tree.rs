@@ -1,0 +1,103 @@
+//! The supervision tree of one pool: Starters, session affinity, pool, in this order, rest-for-one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use snakepit_supervisor::{
+    ChildSpec, DynamicSupervisorSpec, GaveUp, Report, ReportSink, Restart, Shutdown, StarterSpec, Strategy,
+    SupervisorRef, SupervisorSpec,
+};
+
+use crate::address::Address;
+use crate::config::CheckedPoolConfig;
+use crate::error::{LossCause, WorkerLoss};
+use crate::id::{Incarnation, Slot, WorkerLife};
+use crate::pool::{Pool, PoolArgs, PoolRef, PoolShared, SlotReport};
+use crate::process_registry::ProcessRegistryRef;
+use crate::session_affinity::{SessionAffinity, SessionAffinityArgs};
+use crate::worker::{Worker, WorkerArgs, WorkerExit};
+
+/// What a worker needs beyond its graces to say its farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A pool that can be started, and the ways to it.
+pub(super) struct PoolTree {
+    pub(super) pool: PoolRef,
+    pub(super) supervisor: SupervisorRef,
+    pub(super) spec: ChildSpec,
+}
+
+impl PoolTree {
+    /// Describes the tree. Nothing starts yet.
+    pub(super) fn new(
+        config: &CheckedPoolConfig,
+        shared: &Arc<PoolShared>,
+        registry: &ProcessRegistryRef,
+        data_dir: &Path,
+    ) -> Self {
+        let id = format!("pool {}", shared.name);
+        // No budget of its own to exhaust: a Starter is temporary, so its end never counts.
+        let starters = DynamicSupervisorSpec::new("starters");
+        let sessions = Address::default();
+        let worker = WorkerArgs {
+            pool: Arc::clone(shared),
+            adapter: Arc::clone(&config.adapter),
+            registry: registry.clone(),
+            data_dir: data_dir.to_owned(),
+        };
+        let pool = PoolArgs {
+            shared: Arc::clone(shared),
+            starters: starters.handle(),
+            starter: Arc::new(move |slot| starter(&worker, slot)),
+            sessions: sessions.clone(),
+        };
+        let affinity = SessionAffinityArgs {
+            address: sessions,
+            pool: shared.reporter(),
+            ttl: shared.options.session_ttl,
+            limit: shared.options.session_limit,
+        };
+        let supervisor = SupervisorSpec::new(id.as_str())
+            .strategy(Strategy::RestForOne)
+            .child(starters.into_child())
+            .child(ChildSpec::worker("session affinity", move || (SessionAffinity, affinity.clone())))
+            .child(ChildSpec::worker("pool", move || (Pool, pool.clone())));
+        Self {
+            pool: PoolRef::new(Arc::clone(shared)),
+            supervisor: supervisor.handle(),
+            // Transient: a pool whose supervisor has spent its budget, or was told to stop, stays down; the others go on.
+            spec: supervisor.into_child().restart(Restart::Transient),
+        }
+    }
+}
+
+/// The Starter of a slot: it starts the slot's worker anew, and says so when it gives up.
+fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
+    let (shared, options) = (Arc::clone(&worker.pool), &worker.pool.options);
+    let patience = options.stop_grace.saturating_add(options.kill_grace).saturating_add(FAREWELL);
+    let args = worker.clone();
+    let child = ChildSpec::worker(shared.worker(slot).to_string(), move || {
+        (Worker::new(args.pool.next_life(slot), &args), args.clone())
+    })
+    .shutdown(Shutdown::Timeout(patience));
+    let id = format!("starter {}", shared.worker(slot));
+    let policy = options.restart.policy();
+    let reports = ReportSink::new(move |report| {
+        if let Report::GaveUp(gave_up) = report {
+            shared.starter_gone(slot);
+            shared.reporter().slot(SlotReport::GaveUp { loss: last_loss(&shared, slot, &gave_up) });
+        }
+    });
+    StarterSpec::new(id, child, policy).reports(reports).into_child()
+}
+
+/// The loss that made a Starter give up. A worker's actor that was ended from outside does not say it itself.
+fn last_loss(shared: &PoolShared, slot: Slot, gave_up: &GaveUp) -> Arc<WorkerLoss> {
+    if let Some(exit) = gave_up.last.downcast_ref::<WorkerExit>() {
+        Arc::clone(&exit.loss)
+    } else {
+        let life = WorkerLife { worker: shared.worker(slot), incarnation: Incarnation(shared.lives(slot)) };
+        Arc::new(WorkerLoss { life, cause: LossCause::ActorEnded, stderr_tail: Vec::new() })
+    }
+}

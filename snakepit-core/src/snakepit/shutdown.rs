@@ -1,0 +1,124 @@
+//! The end of a pit: one deadline for everything, and a report that the system itself confirms.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
+
+use crate::id::PoolName;
+use crate::pool::{DrainReport, PoolRef};
+use crate::process::{RunId, sighting};
+use crate::snakepit::handle::Pit;
+
+/// What is left of the deadline for actors to say farewell after their processes are gone.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the actors are told; a reason that OTP counts as clean.
+const REASON: &str = "shutdown";
+
+/// How a shutdown went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// What became of each pool.
+    pub pools: Vec<PoolShutdown>,
+    /// Process ids of workers of this run that still run, as the system says. Empty: nothing is left behind.
+    pub processes_left: Vec<i32>,
+}
+
+/// What became of one pool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PoolShutdown {
+    /// Which pool.
+    pub pool: PoolName,
+    /// Requests that were under way and were answered in time.
+    pub requests_finished: usize,
+    /// Requests that were told that the pool shuts down.
+    pub requests_abandoned: usize,
+    /// Processes that left when asked.
+    pub workers_left: u32,
+    /// Processes that had to be killed.
+    pub workers_killed: u32,
+    /// Processes that did not go even when killed.
+    pub workers_stuck: u32,
+}
+
+pub(super) async fn run(pit: &Pit, budget: Duration) -> ShutdownReport {
+    let began = Instant::now();
+    let by = began + budget.min(Duration::from_hours(8760));
+    for (pool, _) in pit.pools.values() {
+        pool.shared().stop_by(by);
+    }
+    let drains = drain(pit, began, by).await;
+    stop(pit, by).await;
+    let pools = pit.pools.values().zip(drains).map(|((pool, _), drain)| report(pool, drain)).collect();
+    ShutdownReport {
+        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        pools,
+        processes_left: processes_left(pit.run).await,
+    }
+}
+
+/// Lets every pool finish what it has, all at once, as long as leaves time to stop its processes.
+async fn drain(pit: &Pit, began: Instant, by: Instant) -> Vec<DrainReport> {
+    let mut drains = JoinSet::new();
+    for (place, (pool, _)) in pit.pools.values().enumerate() {
+        let pool = pool.clone();
+        let options = &pool.shared().options;
+        let to_stop = options.stop_grace.saturating_add(options.kill_grace);
+        let until = by.checked_sub(to_stop).map_or(began, |until| until.max(began));
+        drains.spawn(async move { (place, pool.drain(until).await) });
+    }
+    let mut reports = drains.join_all().await;
+    reports.sort_by_key(|(place, _)| *place);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// Stops the pools, all at once, and then what they stood on.
+async fn stop(pit: &Pit, by: Instant) {
+    let mut stops = JoinSet::new();
+    for (_, supervisor) in pit.pools.values() {
+        let supervisor = supervisor.clone();
+        stops.spawn(async move {
+            supervisor.stop(Some(REASON.to_owned()));
+            // One that takes longer is ended with the root.
+            let _ = supervisor.wait(Some(until(by))).await;
+        });
+    }
+    stops.join_all().await;
+    pit.root.stop(Some(REASON.to_owned()));
+    if pit.root.wait(Some(until(by))).await.is_err()
+        && let Some(root) = pit.root.cell()
+    {
+        // Killing the root ends every actor below it, and a worker's process ends with its actor.
+        root.kill();
+        let _ = pit.root.wait(Some(FAREWELL)).await;
+    }
+}
+
+fn until(by: Instant) -> Duration {
+    by.saturating_duration_since(Instant::now()) + FAREWELL
+}
+
+fn report(pool: &PoolRef, drain: DrainReport) -> PoolShutdown {
+    let (workers_left, workers_killed, workers_stuck) = pool.shared().stops();
+    PoolShutdown {
+        pool: pool.name().clone(),
+        requests_finished: drain.finished,
+        requests_abandoned: drain.abandoned,
+        workers_left,
+        workers_killed,
+        workers_stuck,
+    }
+}
+
+/// Asks the system which processes carry this run's mark.
+async fn processes_left(run: RunId) -> Vec<i32> {
+    let scan = spawn_blocking(sighting::scan).await;
+    let sightings = scan.ok().and_then(Result::ok).unwrap_or_default();
+    sightings.into_iter().filter(|s| s.marker.run == run).map(|s| s.identity.pid()).collect()
+}

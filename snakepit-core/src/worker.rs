@@ -1,0 +1,16 @@
+//! A worker: one life of one slot. It owns the OS process, its boot, its heartbeat and its death, and stays out of the
+//! way of requests.
+
+mod actor;
+mod boot;
+mod farewell;
+mod heartbeat;
+mod life;
+mod message;
+mod phase;
+mod reports;
+mod status;
+
+pub(crate) use actor::{Worker, WorkerArgs, WorkerExit};
+pub(crate) use message::WorkerMessage;
+pub use status::{WorkerPhase, WorkerStatus};

@@ -1,0 +1,104 @@
+//! What a worker's end owes to others, whichever way it ends: its process killed, its record taken out, its pool told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+
+use crate::error::{LossCause, WorkerLoss};
+use crate::id::WorkerLife;
+use crate::pool::{PoolReporter, WorkerReport};
+use crate::process::{OsProcess, StderrTail};
+use crate::process_registry::ProcessRegistryRef;
+
+/// Everything that must not outlive the worker's actor.
+///
+/// It lies in the actor's handler and not in its state, because a handler is dropped with the actor, while a state lives
+/// on in the supervisor's mailbox until it is read there.
+#[derive(Debug)]
+pub(super) struct Farewell {
+    life: WorkerLife,
+    pool: PoolReporter,
+    registry: ProcessRegistryRef,
+    belongings: Mutex<Belongings>,
+}
+
+#[derive(Debug, Default)]
+struct Belongings {
+    process: Option<OsProcess>,
+    stderr: Option<StderrTail>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Whether the pool needs no telling: it has been told, or it asked for the end itself.
+    said: bool,
+}
+
+impl Farewell {
+    pub(super) fn new(life: WorkerLife, pool: PoolReporter, registry: ProcessRegistryRef) -> Self {
+        Self { life, pool, registry, belongings: Mutex::default() }
+    }
+
+    /// A task that ends with the worker.
+    pub(super) fn keep_task(&self, task: JoinHandle<()>) {
+        self.with(|belongings| belongings.tasks.push(task));
+    }
+
+    /// The process that ends with the worker.
+    pub(super) fn keep_process(&self, process: OsProcess) {
+        self.with(|belongings| {
+            belongings.stderr = Some(process.stderr_tail());
+            belongings.process = Some(process);
+        });
+    }
+
+    /// Looks at the process, if there is one.
+    pub(super) fn process<R>(&self, look: impl FnOnce(&OsProcess) -> R) -> Option<R> {
+        self.with(|belongings| belongings.process.as_ref().map(look))
+    }
+
+    /// Takes the process out, to stop it or to see it off.
+    pub(super) fn take_process(&self) -> Option<OsProcess> {
+        self.with(|belongings| belongings.process.take())
+    }
+
+    /// Ends the tasks: nothing more is started for this worker.
+    pub(super) fn stop_tasks(&self) {
+        self.with(|belongings| belongings.tasks.drain(..).for_each(|task| task.abort()));
+    }
+
+    /// The end was asked for; the process is gone.
+    pub(super) fn say_stopped(&self) {
+        self.with(|belongings| belongings.said = true);
+        self.registry.release(self.life.clone());
+    }
+
+    /// The process does not go. Its record stays, for the next start to find.
+    pub(super) fn say_stuck(&self) {
+        self.with(|belongings| belongings.said = true);
+    }
+
+    /// The end was not asked for; the process is gone.
+    pub(super) fn say_lost(&self, cause: LossCause) -> Arc<WorkerLoss> {
+        let stderr_tail = self.with(|belongings| {
+            belongings.said = true;
+            belongings.stderr.as_ref().map(StderrTail::lines).unwrap_or_default()
+        });
+        let loss = Arc::new(WorkerLoss { life: self.life.clone(), cause, stderr_tail });
+        self.registry.release(self.life.clone());
+        self.pool.worker(WorkerReport::Lost { loss: Arc::clone(&loss) });
+        loss
+    }
+
+    fn with<R>(&self, change: impl FnOnce(&mut Belongings) -> R) -> R {
+        change(&mut self.belongings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.stop_tasks();
+        // Dropping the process kills its group.
+        drop(self.take_process());
+        if !self.with(|belongings| belongings.said) {
+            self.say_lost(LossCause::ActorEnded);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! A worker's life: boot, readiness, death, farewell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{ActorCell, ActorProcessingErr, ActorRef};
+use snakepit_supervisor::{DoNotRestart, ExitReason};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::error;
+
+use crate::adapter::{AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connected};
+use crate::error::LossCause;
+use crate::pool::{Vitals, WorkerReport};
+use crate::process::{OsProcess, ProcessExit, StopOutcome};
+use crate::timer::Timer;
+use crate::worker::actor::{Worker, WorkerArgs, WorkerExit};
+use crate::worker::boot::Boot;
+use crate::worker::heartbeat::{Heartbeat, HeartbeatVerdict};
+use crate::worker::message::WorkerMessage;
+use crate::worker::phase::{Alive, Phase, PhaseEvent, PhaseVerdict};
+use crate::worker::reports::{LifeReports, log_output};
+use crate::worker::status::{StatusReport, WorkerPhase};
+
+/// A worker at work.
+pub(crate) struct WorkerState {
+    args: WorkerArgs,
+    myself: ActorRef<WorkerMessage>,
+    phase: Phase,
+    born: Instant,
+    vitals: Arc<Vitals>,
+    process: Option<ProcessView>,
+    /// The adapter actor, from its handshake until its end.
+    adapter: Option<Connected>,
+    /// The adapter actor as it is linked, also while it shakes hands.
+    pub(super) linked: Option<ActorCell>,
+    heartbeat: Heartbeat,
+    /// Held, so that it rings; `None` while nobody listens for a heartbeat.
+    heartbeat_timer: Option<Timer>,
+    /// The one reminder that is under way: the end of the startup, or of the farewell.
+    reminder: Option<Timer>,
+}
+
+/// What the worker remembers of its process when it looks no more.
+#[derive(Clone, Copy)]
+struct ProcessView {
+    pid: i32,
+    running: bool,
+}
+
+impl WorkerState {
+    pub(super) fn new(args: WorkerArgs, myself: ActorRef<WorkerMessage>) -> Self {
+        let startup = Timer::after(args.pool.options.startup_timeout, &myself, WorkerMessage::StartupElapsed);
+        Self {
+            args,
+            myself,
+            phase: Phase::Booting,
+            born: Instant::now(),
+            vitals: Arc::default(),
+            process: None,
+            adapter: None,
+            linked: None,
+            heartbeat: Heartbeat::default(),
+            heartbeat_timer: None,
+            reminder: Some(startup),
+        }
+    }
+
+    pub(super) fn begin_boot(&self, worker: &Worker) {
+        let life = worker.life.clone();
+        let pool = self.args.pool.reporter();
+        pool.worker(WorkerReport::Booting { slot: life.worker.slot, worker: self.myself.clone() });
+        let sink = LifeReports { life: life.clone(), pool, vitals: Arc::clone(&self.vitals) };
+        let boot = Boot {
+            life,
+            adapter: Arc::clone(&self.args.adapter),
+            data_dir: self.args.data_dir.clone(),
+            registry: self.args.registry.clone(),
+            reports: AdapterReports::new(Arc::new(sink)),
+            payload_limit: self.args.pool.options.payload_limit,
+            worker: self.myself.clone(),
+        };
+        worker.farewell.keep_task(tokio::spawn(boot.run()));
+    }
+
+    /// Announces this worker again to every later life of the pool.
+    pub(super) fn follow_pool(&self, worker: &Worker) {
+        let mut changes = self.args.pool.reporter().pool_changes();
+        changes.mark_unchanged();
+        let myself = self.myself.clone();
+        worker.farewell.keep_task(tokio::spawn(async move {
+            while changes.changed().await.is_ok() && myself.cast(WorkerMessage::PoolChanged).is_ok() {}
+        }));
+    }
+
+    pub(super) fn process_started(&mut self, worker: &Worker, mut process: OsProcess) -> PhaseVerdict {
+        self.process = Some(ProcessView { pid: process.identity().pid(), running: true });
+        let life = worker.life.clone();
+        let watched = process
+            .drain_output(move |stream, line| log_output(&life, stream, &line))
+            .and_then(|()| process.ended());
+        worker.farewell.keep_process(process);
+        match watched {
+            Ok(ended) => {
+                let myself = self.myself.clone();
+                worker.farewell.keep_task(tokio::spawn(async move {
+                    ended.await;
+                    let _ = myself.cast(WorkerMessage::ProcessEnded);
+                }));
+                PhaseVerdict::Stay
+            }
+            Err(error) => {
+                let cause = LossCause::SpawnFailed { message: format!("it cannot be watched: {error}") };
+                self.event(PhaseEvent::Condemned { cause })
+            }
+        }
+    }
+
+    pub(super) fn boot_finished(&mut self, worker: &Worker, connected: Connected) -> PhaseVerdict {
+        if self.phase != Phase::Booting {
+            return PhaseVerdict::Stay;
+        }
+        self.phase = Phase::Ready;
+        self.reminder = None;
+        self.adapter = Some(connected);
+        self.heartbeat.begin(self.vitals.signs());
+        self.await_heartbeat();
+        self.announce(worker)
+    }
+
+    pub(super) fn announce(&mut self, worker: &Worker) -> PhaseVerdict {
+        let pool = self.args.pool.reporter();
+        match (&self.phase, &self.adapter) {
+            (Phase::Ready, Some(connected)) => pool.worker(WorkerReport::Ready {
+                life: worker.life.clone(),
+                worker: self.myself.clone(),
+                adapter: connected.adapter.clone(),
+                capacity: connected.capacity,
+                vitals: Arc::clone(&self.vitals),
+            }),
+            _ => pool
+                .worker(WorkerReport::Booting { slot: worker.life.worker.slot, worker: self.myself.clone() }),
+        }
+        PhaseVerdict::Stay
+    }
+
+    pub(super) fn startup_elapsed(&mut self) -> PhaseVerdict {
+        if self.phase != Phase::Booting {
+            return PhaseVerdict::Stay;
+        }
+        let limit = self.args.pool.options.startup_timeout;
+        self.event(PhaseEvent::Condemned { cause: LossCause::StartupTimeout { limit } })
+    }
+
+    pub(super) fn process_ended(&mut self, worker: &Worker) -> PhaseVerdict {
+        // `None`: it cannot be asked for its exit any more, which leaves the fact that it is gone.
+        let exit = worker.farewell.process(OsProcess::reap).flatten().unwrap_or(ProcessExit::Signal(0));
+        if let Some(process) = &mut self.process {
+            process.running = false;
+        }
+        self.event(PhaseEvent::ProcessEnded { exit })
+    }
+
+    pub(super) fn adapter_ended(&mut self, cell: &ActorCell, reason: &ExitReason) -> PhaseVerdict {
+        if self.linked.as_ref().is_none_or(|linked| linked.get_id() != cell.get_id()) {
+            return PhaseVerdict::Stay;
+        }
+        self.linked = None;
+        let failure = reason
+            .downcast_ref::<AdapterFailure>()
+            .cloned()
+            .unwrap_or_else(|| AdapterFailure::Failed { what: reason.to_string() });
+        self.event(PhaseEvent::AdapterEnded { failure })
+    }
+
+    pub(super) fn event(&mut self, event: PhaseEvent) -> PhaseVerdict {
+        let alive = Alive {
+            process: self.process.is_some_and(|process| process.running),
+            adapter: self.linked.is_some(),
+        };
+        self.phase.on(event, alive)
+    }
+
+    pub(super) async fn carry_out(
+        &mut self,
+        worker: &Worker,
+        verdict: PhaseVerdict,
+    ) -> Result<(), ActorProcessingErr> {
+        match verdict {
+            PhaseVerdict::Stay => Ok(()),
+            PhaseVerdict::AwaitFarewell { within } => {
+                self.remind(within);
+                Ok(())
+            }
+            PhaseVerdict::Kill { within } => {
+                worker.farewell.process(OsProcess::kill);
+                self.remind(within);
+                Ok(())
+            }
+            PhaseVerdict::End { cause } => Err(self.end(worker, cause).await),
+        }
+    }
+
+    fn remind(&mut self, within: Duration) {
+        self.heartbeat_timer = None;
+        self.reminder = Some(Timer::after(within, &self.myself, WorkerMessage::FarewellElapsed));
+    }
+
+    /// The life is over: sees the process off, tells the pool, and asks the Starter for the next life.
+    async fn end(&mut self, worker: &Worker, cause: LossCause) -> ActorProcessingErr {
+        worker.farewell.stop_tasks();
+        if let Some(mut process) = worker.farewell.take_process() {
+            process.kill();
+            process.finish_output().await;
+        }
+        let is_fatal = self.is_fatal(&cause);
+        let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };
+        if is_fatal { Box::new(DoNotRestart::new(exit)) } else { Box::new(exit) }
+    }
+
+    fn is_fatal(&self, cause: &LossCause) -> bool {
+        let fatal = &self.args.pool.options.restart.fatal_exit_codes;
+        matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(code) } if fatal.contains(code))
+    }
+
+    fn await_heartbeat(&mut self) {
+        let every = self.args.pool.options.heartbeat.interval;
+        self.heartbeat_timer = Some(Timer::after(every, &self.myself, WorkerMessage::HeartbeatDue));
+        if let Some(adapter) = self.adapter_ref() {
+            // An adapter that has ended says so by its own end.
+            let _ = adapter.cast(AdapterMessage::Ping);
+        }
+    }
+
+    pub(super) fn heartbeat_due(&mut self) -> PhaseVerdict {
+        if self.phase != Phase::Ready {
+            return PhaseVerdict::Stay;
+        }
+        let limit = self.args.pool.options.heartbeat.misses;
+        match self.heartbeat.on_beat(self.vitals.signs(), self.vitals.running(), limit) {
+            HeartbeatVerdict::Alive => {
+                self.await_heartbeat();
+                PhaseVerdict::Stay
+            }
+            HeartbeatVerdict::Unresponsive { misses } => {
+                self.event(PhaseEvent::Condemned { cause: LossCause::Unresponsive { misses } })
+            }
+        }
+    }
+
+    fn adapter_ref(&self) -> Option<&AdapterRef> {
+        self.adapter.as_ref().map(|connected| &connected.adapter)
+    }
+
+    pub(super) fn status(&self, worker: &Worker) -> StatusReport {
+        let (served, failed) = self.vitals.totals();
+        StatusReport {
+            incarnation: worker.life.incarnation,
+            phase: match self.phase {
+                Phase::Booting => WorkerPhase::Booting,
+                Phase::Ready => WorkerPhase::Ready,
+                Phase::Dying { .. } => WorkerPhase::Dying,
+            },
+            os_pid: self.process.map(|process| process.pid),
+            uptime_ms: u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX),
+            agent: self.adapter.as_ref().map(|connected| connected.agent.clone()),
+            served,
+            failed,
+        }
+    }
+
+    /// The end was asked for: TERM, grace, KILL.
+    pub(super) async fn stop(&mut self, worker: &Worker) {
+        worker.farewell.stop_tasks();
+        if let Some(adapter) = self.adapter_ref() {
+            let _ = adapter.cast(AdapterMessage::Drain);
+        }
+        if let Some(mut process) = worker.farewell.take_process() {
+            let options = &self.args.pool.options;
+            let patience_over =
+                stop_patience(self.args.pool.stop_by_changes(), options.stop_grace, options.kill_grace);
+            let outcome = process.stop(patience_over, options.kill_grace).await;
+            self.args.pool.stopped(outcome);
+            if outcome == StopOutcome::Stuck {
+                error!(worker = %worker.life, "process does not go even when killed; its record is kept");
+                worker.farewell.say_stuck();
+                return;
+            }
+            process.finish_output().await;
+        }
+        worker.farewell.say_stopped();
+    }
+}
+
+/// Resolves when a process that was asked to leave has had its time: `grace`, or less where a shutdown must be over
+/// earlier.
+async fn stop_patience(mut stop_by: watch::Receiver<Option<Instant>>, grace: Duration, kill_grace: Duration) {
+    let asked = Instant::now();
+    loop {
+        let limit = *stop_by.borrow_and_update();
+        let at =
+            limit.map_or(asked + grace, |limit| (limit - kill_grace.min(limit - asked)).min(asked + grace));
+        tokio::select! {
+            () = sleep_until(at) => return,
+            Ok(()) = stop_by.changed() => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Where the reports of a worker's adapter go: answers to the pool, signs of life to the heartbeat, lines to the log.
+
+use std::sync::Arc;
+
+use tracing::Level;
+
+use crate::adapter::{Outcome, ReportSink, WorkerLog};
+use crate::id::{RequestId, WorkerLife};
+use crate::pool::{PoolReporter, Vitals, WorkerReport};
+use crate::process::{OutputLine, OutputStream};
+
+/// The ear of one life.
+#[derive(Debug)]
+pub(super) struct LifeReports {
+    pub(super) life: WorkerLife,
+    pub(super) pool: PoolReporter,
+    pub(super) vitals: Arc<Vitals>,
+}
+
+impl ReportSink for LifeReports {
+    fn finished(&self, id: RequestId, outcome: Outcome) {
+        let WorkerLife { worker, incarnation } = &self.life;
+        let report =
+            WorkerReport::RequestFinished { slot: worker.slot, incarnation: *incarnation, id, outcome };
+        self.pool.worker(report);
+    }
+
+    fn alive(&self) {
+        self.vitals.sign();
+    }
+
+    fn log(&self, log: WorkerLog) {
+        log_worker(&self.life, &log);
+    }
+}
+
+/// Hands a worker's log record on. The level is the worker's; the macros want it fixed at each call.
+fn log_worker(life: &WorkerLife, log: &WorkerLog) {
+    let request = log.request.map(|id| id.0);
+    macro_rules! at {
+        ($level:expr) => {
+            tracing::event!(target: "snakepit::worker", $level, worker = %life, request, logger = %log.logger, "{}", log.message)
+        };
+    }
+    match log.level {
+        Level::ERROR => at!(Level::ERROR),
+        Level::WARN => at!(Level::WARN),
+        Level::INFO => at!(Level::INFO),
+        Level::DEBUG => at!(Level::DEBUG),
+        Level::TRACE => at!(Level::TRACE),
+    }
+}
+
+/// Hands a printed line on.
+pub(super) fn log_output(worker: &WorkerLife, stream: OutputStream, line: &OutputLine) {
+    let stream = match stream {
+        OutputStream::Stdout => "stdout",
+        OutputStream::Stderr => "stderr",
+    };
+    tracing::info!(target: "snakepit::worker", %worker, stream, cut = line.cut, "{}", line.text);
+}

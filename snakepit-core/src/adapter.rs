@@ -6,6 +6,8 @@
 //! message type converts from and into [`AdapterMessage`]. If it ends, its worker is replaced.
 
 mod chunks;
+#[cfg(test)]
+pub(crate) mod scripted;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -14,6 +14,8 @@ mod shared;
 mod slots;
 mod statistics;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod waiting_line;
 
 pub(crate) use actor::{Pool, PoolArgs};

@@ -2,7 +2,7 @@
 
 mod builder;
 mod handle;
-mod pool_tree;
+pub(crate) mod pool_tree;
 mod shutdown;
 mod tree;
 

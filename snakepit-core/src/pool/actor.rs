@@ -76,7 +76,7 @@ pub(super) struct PoolWorker {
 
 /// A drain under way.
 pub(super) struct Drain {
-    pub(super) under_way: usize,
+    pub(super) finished: usize,
     pub(super) abandoned: usize,
     pub(super) replies: Vec<RpcReplyPort<DrainReport>>,
     /// Held, so that it rings.

@@ -187,6 +187,9 @@ impl PoolState {
                 Ok(_) => self.counters.succeeded += 1,
                 Err(error) => self.counters.count_error(error),
             }
+            if let (Some(drain), true) = (&mut self.drain, flight.is_awaited()) {
+                drain.finished += 1;
+            }
             flight.answer(answer);
         }
         self.serve_line(now);

@@ -191,9 +191,8 @@ impl PoolState {
         }
         let over = PoolMessage::Timer(PoolTimer::DrainOver);
         let timer = Timer::after(until.saturating_duration_since(now), &self.myself, over);
-        let under_way = self.in_flight.awaited();
         match &mut self.drain {
-            None => self.drain = Some(Drain { under_way, abandoned: 0, replies: vec![reply], timer }),
+            None => self.drain = Some(Drain { finished: 0, abandoned: 0, replies: vec![reply], timer }),
             Some(drain) => {
                 drain.timer = timer;
                 drain.replies.push(reply);
@@ -221,10 +220,7 @@ impl PoolState {
         if drain.replies.is_empty() || self.in_flight.awaited() > 0 {
             return;
         }
-        let report = DrainReport {
-            finished: drain.under_way.saturating_sub(drain.abandoned),
-            abandoned: drain.abandoned,
-        };
+        let report = DrainReport { finished: drain.finished, abandoned: drain.abandoned };
         for reply in drain.replies.drain(..) {
             let _ = reply.send(report);
         }

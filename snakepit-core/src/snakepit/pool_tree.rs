@@ -22,15 +22,15 @@ use crate::worker::{Worker, WorkerArgs, WorkerExit};
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A pool that can be started, and the ways to it.
-pub(super) struct PoolTree {
-    pub(super) pool: PoolRef,
-    pub(super) supervisor: SupervisorRef,
-    pub(super) spec: ChildSpec,
+pub(crate) struct PoolTree {
+    pub(crate) pool: PoolRef,
+    pub(crate) supervisor: SupervisorRef,
+    pub(crate) spec: ChildSpec,
 }
 
 impl PoolTree {
     /// Describes the tree. Nothing starts yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &CheckedPoolConfig,
         shared: &Arc<PoolShared>,
         registry: &ProcessRegistryRef,

@@ -1,0 +1,195 @@
+//! An adapter without a process, driven by a test: whatever reaches a worker is handed to the test, which answers it.
+
+use std::collections::VecDeque;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::adapter::{
+    Adapter, AdapterFailure, AdapterMessage, AdapterReports, Connect, Connected, Connecting, Outcome,
+    WorkerContext,
+};
+use crate::id::{RequestId, WorkerLife};
+use crate::payload::Payload;
+use crate::process::ProcessSpec;
+
+/// Hands every life of a worker to the test.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    lives: UnboundedSender<ScriptedLife>,
+    capacity: u16,
+    boot: Boot,
+}
+
+/// What becomes of a boot.
+#[derive(Clone, Debug)]
+pub(crate) enum Boot {
+    Ready,
+    Never,
+    Fails(AdapterFailure),
+}
+
+/// One life, as the worker's end sees it.
+#[derive(Debug)]
+pub(crate) struct ScriptedLife {
+    pub(crate) life: WorkerLife,
+    pub(crate) reports: AdapterReports,
+    messages: UnboundedReceiver<AdapterMessage>,
+    /// Looked at, and not taken yet.
+    seen: VecDeque<AdapterMessage>,
+    actor: ActorRef<ScriptedMessage>,
+}
+
+/// What a scripted adapter actor is told.
+#[derive(Debug)]
+pub(crate) enum ScriptedMessage {
+    Adapter(AdapterMessage),
+    End(AdapterFailure),
+}
+
+#[cfg(feature = "cluster")]
+impl ractor::Message for ScriptedMessage {}
+
+impl From<AdapterMessage> for ScriptedMessage {
+    fn from(message: AdapterMessage) -> Self {
+        Self::Adapter(message)
+    }
+}
+
+impl TryFrom<ScriptedMessage> for AdapterMessage {
+    type Error = AdapterFailure;
+
+    fn try_from(message: ScriptedMessage) -> Result<Self, AdapterFailure> {
+        match message {
+            ScriptedMessage::Adapter(message) => Ok(message),
+            ScriptedMessage::End(failure) => Err(failure),
+        }
+    }
+}
+
+impl Scripted {
+    pub(crate) fn new(capacity: u16, boot: Boot) -> (Self, UnboundedReceiver<ScriptedLife>) {
+        let (lives, receiver) = unbounded_channel();
+        (Self { lives, capacity, boot }, receiver)
+    }
+}
+
+impl Adapter for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn process_spec(&self, _worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure> {
+        Ok(None)
+    }
+
+    fn connect(&self, connect: Connect) -> Connecting {
+        let (lives, capacity, boot) = (self.lives.clone(), self.capacity, self.boot.clone());
+        Box::pin(async move {
+            match boot {
+                Boot::Ready => {}
+                Boot::Never => std::future::pending().await,
+                Boot::Fails(failure) => return Err(failure),
+            }
+            let (sender, messages) = unbounded_channel();
+            let (actor, _) = Actor::spawn_linked(None, ScriptedActor, sender, connect.supervisor)
+                .await
+                .map_err(|error| AdapterFailure::Failed { what: error.to_string() })?;
+            let adapter = actor.get_derived();
+            let life = ScriptedLife {
+                life: connect.life,
+                reports: connect.reports,
+                messages,
+                seen: VecDeque::new(),
+                actor,
+            };
+            // A test that has ended looks at no more lives.
+            let _ = lives.send(life);
+            Ok(Connected { adapter, capacity, agent: "scripted".to_owned() })
+        })
+    }
+}
+
+/// Hands on what it is told.
+#[derive(Debug)]
+struct ScriptedActor;
+
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
+impl Actor for ScriptedActor {
+    type Msg = ScriptedMessage;
+    type State = UnboundedSender<AdapterMessage>;
+    type Arguments = UnboundedSender<AdapterMessage>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        messages: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(messages)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        messages: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ScriptedMessage::Adapter(message) => {
+                let _ = messages.send(message);
+                Ok(())
+            }
+            ScriptedMessage::End(failure) => Err(Box::new(failure)),
+        }
+    }
+}
+
+impl ScriptedLife {
+    /// The next thing that the worker is told, but for pings and the announcement of the end.
+    pub(crate) async fn next(&mut self) -> AdapterMessage {
+        loop {
+            let next = match self.seen.pop_front() {
+                Some(message) => message,
+                None => self.messages.recv().await.expect("the life goes on"),
+            };
+            match next {
+                AdapterMessage::Ping | AdapterMessage::Drain => {}
+                message => return message,
+            }
+        }
+    }
+
+    /// Whether there is anything that [`next`](Self::next) would return now.
+    pub(crate) fn has_more(&mut self) -> bool {
+        while let Ok(message) = self.messages.try_recv() {
+            self.seen.push_back(message);
+        }
+        self.seen.iter().any(|message| !matches!(message, AdapterMessage::Ping | AdapterMessage::Drain))
+    }
+
+    /// The next thing, which must be a request.
+    pub(crate) async fn next_request(&mut self) -> RequestId {
+        match self.next().await {
+            AdapterMessage::Execute { id, .. } | AdapterMessage::ExecuteStream { id, .. } => id,
+            other => panic!("expected a request, got {other:?}"),
+        }
+    }
+
+    /// The next thing, which must be a cancel.
+    pub(crate) async fn next_cancel(&mut self) -> RequestId {
+        match self.next().await {
+            AdapterMessage::Cancel { id } => id,
+            other => panic!("expected a cancel, got {other:?}"),
+        }
+    }
+
+    pub(crate) fn answer(&self, id: RequestId, value: &serde_json::Value) {
+        let payload = Payload::json(value).expect("a value has a JSON form");
+        self.reports.finished(id, Outcome::Answered(payload));
+    }
+
+    /// The life ends.
+    pub(crate) fn end(self, failure: AdapterFailure) {
+        self.actor.cast(ScriptedMessage::End(failure)).expect("the life goes on until now");
+    }
+}

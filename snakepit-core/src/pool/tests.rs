@@ -1,0 +1,8 @@
+//! The pool with its supervision tree and a scripted adapter: no process, no disk, paused time.
+
+mod bench;
+mod deadlines;
+mod life_cycle;
+mod requests;
+mod sessions;
+mod streams;

@@ -1,0 +1,111 @@
+//! A pool on the bench.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use snakepit_supervisor::{SupervisorRef, SupervisorSpec};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use crate::adapter::scripted::{Boot, Scripted, ScriptedLife};
+use crate::config::{CheckedPoolConfig, PoolConfig, PoolOptions};
+use crate::error::ExecuteError;
+use crate::id::SessionId;
+use crate::payload::Payload;
+use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
+use crate::process::RunId;
+use crate::process_registry::ProcessRegistryRef;
+use crate::request::Request;
+use crate::snakepit::pool_tree::PoolTree;
+
+/// A pool, the supervisor above it, and its workers' ends.
+pub(super) struct Bench {
+    pub(super) pool: PoolRef,
+    pub(super) supervisor: SupervisorRef,
+    pub(super) lives: UnboundedReceiver<ScriptedLife>,
+}
+
+/// Options that keep a test short to write: one worker unless said otherwise.
+pub(super) fn options(change: impl FnOnce(&mut PoolOptions)) -> PoolOptions {
+    let mut options = PoolOptions { size: 1, ..PoolOptions::default() };
+    change(&mut options);
+    options
+}
+
+impl Bench {
+    pub(super) async fn start(options: PoolOptions) -> Self {
+        Self::start_with(options, Boot::Ready).await
+    }
+
+    pub(super) async fn start_with(options: PoolOptions, boot: Boot) -> Self {
+        let (adapter, lives) = Scripted::new(options.capacity, boot);
+        let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
+        let shared =
+            PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)));
+        let registry = ProcessRegistryRef::new(RunId::new());
+        let tree = PoolTree::new(&config, &Arc::new(shared), &registry, std::path::Path::new("/nowhere"));
+        SupervisorSpec::new("bench").child(tree.spec).start().await.unwrap();
+        Self { pool: tree.pool, supervisor: tree.supervisor, lives }
+    }
+
+    /// The next life that comes up.
+    pub(super) async fn life(&mut self) -> ScriptedLife {
+        self.lives.recv().await.expect("the adapter lives as long as the pool")
+    }
+
+    /// As many lives as come up first.
+    pub(super) async fn all_lives<const N: usize>(&mut self) -> [ScriptedLife; N] {
+        let mut lives = Vec::new();
+        for _ in 0..N {
+            lives.push(self.life().await);
+        }
+        lives.sort_by(|a, b| a.life.cmp(&b.life));
+        self.settled(|stats| stats.available == N).await;
+        lives.try_into().expect("exactly as many as were awaited")
+    }
+
+    /// A request under way.
+    pub(super) fn call(&self, command: &str) -> JoinHandle<Result<Response, ExecuteError>> {
+        self.send(request(command))
+    }
+
+    pub(super) fn send(&self, request: Request) -> JoinHandle<Result<Response, ExecuteError>> {
+        let pool = self.pool.clone();
+        tokio::spawn(async move { pool.execute(request).await })
+    }
+
+    pub(super) async fn stats(&self) -> PoolStats {
+        self.pool.stats().await.unwrap()
+    }
+
+    /// Waits until the pool's statistics are as wanted; the time is virtual, and a pool that never gets there fails.
+    pub(super) async fn settled(&self, wanted: impl Fn(&PoolStats) -> bool) -> PoolStats {
+        for _ in 0..10_000 {
+            let stats = self.stats().await;
+            if wanted(&stats) {
+                return stats;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the pool never got there: {:?}", self.stats().await);
+    }
+}
+
+pub(super) fn request(command: &str) -> Request {
+    Request::new(command, Payload::json(&Value::Null).unwrap())
+}
+
+pub(super) fn in_session(command: &str, session: &str) -> Request {
+    request(command).session(SessionId::new(session).unwrap())
+}
+
+/// What a worker answered.
+pub(super) fn value(response: &Response) -> Value {
+    response.payload.decode().unwrap()
+}
+
+pub(super) fn done() -> Value {
+    json!("done")
+}

@@ -1,0 +1,118 @@
+//! Deadlines, and workers that do not keep them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::OnStuck;
+use crate::error::ExecuteError;
+use crate::pool::tests::bench::{Bench, done, options, request};
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_request_that_times_out_is_answered_once_and_never_runs() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let first = bench.call("first");
+    let first_id = life.next_request().await;
+    let began = Instant::now();
+    let late = bench.pool.execute(request("late").timeout(Duration::from_millis(100))).await;
+    let Err(ExecuteError::DeadlineExceeded { running: false, timeout }) = late else { panic!("{late:?}") };
+    assert_eq!(timeout, Duration::from_millis(100));
+    assert!(began.elapsed() < Duration::from_millis(110), "{:?}", began.elapsed());
+    life.answer(first_id, &done());
+    assert!(first.await.unwrap().is_ok());
+    let stats = bench.settled(|stats| stats.available == 1).await;
+    assert_eq!((stats.timed_out_waiting, stats.waiting), (1, 0));
+    assert!(!life.has_more());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_request_that_times_out_keeps_its_place_until_the_worker_is_done() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.send(request("slow").timeout(Duration::from_millis(100)));
+    let id = life.next_request().await;
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, ExecuteError::DeadlineExceeded { running: true, .. }), "{error}");
+    assert_eq!(life.next_cancel().await, id);
+    let next = bench.call("next");
+    bench.settled(|stats| stats.waiting == 1 && stats.busy == 1).await;
+    assert!(!life.has_more());
+    life.answer(id, &done());
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(next.await.unwrap().is_ok());
+    assert_eq!(bench.stats().await.timed_out_running, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_of_a_request_that_was_answered_does_nothing() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.send(request("quick").timeout(Duration::from_millis(100)));
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let stats = bench.stats().await;
+    assert_eq!((stats.succeeded, stats.timed_out_running, stats.running), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_time_is_refused() {
+    let bench = Bench::start(options(|_| {})).await;
+    let error = bench.pool.execute(request("late").timeout(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(error.code(), "deadline_exceeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_worker_is_kept_where_the_policy_is_to_wait() {
+    let mut bench = Bench::start(options(|o| o.on_stuck = OnStuck::Wait)).await;
+    let mut life = bench.life().await;
+    let call = bench.call("stuck");
+    let id = life.next_request().await;
+    call.abort();
+    assert_eq!(life.next_cancel().await, id);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    let stats = bench.stats().await;
+    assert_eq!((stats.busy, stats.restarts), (1, 0));
+    life.answer(id, &done());
+    bench.settled(|stats| stats.available == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_worker_is_replaced_where_the_policy_is_to_kill() {
+    let mut bench = Bench::start(options(|o| o.on_stuck = OnStuck::Kill)).await;
+    let mut life = bench.life().await;
+    let call = bench.call("stuck");
+    life.next_request().await;
+    let cancelled = Instant::now();
+    call.abort();
+    let successor = bench.life().await;
+    assert!(successor.life.incarnation > life.life.incarnation);
+    assert!(cancelled.elapsed() >= Duration::from_secs(5), "{:?}", cancelled.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_that_gives_no_sign_of_life_is_replaced() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let silent = bench.life().await;
+    let born = Instant::now();
+    let successor = bench.life().await;
+    assert!(successor.life.incarnation > silent.life.incarnation);
+    // Three misses of two seconds.
+    assert!(born.elapsed() >= Duration::from_secs(6), "{:?}", born.elapsed());
+    assert_eq!(bench.stats().await.restarts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_worker_may_be_silent() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.send(request("computes").timeout(Duration::from_mins(10)));
+    let id = life.next_request().await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+    assert_eq!(bench.stats().await.restarts, 0);
+}

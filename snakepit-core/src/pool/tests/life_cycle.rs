@@ -1,0 +1,159 @@
+//! Slots, failures, and the pool's own restart.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::adapter::AdapterFailure;
+use crate::adapter::scripted::Boot;
+use crate::error::{AwaitReadyError, ExecuteError, LossCause};
+use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::worker::WorkerPhase;
+
+fn broken() -> Boot {
+    Boot::Fails(AdapterFailure::Failed { what: "no such thing".to_owned() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_is_ready_when_its_first_worker_is() {
+    let mut bench = Bench::start(options(|o| o.size = 3)).await;
+    assert!(bench.pool.await_ready(Duration::from_secs(1)).await.is_ok());
+    let _lives: [_; 3] = bench.all_lives().await;
+    let workers = bench.pool.workers().await.unwrap();
+    assert_eq!(workers.len(), 3);
+    for (slot, worker) in workers.iter().enumerate() {
+        assert_eq!((usize::from(worker.slot.0), worker.phase), (slot, WorkerPhase::Ready));
+        assert_eq!((worker.incarnation.0, worker.restarts), (1, 0));
+        assert_eq!((worker.os_pid, worker.agent.as_deref()), (None, Some("scripted")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_never_ready_is_replaced_after_the_startup_timeout() {
+    let bench = Bench::start_with(options(|o| o.startup_timeout = Duration::from_secs(3)), Boot::Never).await;
+    let ready = bench.pool.await_ready(Duration::from_secs(1)).await;
+    assert!(matches!(ready, Err(AwaitReadyError::TimedOut { .. })), "{ready:?}");
+    assert_eq!(bench.stats().await.restarts, 0);
+    let stats = bench.settled(|stats| stats.restarts == 1).await;
+    assert_eq!(stats.starting, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_everybody() {
+    let bench = Bench::start_with(options(|o| o.size = 2), broken()).await;
+    let began = Instant::now();
+    let call = bench.call("waits");
+    let ready = bench.pool.await_ready(Duration::from_secs(15)).await;
+    let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
+    assert_eq!(reason.last.cause, LossCause::AdapterFailed { what: "no such thing".to_owned() });
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(call.await.unwrap().unwrap_err().code(), "pool_failed");
+    let refused = bench.pool.execute(request("new")).await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::PoolFailed { .. }), "{refused}");
+    let workers = bench.pool.workers().await.unwrap();
+    assert!(
+        workers.iter().all(|worker| worker.phase == WorkerPhase::Quarantined && worker.last_loss.is_some())
+    );
+    assert_eq!(bench.stats().await.quarantined, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_gave_up_is_tried_again_and_heals() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut incarnation = 0;
+    // Four losses within five seconds are one too many.
+    for _ in 0..4 {
+        let life = bench.life().await;
+        assert!(life.life.incarnation.0 > incarnation);
+        incarnation = life.life.incarnation.0;
+        life.end(AdapterFailure::Disconnected);
+    }
+    bench.settled(|stats| stats.quarantined == 1).await;
+    let mut healed = bench.life().await;
+    assert!(healed.life.incarnation.0 > incarnation);
+    bench.settled(|stats| stats.available == 1 && stats.quarantined == 0).await;
+    let call = bench.call("work");
+    let id = healed.next_request().await;
+    healed.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_restarts_loses_no_worker_and_leaves_no_caller_unanswered() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let running = bench.send(in_session("running", "s"));
+    let id = life.next_request().await;
+    let waiting = bench.call("waiting");
+    bench.settled(|stats| stats.waiting == 1).await;
+    bench.pool.shared().address.current().unwrap().kill();
+    for call in [running, waiting] {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, ExecuteError::PoolRestarted { .. }), "{error}");
+    }
+    assert!(bench.pool.await_ready(Duration::from_secs(5)).await.is_ok());
+    // What the former pool asked for is answered to a pool that never asked.
+    life.answer(id, &done());
+    let call = bench.call("again");
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    let response = call.await.unwrap().unwrap();
+    assert_eq!((response.worker.incarnation.0, response.worker), (1, life.life.clone()));
+    assert!(bench.lives.is_empty(), "a worker was started although the old one lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_stopped_answers_everybody() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let calls = [bench.call("running"), bench.call("waiting")];
+    life.next_request().await;
+    bench.settled(|stats| stats.waiting == 1).await;
+    bench.pool.shared().stop_by(Instant::now());
+    bench.supervisor.stop(Some("shutdown".to_owned()));
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, ExecuteError::ShuttingDown { .. }), "{error}");
+    }
+    let error = bench.pool.execute(request("late")).await.unwrap_err();
+    assert_eq!(error.code(), "shutting_down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_finishes_what_is_under_way_and_refuses_the_rest() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let calls = [bench.call("running"), bench.call("waiting")];
+    let id = life.next_request().await;
+    bench.settled(|stats| stats.waiting == 1).await;
+    let drain = {
+        let pool = bench.pool.clone();
+        tokio::spawn(async move { pool.drain(Instant::now() + Duration::from_secs(10)).await })
+    };
+    let refused = loop {
+        match bench.pool.execute(request("late").timeout(Duration::from_millis(1))).await {
+            Err(ExecuteError::DeadlineExceeded { .. }) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(refused, Err(ExecuteError::ShuttingDown { .. })), "{refused:?}");
+    life.answer(id, &done());
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    let report = drain.await.unwrap();
+    assert_eq!((report.finished, report.abandoned), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_takes_too_long_tells_the_rest_that_the_pool_shuts_down() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("for ever");
+    life.next_request().await;
+    let report = bench.pool.drain(Instant::now() + Duration::from_secs(1)).await;
+    assert_eq!((report.finished, report.abandoned), (0, 1));
+    assert_eq!(call.await.unwrap().unwrap_err().code(), "shutting_down");
+}

@@ -1,0 +1,212 @@
+//! Admission, waiting, running, answering.
+
+use serde_json::json;
+
+use crate::adapter::{AdapterFailure, Outcome};
+use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
+use crate::pool::tests::bench::{Bench, done, options, request, value};
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_answered_by_the_worker_that_ran_it() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("add");
+    let id = life.next_request().await;
+    life.answer(id, &json!(3));
+    let response = call.await.unwrap().unwrap();
+    assert_eq!(value(&response), json!(3));
+    assert_eq!(response.worker, life.life);
+    assert!(!response.session_reset);
+    let stats = bench.stats().await;
+    assert_eq!((stats.requests, stats.succeeded, stats.available, stats.running), (1, 1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_before_the_worker_waits_for_it() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let call = bench.call("early");
+    let mut life = bench.life().await;
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_requests_overlap_on_a_worker_of_capacity_four_and_the_fifth_waits() {
+    let mut bench = Bench::start(options(|o| o.capacity = 4)).await;
+    let mut life = bench.life().await;
+    let calls: Vec<_> = (0..5).map(|_| bench.call("work")).collect();
+    let mut running = Vec::new();
+    for _ in 0..4 {
+        running.push(life.next_request().await);
+    }
+    let stats = bench.settled(|stats| stats.waiting == 1).await;
+    assert_eq!((stats.running, stats.busy), (4, 1));
+    assert!(!life.has_more());
+    life.answer(running[2], &done());
+    running.push(life.next_request().await);
+    running.remove(2);
+    for id in running {
+        life.answer(id, &done());
+    }
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_line_refuses_at_once_and_says_what_is_full() {
+    let mut bench = Bench::start(options(|o| o.queue_limit = 2)).await;
+    let mut life = bench.life().await;
+    let calls: Vec<_> = (0..3).map(|_| bench.call("work")).collect();
+    bench.settled(|stats| stats.waiting == 2).await;
+    let refusal = bench.pool.execute(request("work")).await.unwrap_err();
+    let ExecuteError::Saturated { queued, limit, .. } = refusal else { panic!("{refusal}") };
+    assert_eq!((queued, limit), (2, 2));
+    assert_eq!(refusal.code(), "saturated");
+    assert!(refusal.retry_after().is_some());
+    for call in calls {
+        let id = life.next_request().await;
+        life.answer(id, &done());
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert_eq!(bench.stats().await.saturated, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn twelve_hundred_cancelled_requests_leave_room_for_new_ones() {
+    let mut bench = Bench::start(options(|o| o.queue_limit = 1200)).await;
+    let mut life = bench.life().await;
+    let first = bench.call("first");
+    let first_id = life.next_request().await;
+    let waiting: Vec<_> = (0..1200).map(|_| bench.call("waits")).collect();
+    bench.settled(|stats| stats.waiting == 1200).await;
+    for call in waiting {
+        call.abort();
+    }
+    let stats = bench.settled(|stats| stats.waiting == 0).await;
+    assert_eq!(stats.cancelled, 1200);
+    let last = bench.call("last");
+    bench.settled(|stats| stats.waiting == 1).await;
+    life.answer(first_id, &done());
+    let last_id = life.next_request().await;
+    life.answer(last_id, &done());
+    assert!(first.await.unwrap().is_ok() && last.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_that_runs_is_cancelled_and_its_place_comes_back_when_the_worker_is_done() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("long");
+    let id = life.next_request().await;
+    call.abort();
+    assert_eq!(life.next_cancel().await, id);
+    let next = bench.call("next");
+    let stats = bench.settled(|stats| stats.waiting == 1).await;
+    assert_eq!((stats.busy, stats.cancelled), (1, 1));
+    life.answer(id, &done());
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(next.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_is_free_before_the_caller_hears() {
+    let mut bench = Bench::start(options(|o| o.queue_limit = 0)).await;
+    let mut life = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    let worker = tokio::spawn(async move {
+        for _ in 0..1000 {
+            let id = life.next_request().await;
+            life.answer(id, &done());
+        }
+        life
+    });
+    for n in 0..1000 {
+        assert!(bench.pool.execute(request("work")).await.is_ok(), "call {n} found its place still taken");
+    }
+    worker.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kinds_of_worker_errors_become_typed_errors() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let table = [
+        (WorkerErrorKind::Error, "worker_error"),
+        (WorkerErrorKind::UnknownCommand, "unknown_command"),
+        (WorkerErrorKind::InvalidArgument, "invalid_argument"),
+        (WorkerErrorKind::Cancelled, "cancelled"),
+        (WorkerErrorKind::StreamingNotSupported, "streaming_not_supported"),
+        (WorkerErrorKind::PayloadTooLarge, "payload_too_large"),
+        (WorkerErrorKind::Other("odd".to_owned()), "worker_error"),
+    ];
+    for (kind, code) in table {
+        let call = bench.call("fail");
+        let id = life.next_request().await;
+        let error = WorkerError {
+            kind,
+            type_name: "T".to_owned(),
+            message: "m".to_owned(),
+            traceback: None,
+            retryable: false,
+            details: None,
+            cause: None,
+        };
+        life.reports.finished(id, Outcome::Failed(error));
+        assert_eq!(call.await.unwrap().unwrap_err().code(), code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_over_the_limit_is_refused_before_it_is_sent() {
+    let bench = Bench::start(options(|o| o.payload_limit = 10)).await;
+    let error = bench.pool.call::<String, _>("echo", "more than ten bytes").await.unwrap_err();
+    let ExecuteError::PayloadTooLarge { size, limit, .. } = error else { panic!("{error}") };
+    assert_eq!((size, limit), (21, 10));
+    assert_eq!(bench.stats().await.requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_worker_fails_exactly_its_own_requests() {
+    let mut bench = Bench::start(options(|o| o.size = 2)).await;
+    let [mut lost, mut other] = bench.all_lives().await;
+    let calls = [bench.call("a"), bench.call("b"), bench.call("c")];
+    lost.next_request().await;
+    let other_id = other.next_request().await;
+    bench.settled(|stats| stats.waiting == 1).await;
+    let lost_life = lost.life.clone();
+    lost.end(AdapterFailure::Failed { what: "broken".to_owned() });
+    let mut successor = bench.life().await;
+    assert_eq!(successor.life.worker, lost_life.worker);
+    assert!(successor.life.incarnation > lost_life.incarnation);
+    let id = successor.next_request().await;
+    successor.answer(id, &done());
+    other.answer(other_id, &done());
+    let mut losses = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(response) => assert_eq!(value(&response), done()),
+            Err(ExecuteError::WorkerLost { loss }) => {
+                losses += 1;
+                assert_eq!(loss.life, lost_life);
+                assert_eq!(loss.cause, LossCause::AdapterFailed { what: "broken".to_owned() });
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(losses, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_of_the_protocol_is_told_as_such() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("a");
+    life.next_request().await;
+    life.end(AdapterFailure::Protocol { what: "rubbish".to_owned() });
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), "protocol_error");
+    assert!(error.to_string().contains("rubbish"), "{error}");
+}

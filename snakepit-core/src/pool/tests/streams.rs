@@ -1,0 +1,100 @@
+//! Streams: order, credit, ends.
+
+use crate::adapter::scripted::ScriptedLife;
+use crate::adapter::{AdapterFailure, AdapterMessage, ChunkSender, Outcome, SendChunkError, StreamWindow};
+use crate::id::RequestId;
+use crate::payload::Payload;
+use crate::pool::tests::bench::{Bench, options, request};
+
+async fn next_stream(life: &mut ScriptedLife) -> (RequestId, ChunkSender) {
+    match life.next().await {
+        AdapterMessage::ExecuteStream { id, chunks, .. } => (id, chunks),
+        other => panic!("expected a stream, got {other:?}"),
+    }
+}
+
+fn chunk(n: u8) -> Payload {
+    Payload::bytes(vec![n])
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_chunk_is_there_before_the_next_is_made() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = next_stream(&mut life).await;
+    for n in 0..10 {
+        chunks.send(chunk(n)).unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), chunk(n));
+    }
+    drop(chunks);
+    life.reports.finished(id, Outcome::StreamEnded);
+    assert!(stream.next().await.is_none());
+    assert!(stream.next().await.is_none());
+    let stats = bench.settled(|stats| stats.available == 1).await;
+    assert_eq!((stats.streams, stats.succeeded), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_gets_credit_for_what_was_taken_and_no_more() {
+    let mut bench =
+        Bench::start(options(|o| o.stream_window = StreamWindow { chunks: 4, bytes: 1000 })).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = next_stream(&mut life).await;
+    assert_eq!(chunks.window(), StreamWindow { chunks: 4, bytes: 1000 });
+    for n in 0..4 {
+        chunks.send(chunk(n)).unwrap();
+    }
+    assert_eq!(chunks.send(chunk(4)), Err(SendChunkError::BeyondCredit { window: 4 }));
+    for n in 0..2 {
+        assert_eq!(stream.next().await.unwrap().unwrap(), chunk(n));
+    }
+    let AdapterMessage::Credit { id: credited, chunks: granted, bytes } = life.next().await else {
+        panic!("no credit")
+    };
+    assert_eq!((credited, granted, bytes), (id, 2, 2));
+    chunks.send(chunk(4)).unwrap();
+    chunks.send(chunk(5)).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_dropped_half_way_is_cancelled() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = next_stream(&mut life).await;
+    chunks.send(chunk(0)).unwrap();
+    assert!(stream.next().await.is_some());
+    drop(stream);
+    assert_eq!(life.next_cancel().await, id);
+    assert_eq!(chunks.send(chunk(1)), Err(SendChunkError::ReaderGone));
+    life.reports.finished(id, Outcome::StreamEnded);
+    bench.settled(|stats| stats.available == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_worker_is_lost_hands_out_what_came_and_then_the_error() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (_, chunks) = next_stream(&mut life).await;
+    chunks.send(chunk(0)).unwrap();
+    drop(chunks);
+    life.end(AdapterFailure::Disconnected);
+    assert_eq!(stream.next().await.unwrap().unwrap(), chunk(0));
+    assert_eq!(stream.next().await.unwrap().unwrap_err().code(), "worker_lost");
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_refused_says_so_as_its_first_item() {
+    let mut bench = Bench::start(options(|o| o.queue_limit = 0)).await;
+    let mut life = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    let _running = bench.call("running");
+    life.next_request().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    assert_eq!(stream.next().await.unwrap().unwrap_err().code(), "saturated");
+    assert!(stream.next().await.is_none());
+}

@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Tuple
 
-BLANK = " \t\n\r"
-
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
@@ -24,7 +22,7 @@ def _refuse_value(value: Any) -> Any:
 
 
 def _accelerated() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], str]]:
-    from _json import encode_basestring, make_encoder, make_scanner  # type: ignore[import-not-found, unused-ignore]
+    from _json import encode_basestring, make_encoder, make_scanner
 
     class Rules:
         """What json.JSONDecoder would tell the scanner."""
@@ -44,13 +42,14 @@ def _accelerated() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any
     def dumps(value: Any) -> str:
         return join(encoder(value, 0))
 
-    return make_scanner(Rules), dumps
+    rules: Any = Rules
+    return make_scanner(rules), dumps
 
 
 def _portable() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], str]]:
     import json
 
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decoder: Any = json.JSONDecoder(parse_constant=_refuse_constant)
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_refuse_value)
     return decoder.scan_once, encoder.encode
 
@@ -75,13 +74,14 @@ def loads(raw: bytes) -> Any:
         value, end = _scan(text, 0)
         if end == len(text):
             return value
-    except StopIteration:
+    except (StopIteration, ValueError, SystemError):
+        # SystemError: the accelerator wants to raise an exception of `json.decoder`, which is not imported.
         pass
-    text = text.strip(BLANK)
-    try:
-        value, end = _scan(text, 0)
-    except StopIteration as nothing:
-        raise ValueError(f"no JSON value at character {nothing.value}") from None
-    if end != len(text):
-        raise ValueError(f"text after the JSON value, at character {end}")
-    return value
+    return _loads_patiently(text)
+
+
+def _loads_patiently(text: str) -> Any:
+    """For text with blanks around it, and for a good account of what is wrong with it."""
+    import json
+
+    return json.loads(text, parse_constant=_refuse_constant)

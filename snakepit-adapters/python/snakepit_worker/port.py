@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from .leaving import WRONG_WIRE, leave_now
 from .log_frames import LogFrames
@@ -19,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .reading import Reading
     from .registry import Registry
 
 FROM_HOST_FD, TO_HOST_FD = 3, 4
@@ -33,7 +35,7 @@ def serve_port(registry: Registry, agent: str) -> None:
     os.environ.pop("SNAKEPIT_WIRE", None)
     _set_up_streams()
     serving = Serving(registry, read_fd, write_fd, agent)
-    _set_up_signals(serving)
+    _set_up_signals(serving.reading)
     _disown_in_children(serving, read_fd, write_fd)
     LogFrames(serving.outgoing, serving.waiting_line).install()
     serving.serve()
@@ -67,29 +69,47 @@ def _set_up_streams() -> None:
         pass
 
 
-def _set_up_signals(serving: Serving) -> None:
-    pid = os.getpid()
+def _set_up_signals(reading: Reading) -> None:
+    """SIGTERM: leave when nothing runs. SIGINT: nothing."""
+    main_thread = get_ident()
 
-    def on_terminate(number: int, _: Any) -> None:
-        if os.getpid() == pid:
-            serving.stop()
-            return
-        # A forked child inherits this handler but not the worker's manners: it ends as any process would.
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+    def on_terminate(_: int, __: Any) -> None:
+        reading.stop()
 
     def on_interrupt(_: int, __: Any) -> None:
         """Does nothing: Ctrl-C is the host's to judge. Not SIG_IGN, which programs started by commands would inherit."""
 
+    def interrupt_main() -> None:
+        # Not if the user has put a handler of their own in place, which would be called time and again.
+        if signal.getsignal(signal.SIGTERM) is on_terminate:
+            signal.pthread_kill(main_thread, signal.SIGTERM)
+
+    reading.stop_signal = bytes((signal.SIGTERM,))
+    reading.interrupt_main = interrupt_main
+    signal.set_wakeup_fd(reading.wake_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, on_terminate)
     signal.signal(signal.SIGINT, on_interrupt)
 
 
 def _disown_in_children(serving: Serving, *fds: int) -> None:
+    """A forked child is no worker: it gives up the pipes and ends on SIGTERM as any process would."""
+    terminate = (signal.SIGTERM,)
+
+    def before() -> None:
+        # The interpreter drops signals that reach a child while it is being made: they wait instead.
+        signal.pthread_sigmask(signal.SIG_BLOCK, terminate)
+
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, terminate)
+
     def in_child() -> None:
         # As long as a child holds the pipes, the host cannot see that the worker is dead.
         serving.outgoing.disown()
         for fd in fds:
             os.close(fd)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, terminate)
 
-    os.register_at_fork(after_in_child=in_child)
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

@@ -6,8 +6,8 @@ thread reads and runs. But then a Cancel or a Ping would wait until a long comma
 - Exactly one thread holds the *reading role*. `_lent` says which: False, the main thread; True, the standby.
 - The main thread says `_computing` from the moment it has taken in what it read until it wants to read again.
 - The standby looks once every few milliseconds. If it sees the same spell of computing twice, it takes the role, and reads
-  until the main thread calls the role back through the wake pipe. If it sees none, it parks on a lock, so that an idle worker
-  uses no processor time at all; the main thread unparks it with the next message.
+  until the main thread calls the role back through the wake pipe. If it sees none, it parks: it waits on that pipe, so that
+  an idle worker uses no processor time at all, and the main thread unparks it with the next message.
 
 `_lent`, `_computing`, `_turn` and `_parked` change only under `_lock`. The standby takes the role only while `_computing`, and the
 main thread touches fd 3 only after it has ended that and found the role not lent: so the two never read, or feed, at once.
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 READ_SIZE = 65536
 PATIENCE = 0.004
 """Seconds between two looks of the standby: a spell of computing is taken over after one to two of these."""
+
+CALL_BACK, UNPARK = b"c", b"u"
+"""What the main thread writes into the wake pipe; the interpreter writes the numbers of signals into it (see `port`)."""
+
+NUDGES = 100
 
 
 class LeaveIdle(BaseException):
@@ -53,19 +58,18 @@ class Reading:
         self._computing = True
         self._turn = 0
         self._parked = False
-        self._unpark = allocate_lock()
-        self._unpark.acquire()
         self._returned = allocate_lock()
         self._returned.acquire()
-        self._wake_reader, self._wake_writer = os.pipe()
+        self._wake_reader, self.wake_fd = os.pipe()
+        # Never full in practice; a signal handler must not block all the same.
+        os.set_blocking(self.wake_fd, False)
         self._interruptible = False
         self.stopping = False
+        self.stop_signal = b""
+        self.interrupt_main: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
-        """Called by the handler of SIGTERM, on the main thread. Raises `LeaveIdle` if that waits with nothing under way.
-
-        A signal that lands in the instant before the system call is seen with the next message; the host's KILL bounds that.
-        """
+        """Called by the handler of SIGTERM, on the main thread. Raises `LeaveIdle` if that waits with nothing under way."""
         self.stopping = True
         if self._interruptible:
             self._interruptible = False
@@ -93,7 +97,7 @@ class Reading:
             self._computing = False
             lent = self._lent
         if lent:
-            os.write(self._wake_writer, b"!")
+            os.write(self.wake_fd, CALL_BACK)
             self._returned.acquire()
             self._compute()
             return True
@@ -119,7 +123,7 @@ class Reading:
             self._turn += 1
             parked, self._parked = self._parked, False
         if parked:
-            self._unpark.release()
+            os.write(self.wake_fd, UNPARK)
 
     def _stand_by(self) -> None:
         while True:
@@ -127,7 +131,8 @@ class Reading:
                 seen = self._turn
                 self._parked = park = not self._computing
             if park:
-                self._unpark.acquire()
+                if os.read(self._wake_reader, 1) == self.stop_signal:
+                    self._make_main_stop()
                 continue
             time.sleep(PATIENCE)
             with self._lock:
@@ -135,6 +140,20 @@ class Reading:
             if taken:
                 self._take_over()
                 self._read_until_called_back()
+
+    def _make_main_stop(self) -> None:
+        """Sees to it that a signal is not missed.
+
+        The interpreter runs handlers on the main thread only, and a signal that another thread received, or that came in the
+        instant before the main thread's system call, does not wake that up.
+        """
+        for _ in range(NUDGES):
+            with self._lock:
+                waits = not self._computing
+            if self.stopping or not waits:
+                return
+            self.interrupt_main()
+            time.sleep(0.001)
 
     def _read_until_called_back(self) -> None:
         poll = select.poll()
@@ -150,8 +169,8 @@ class Reading:
                     # The main thread finds the end itself once it has called the role back.
                     self._at_end()
                     poll.unregister(self._fd)
-            if self._wake_reader in ready:
-                os.read(self._wake_reader, 1)
+            # A signal needs nothing here: the main thread computes, and will see it by itself.
+            if self._wake_reader in ready and os.read(self._wake_reader, 1) == CALL_BACK:
                 with self._lock:
                     self._lent = False
                 self._returned.release()

@@ -39,11 +39,11 @@ class Serving:
         self.waiting_line = WaitingLine()
         self.outgoing = Outgoing(write_fd)
         self._intake = Intake(registry, self.waiting_line, self.outgoing, agent)
-        self._reading = Reading(read_fd, self._take_in, self._send_what_is_held, self._host_is_gone)
+        self.reading = Reading(read_fd, self._take_in, self._send_what_is_held, self._host_is_gone)
 
     def serve(self) -> None:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""
-        self._reading.start()
+        self.reading.start()
         try:
             self._take_and_run()
         except LeaveIdle:
@@ -51,16 +51,12 @@ class Serving:
         except HostGone:
             self._host_is_gone()
 
-    def stop(self) -> None:
-        """SIGTERM, on the main thread: leaves at once if nothing is under way, else when the running request is done."""
-        self._reading.stop()
-
     def _take_and_run(self) -> None:
-        take, flush, read = self.waiting_line.take, self.outgoing.flush, self._reading.read
+        take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
         while True:
             request = take()
             if request is not None:
-                if self._reading.stopping:
+                if self.reading.stopping:
                     self._refuse_all(request)
                     return
                 self._run(request)
@@ -131,7 +127,7 @@ class Serving:
             # Credit is waited for with an item in hand, not before the next is made: thus the end needs no credit.
             while not request.cancelled and not request.has_credit():
                 self.outgoing.flush()
-                if not self._reading.read(False):
+                if not self.reading.read(False):
                     raise HostGone("the input ended")
             if request.cancelled:
                 _close(items)

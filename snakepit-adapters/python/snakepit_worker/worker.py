@@ -42,7 +42,8 @@ class Worker:
         """
 
         def register(function: Function) -> Function:
-            self.registry.add(name or getattr(function, "__name__", type(function).__name__), function, stream)
+            own_name: str = getattr(function, "__name__", type(function).__name__)
+            self.registry.add(own_name if name is None else name, function, stream)
             return function
 
         return register if function is None else register(function)
@@ -71,4 +72,7 @@ class Worker:
 
 def _is_child_of_multiprocessing() -> bool:
     process = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None
+    if process is None:
+        return False
+    # While the top level runs again, the child does not know its parent yet; this is the mark that multiprocessing itself asks for.
+    return getattr(process.current_process(), "_inheriting", False) or process.parent_process() is not None

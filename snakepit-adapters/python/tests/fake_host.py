@@ -264,8 +264,8 @@ class Host:
             assert readable, f"only these lines came: {data!r}"
             # One byte at a time, so that nothing is taken from whoever reads on.
             data += os.read(fd, 1)
-            lines = data.decode().split("\n")[:-1]
-        return lines
+            lines = data.split(b"\n")[:-1]
+        return [line.decode() for line in lines]
 
     def _end(self, test):
         self.hang_up()

@@ -306,9 +306,23 @@ def modules():
     return sorted(sys.modules)
 
 
+LIST_FDS = """
+import json, os
+links = {}
+for name in os.listdir("/proc/self/fd"):
+    try:
+        links[name] = os.readlink("/proc/self/fd/" + name)
+    except OSError:
+        pass
+"""
+
+
 @worker.command
 def open_fds():
-    return sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    """What the worker has open: number to target."""
+    found = {}
+    exec(LIST_FDS, found)
+    return found["links"]
 
 
 @worker.command
@@ -318,7 +332,7 @@ def fds_of_a_program():
     import subprocess
 
     told = subprocess.run(
-        [sys.executable, "-c", "import os,json; print(json.dumps([sorted(os.listdir('/proc/self/fd')), sorted(os.environ)]))"],
+        [sys.executable, "-c", LIST_FDS + "print(json.dumps([links, sorted(os.environ)]))"],
         stdout=subprocess.PIPE, check=True, close_fds=False,
     )
     return json.loads(told.stdout)

@@ -1,0 +1,86 @@
+"""A worker program started by a person."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import tempfile
+import unittest
+
+import sdk_path
+
+
+def run(*arguments, program=sdk_path.SUBJECT, stdout=subprocess.PIPE):
+    environment = {name: value for name, value in os.environ.items() if name != "SNAKEPIT_WIRE"}
+    environment["PYTHONPATH"] = str(sdk_path.SDK)
+    ended = subprocess.run(
+        [sys.executable, str(program), *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=stdout,
+        stderr=subprocess.PIPE, timeout=60,
+    )
+    return ended.returncode, (ended.stdout or b"").decode(), ended.stderr.decode()
+
+
+class ByHand(unittest.TestCase):
+    def test_without_arguments_it_says_what_it_would_serve(self):
+        code, told, _ = run()
+        self.assertEqual(code, 0)
+        self.assertIn("add(a, b=2)\n      Adds two numbers.", told)
+        self.assertRegex(told, r"count\(n, delay=0\.0\)\s+a stream")
+        self.assertIn("context_first(a, b=None)", told)
+        self.assertIn("--call", told)
+
+    def test_call_prints_the_result(self):
+        self.assertEqual(run("--call", "add", '{"a": 1}'), (0, "3\n", ""))
+        self.assertEqual(run("--call", "nothing"), (0, "null\n", ""))
+
+    def test_call_prints_the_items_of_a_stream_one_a_line(self):
+        self.assertEqual(run("--call", "count", "[2]"), (0, '{"i":0}\n{"i":1}\n', ""))
+
+    def test_call_has_a_session(self):
+        self.assertEqual(run("--call", "remember", '["k", 1]')[:2], (0, '{"k":1}\n'))
+
+    def test_a_command_that_fails_is_exit_code_1(self):
+        code, told, complained = run("--call", "fail", '["oh no"]')
+        self.assertEqual((code, told), (1, ""))
+        self.assertIn('"message":"oh no"', complained)
+        self.assertEqual(run("--call", "give_unserialisable", '["object"]')[0], 1)
+
+    def test_a_call_that_cannot_be_made_is_exit_code_2(self):
+        for arguments, word in (
+            (("add", "{"), "not JSON"), (("add", "{}"), "missing"), (("ad",), "did you mean 'add'"), ((), "usage"), (("a", "b", "c"), "usage"),
+        ):
+            code, told, complained = run("--call", *arguments)
+            self.assertEqual((code, told), (2, ""))
+            self.assertIn(word, complained)
+
+    def test_a_reader_who_has_seen_enough_gets_no_complaint(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        code, _, complained = run("--call", "count", "[10]", stdout=writer)
+        os.close(writer)
+        self.assertEqual((code, complained), (1, ""))
+
+    def test_a_spawned_child_of_multiprocessing_is_no_worker(self):
+        source = """
+            import multiprocessing
+            from snakepit_worker import Worker
+            worker = Worker()
+
+            def double(number):
+                return 2 * number
+
+            @worker.command
+            def doubled(numbers):
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    return pool.map(double, numbers)
+
+            worker.run()
+        """
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(textwrap.dedent(source))
+            file.flush()
+            self.assertEqual(run("--call", "doubled", "[[1, 2]]", program=file.name)[:2], (0, "[2,4]\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()

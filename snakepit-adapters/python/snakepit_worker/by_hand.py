@@ -86,9 +86,23 @@ def _show(registry: Registry, program: str) -> None:
     print(f"\nTo try one: python3 {program} --call NAME '{{\"argument\": value}}'")
 
 
+class _Bare:
+    """An annotation that is shown as it was written, without the quotes of a string."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def _shown_signature(inspect: Any, command: Command) -> str:
+    def bare(annotation: Any) -> Any:
+        return _Bare(annotation) if isinstance(annotation, str) else annotation
+
     try:
         signature = inspect.signature(command.function)
     except ValueError:
         return "(..)"
-    return str(signature.replace(parameters=[each for name, each in signature.parameters.items() if name != "ctx"]))
+    parameters = [each.replace(annotation=bare(each.annotation)) for name, each in signature.parameters.items() if name != "ctx"]
+    return str(signature.replace(parameters=parameters, return_annotation=bare(signature.return_annotation)))

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use nix::errno::Errno;
 use ractor::ActorRef;
 use snakepit_core::adapter::{AdapterFailure, AdapterReports, Outcome, SendChunkError, WorkerLog};
 use snakepit_core::{RequestId, WorkerError};
@@ -62,16 +63,19 @@ impl Reader {
 
     /// Reads what is there already: all that a worker wrote before it closed its other end.
     fn read_last_words(&mut self) -> AdapterFailure {
+        let mut bytes = vec![0; 64 << 10];
         loop {
-            match self.from_worker.try_read_buf(self.decoder.buffer()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return AdapterFailure::Disconnected;
-                }
-                read => {
-                    if let Err(failure) = self.take(read) {
-                        return failure;
-                    }
-                }
+            // The pipe itself is asked: the runtime may not have noticed yet that there is something to read.
+            let read = match nix::unistd::read(&self.from_worker, &mut bytes) {
+                Err(Errno::EAGAIN) => return AdapterFailure::Disconnected,
+                Err(Errno::EINTR) => continue,
+                read => read.map_err(io::Error::from),
+            };
+            if let Ok(len) = read {
+                self.decoder.buffer().extend_from_slice(&bytes[..len]);
+            }
+            if let Err(failure) = self.take(read) {
+                return failure;
             }
         }
     }

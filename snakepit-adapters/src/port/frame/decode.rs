@@ -83,6 +83,11 @@ impl Decoder {
         }
     }
 
+    /// Sets the limit once it is known: a worker learns it from the first frame.
+    pub fn set_payload_limit(&mut self, payload_limit: usize) {
+        self.body_limit = payload_limit.saturating_add(BESIDE_PAYLOAD);
+    }
+
     /// Where to put what was read, behind what is already there.
     pub fn buffer(&mut self) -> &mut BytesMut {
         self.buffer.reserve(READ_SIZE);

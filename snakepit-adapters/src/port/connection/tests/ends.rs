@@ -15,6 +15,7 @@ fn a_worker_that_leaves_is_disconnected_after_its_last_answer() {
         let mut host = Host::connected(|mut peer| {
             peer.handshake();
             let (id, _) = peer.expect_request();
+            peer.expect_request();
             peer.answer(id, b"1");
         })
         .await;

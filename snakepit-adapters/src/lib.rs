@@ -3,6 +3,7 @@
 //! This crate brings all of [`snakepit_core`] with it: one dependency is enough.
 
 pub mod port;
+pub mod worker;
 
 pub use port::PortAdapter;
 pub use snakepit_core::*;

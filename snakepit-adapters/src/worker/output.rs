@@ -1,0 +1,112 @@
+//! The pipe to the host: small frames gathered into one write, large bodies cut so that others pass between.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::time::Instant;
+
+use crate::port::frame::{BodyLayout, CUT_AT, CutBody, Kind, put_frame, put_layout};
+
+/// So much is gathered at most before it is written.
+const GATHER_BYTES: usize = 32 << 10;
+/// The first of what is gathered waits no longer than this for the next, as long as commands are short.
+const GATHER_TIME: Duration = Duration::from_micros(50);
+
+#[derive(Debug)]
+pub(super) struct Output(Mutex<Pipe>);
+
+#[derive(Debug)]
+struct Pipe {
+    to_host: File,
+    gathered: BytesMut,
+    since: Option<Instant>,
+}
+
+impl Output {
+    pub(super) fn new(to_host: File) -> Self {
+        Self(Mutex::new(Pipe { to_host, gathered: BytesMut::with_capacity(2 * GATHER_BYTES), since: None }))
+    }
+
+    fn pipe(&self) -> MutexGuard<'_, Pipe> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a frame and all that was gathered before it.
+    pub(super) fn send(&self, kind: Kind, id: u64, body: &[u8]) -> io::Result<()> {
+        let mut pipe = self.pipe();
+        put_frame(&mut pipe.gathered, kind, id, body);
+        pipe.write()
+    }
+
+    /// Writes an Error, which may be long.
+    pub(super) fn send_error(&self, id: u64, body: Vec<u8>) -> io::Result<()> {
+        if body.len() <= CUT_AT {
+            return self.send(Kind::Error, id, &body);
+        }
+        self.send_cut(CutBody::of_pieces(Kind::Error, id, [Bytes::from(body)].into()))
+    }
+
+    /// Writes a Result or a Chunk, or gathers it: [`flush`](Self::flush) must follow before anybody waits.
+    pub(super) fn gather(&self, kind: Kind, id: u64, layout: &impl BodyLayout) -> io::Result<()> {
+        if layout.body_len() > CUT_AT {
+            return self.send_cut(CutBody::of_layout(kind, id, layout));
+        }
+        let mut pipe = self.pipe();
+        put_layout(&mut pipe.gathered, kind, id, layout);
+        let since = *pipe.since.get_or_insert_with(Instant::now);
+        if pipe.gathered.len() >= GATHER_BYTES || since.elapsed() >= GATHER_TIME {
+            pipe.write()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        self.pipe().write()
+    }
+
+    fn send_cut(&self, mut body: CutBody) -> io::Result<()> {
+        loop {
+            let part = body.next_part();
+            let mut pipe = self.pipe();
+            pipe.write()?;
+            pipe.write_pieces(part.pieces.into())?;
+            if part.last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Pipe {
+    fn write(&mut self) -> io::Result<()> {
+        self.since = None;
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let written = self.to_host.write_all(&self.gathered);
+        self.gathered.clear();
+        written
+    }
+
+    fn write_pieces(&mut self, mut pieces: Vec<Bytes>) -> io::Result<()> {
+        while !pieces.is_empty() {
+            let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut written = match self.to_host.write_vectored(&slices) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                written => written?,
+            };
+            pieces.retain_mut(|piece| {
+                let taken = written.min(piece.len());
+                piece.advance(taken);
+                written -= taken;
+                !piece.is_empty()
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! The process around a worker: its pipes, its signals, and the code with which it leaves.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::worker::builder::Worker;
+use crate::worker::crew::{Crew, End};
+
+const FROM_HOST: RawFd = 3;
+const TO_HOST: RawFd = 4;
+
+const BROKEN_CONTRACT: i32 = 70;
+const NO_THREAD: i32 = 71;
+const WRONG_WIRE: i32 = 78;
+const PANICKED: i32 = 101;
+
+/// Why a worker could not begin.
+#[derive(Debug)]
+pub(super) enum StartFailure {
+    HostGone,
+    HostBrokeContract(String),
+    NoCommonVersion { offered: Vec<u32> },
+    NoThread(io::Error),
+}
+
+/// Serves the host until it is gone or the worker is told to leave.
+pub(super) fn serve(worker: Worker) -> ! {
+    let wire = std::env::var_os("SNAKEPIT_WIRE");
+    match wire.as_deref().map(OsStr::as_encoded_bytes) {
+        Some(b"port") => {}
+        Some(_) => leave(WRONG_WIRE, "SNAKEPIT_WIRE names a wire that this worker does not speak"),
+        None => {
+            println!("a snakepit worker, to be started by its host; it offers: {}", worker.offer());
+            leave(0, "")
+        }
+    }
+    let (Some(from_host), Some(to_host)) = (take_fd(FROM_HOST), take_fd(TO_HOST)) else {
+        leave(WRONG_WIRE, "file descriptors 3 and 4 are not open: no host has started this worker")
+    };
+    // Before any thread is started, so that they all have it: the signals then wait for the thread that takes them.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    if let Err(error) = signals.thread_block() {
+        leave(NO_THREAD, &format!("signals cannot be taken: {error}"));
+    }
+    let crew = match worker.start(from_host, to_host) {
+        Ok(crew) => crew,
+        Err(StartFailure::HostGone) => leave(0, ""),
+        Err(StartFailure::HostBrokeContract(what)) => leave(BROKEN_CONTRACT, &what),
+        Err(StartFailure::NoCommonVersion { offered }) => {
+            leave(WRONG_WIRE, &format!("the host speaks versions {offered:?} of the contract, this worker 1"))
+        }
+        Err(StartFailure::NoThread(error)) => {
+            leave(NO_THREAD, &format!("no thread could be started: {error}"))
+        }
+    };
+    let taker = std::thread::Builder::new().name("snakepit-signals".into());
+    let listens = Arc::clone(&crew);
+    if let Err(error) = taker.spawn(move || take_signals(&signals, &listens)) {
+        leave(NO_THREAD, &format!("no thread could be started: {error}"));
+    }
+    match crew.await_end() {
+        End::Done => leave(0, ""),
+        End::HostBrokeContract(what) => leave(BROKEN_CONTRACT, &what),
+        End::Panicked => leave(PANICKED, ""),
+    }
+}
+
+/// SIGTERM asks to leave. SIGINT is for the host, which has the same terminal: it decides.
+fn take_signals(signals: &SigSet, crew: &Crew) {
+    loop {
+        if let Ok(Signal::SIGTERM) = signals.wait() {
+            crew.terminate();
+        }
+    }
+}
+
+/// Takes one of the two pipes over, and keeps it from programs that a command starts.
+fn take_fd(fd: RawFd) -> Option<File> {
+    #[expect(unsafe_code, reason = "a file descriptor that is inherited has no other way into Rust")]
+    // SAFETY: it is only asked whether it is open; nothing is kept of the borrow.
+    let open = fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_GETFD).is_ok();
+    if !open {
+        return None;
+    }
+    #[expect(unsafe_code, reason = "a file descriptor that is inherited has no other way into Rust")]
+    // SAFETY: it is open, the contract gives it to this worker, and it is taken once: `serve` does not return.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    fcntl(owned.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    Some(owned.into())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the process is the worker's: the contract says when it ends, and how"
+)]
+fn leave(code: i32, why: &str) -> ! {
+    if !why.is_empty() {
+        eprintln!("snakepit worker: {why}");
+    }
+    std::process::exit(code)
+}

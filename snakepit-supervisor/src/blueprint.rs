@@ -15,7 +15,7 @@ use crate::core::message::{CoreConfig, Kind};
 use crate::error::{SpecError, StartError, StartFailure};
 use crate::exit::SHUTDOWN;
 use crate::handle::{Address, Handle};
-use crate::offspring::{Birth, StartContext};
+use crate::offspring::{Birth, StartContext, StartFn};
 use crate::report::ReportSink;
 use crate::restart::{RestartIntensity, RestartPolicy};
 use crate::supervisor::AutoShutdown;
@@ -76,11 +76,13 @@ impl Blueprint {
         Handle { id: self.id.clone(), address: self.address.subscribe() }
     }
 
+    /// Checks it and all that is known to be below it.
     pub(crate) fn check(&self) -> Result<(), SpecError> {
         if self.policy.intensity.period.is_zero() {
             return Err(SpecError::ZeroPeriod { id: self.id.clone() });
         }
-        check_children(self.children.iter().map(|child| &child.settings), self.auto_shutdown)
+        check_children(self.children.iter().map(|child| &child.settings), self.auto_shutdown)?;
+        self.children.iter().filter_map(|child| child.below.as_ref()).try_for_each(|below| below.check())
     }
 
     /// Starts it, and waits until its children are up. On failure nothing of it is left.
@@ -133,16 +135,16 @@ impl Blueprint {
         let settings = ChildSettings::supervisor(self.id.clone());
         let blueprint = Arc::new(self);
         let name = blueprint.name.clone();
-        ChildSpec {
-            settings,
-            name,
-            start: Arc::new(move |context| spawn_below(&blueprint, context)),
-            on_exit: None,
-        }
+        let below = Some(Arc::clone(&blueprint));
+        let start: StartFn = Arc::new(move |context| spawn_below(&blueprint, context));
+        ChildSpec { name, below, ..ChildSpec::new(settings, start) }
     }
 }
 
-fn spawn_below(blueprint: &Arc<Blueprint>, context: &StartContext) -> Result<Option<Birth>, StartFailure> {
+pub(crate) fn spawn_below(
+    blueprint: &Arc<Blueprint>,
+    context: &StartContext,
+) -> Result<Option<Birth>, StartFailure> {
     blueprint.check()?;
     let (lineage, descendants) = mpsc::channel(1);
     let (boot, booted) = oneshot::channel();

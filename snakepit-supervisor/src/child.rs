@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use ractor::Actor;
 use serde::{Serialize, Serializer};
+use tokio::runtime::Handle as RuntimeHandle;
 
+use crate::blueprint::Blueprint;
+use crate::child_handle::{ChildHandle, LazyAddress};
 use crate::offspring::{ChildExit, ExitHook, Offspring, StartContext, StartFn};
 
 /// The name of a child within its supervisor.
@@ -151,6 +154,12 @@ pub struct ChildSpec {
     pub(crate) name: Option<String>,
     pub(crate) start: StartFn,
     pub(crate) on_exit: Option<ExitHook>,
+    pub(crate) runtime: Option<RuntimeHandle>,
+    pub(crate) usual_boot: Option<Duration>,
+    pub(crate) usual_stop: Option<Duration>,
+    pub(crate) address: LazyAddress,
+    /// What is below it, if it is a supervisor of this crate.
+    pub(crate) below: Option<Arc<Blueprint>>,
 }
 
 impl ChildSpec {
@@ -178,7 +187,21 @@ impl ChildSpec {
         F: Fn(&StartContext) -> Result<Offspring<A>, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
     {
         let start: StartFn = Arc::new(move |context| Offspring::spawn(start(context), context));
-        Self { settings: ChildSettings::worker(id.into()), name: None, start, on_exit: None }
+        Self::new(ChildSettings::worker(id.into()), start)
+    }
+
+    pub(crate) fn new(settings: ChildSettings, start: StartFn) -> Self {
+        Self {
+            settings,
+            name: None,
+            start,
+            on_exit: None,
+            runtime: None,
+            usual_boot: None,
+            usual_stop: None,
+            address: LazyAddress::default(),
+            below: None,
+        }
     }
 
     /// Sets when it is started again.
@@ -234,6 +257,29 @@ impl ChildSpec {
     {
         self.on_exit = Some(Arc::new(move |exit| Box::pin(hook(exit))));
         self
+    }
+
+    /// Runs the child on another runtime: one that may block its threads, without holding up the tree.
+    pub fn on_runtime(mut self, runtime: RuntimeHandle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Says how long a start usually takes, for [`check`](crate::SupervisorSpec::check) to judge the policy by.
+    pub fn usual_boot(mut self, time: Duration) -> Self {
+        self.usual_boot = Some(time);
+        self
+    }
+
+    /// Says how long a stop usually takes, for the same purpose.
+    pub fn usual_stop(mut self, time: Duration) -> Self {
+        self.usual_stop = Some(time);
+        self
+    }
+
+    /// A handle that finds the child over its restarts.
+    pub fn handle(&self) -> ChildHandle {
+        ChildHandle::new(self.settings.id.clone(), &self.address)
     }
 
     /// The child's name.

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use ractor::ActorCell;
 
+use crate::advice::{SpecWarning, warnings};
 use crate::blueprint::Blueprint;
 use crate::child::{ChildId, ChildSettings, ChildSpec};
 use crate::core::message::Kind;
-use crate::error::{Gone, StartChildError, StartError, StillRunning, TerminateChildError};
+use crate::error::{Gone, SpecError, StartChildError, StartError, StillRunning, TerminateChildError};
+use crate::explain::Explanation;
 use crate::handle::{ChildCounts, ChildSummary, ChildTarget, Handle, StartedChild};
 use crate::report::ReportSink;
 use crate::restart::{RestartIntensity, RestartPolicy};
@@ -88,6 +90,15 @@ impl DynamicSupervisorSpec {
         DynamicSupervisorRef(self.0.handle())
     }
 
+    /// Checks the spec, and warns about settings that fight each other.
+    ///
+    /// # Errors
+    /// [`SpecError`] if it cannot be right; a start would fail with the same.
+    pub fn check(&self) -> Result<Vec<SpecWarning>, SpecError> {
+        self.0.check()?;
+        Ok(warnings(&self.0))
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -140,6 +151,14 @@ impl DynamicSupervisorRef {
         self.0.stop(reason);
     }
 
+    /// Stops it in order, within a time; then it is killed, and with it all that is left below it.
+    ///
+    /// # Errors
+    /// [`StillRunning`] when the time was not enough.
+    pub async fn shut_down(&self, limit: Duration) -> Result<(), StillRunning> {
+        self.0.shut_down(limit).await
+    }
+
     /// Waits until the present actor has ended.
     ///
     /// # Errors
@@ -183,6 +202,30 @@ impl DynamicSupervisorRef {
     /// [`Gone`] when it does not run.
     pub async fn which_children(&self) -> Result<Vec<ChildSummary>, Gone> {
         self.0.which_children().await
+    }
+
+    /// One child; `None` when there is no such child.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn which_child(&self, child: impl Into<ChildTarget>) -> Result<Option<ChildSummary>, Gone> {
+        self.0.which_child(child.into()).await
+    }
+
+    /// Why a child is what it is: its last lives, why each began, and what came of it. `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn explain(&self, child: impl Into<ChildTarget>) -> Result<Option<Explanation>, Gone> {
+        self.0.explain(child.into()).await
+    }
+
+    /// How many elementary steps its decisions have taken so far: what they cost, told without a clock.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn effort(&self) -> Result<u64, Gone> {
+        self.0.effort().await
     }
 
     /// Counts the children.

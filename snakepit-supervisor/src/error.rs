@@ -111,6 +111,9 @@ pub enum StartError {
     /// Its specs do not hold together.
     #[error("{0}")]
     Invalid(#[from] SpecError),
+    /// The function that makes its spec failed.
+    #[error("{0}")]
+    Init(Arc<dyn Error + Send + Sync>),
     /// Another actor has the name that it is to be registered under.
     #[error("the name {name:?} belongs to another actor")]
     NameTaken {

@@ -12,6 +12,8 @@ use crate::child::{ChildId, ChildSettings, ChildSpec, ChildType};
 use crate::error::{
     DeleteChildError, Gone, RestartChildError, StartChildError, StillRunning, TerminateChildError,
 };
+use crate::exit::SHUTDOWN;
+use crate::explain::Explanation;
 use crate::offspring::StartInfo;
 use crate::tree::{ChildState, TreeNode};
 
@@ -160,6 +162,16 @@ impl Handle {
         }
     }
 
+    /// Stops it within a time: asked first, then killed.
+    pub(crate) async fn shut_down(&self, limit: Duration) -> Result<(), StillRunning> {
+        let Some(cell) = self.cell() else { return Ok(()) };
+        self.stop(Some(SHUTDOWN.to_owned()));
+        cell.wait(Some(limit)).await.map_err(|_| {
+            cell.kill();
+            StillRunning { limit }
+        })
+    }
+
     pub(crate) async fn changed(&mut self) -> Option<ActorCell> {
         // The address closes when its supervisor can never be started again.
         self.address.changed().await.ok()?;
@@ -189,6 +201,18 @@ impl Handle {
 
     pub(crate) async fn count_children(&self) -> Result<ChildCounts, Gone> {
         self.ask(|reply| SupervisorMessage::Question(Question::GetCounts { reply })).await
+    }
+
+    pub(crate) async fn which_child(&self, target: ChildTarget) -> Result<Option<ChildSummary>, Gone> {
+        self.ask(|reply| SupervisorMessage::Question(Question::GetChild { target, reply })).await
+    }
+
+    pub(crate) async fn explain(&self, target: ChildTarget) -> Result<Option<Explanation>, Gone> {
+        self.ask(|reply| SupervisorMessage::Question(Question::GetExplanation { target, reply })).await
+    }
+
+    pub(crate) async fn effort(&self) -> Result<u64, Gone> {
+        self.ask(|reply| SupervisorMessage::Question(Question::GetEffort { reply })).await
     }
 
     pub(crate) async fn child_settings(&self, id: ChildId) -> Result<Option<ChildSettings>, Gone> {

@@ -6,12 +6,15 @@ use std::time::Duration;
 use ractor::ActorCell;
 use serde::Serialize;
 
+use crate::advice::{SpecWarning, warnings};
 use crate::blueprint::Blueprint;
 use crate::child::{ChildId, ChildSettings, ChildSpec};
 use crate::core::message::Kind;
 use crate::error::{
-    DeleteChildError, Gone, RestartChildError, StartChildError, StartError, StillRunning, TerminateChildError,
+    DeleteChildError, Gone, RestartChildError, SpecError, StartChildError, StartError, StillRunning,
+    TerminateChildError,
 };
+use crate::explain::Explanation;
 use crate::handle::{ChildCounts, ChildSummary, ChildTarget, Handle, StartedChild};
 use crate::report::ReportSink;
 use crate::restart::{RestartIntensity, RestartPolicy};
@@ -48,7 +51,7 @@ pub enum AutoShutdown {
 
 /// A static supervisor, before it lives.
 #[derive(Clone)]
-pub struct SupervisorSpec(Blueprint);
+pub struct SupervisorSpec(pub(crate) Blueprint);
 
 impl SupervisorSpec {
     /// One-for-one, 3 restarts in 5 s, each at once, no children yet.
@@ -115,6 +118,15 @@ impl SupervisorSpec {
         SupervisorRef(self.0.handle())
     }
 
+    /// Checks the specs of it and of all supervisors below it, and warns about those that fight each other.
+    ///
+    /// # Errors
+    /// [`SpecError`] for the first that cannot be right; a start would fail with the same.
+    pub fn check(&self) -> Result<Vec<SpecWarning>, SpecError> {
+        self.0.check()?;
+        Ok(warnings(&self.0))
+    }
+
     /// Starts it, and returns when all its children are up.
     ///
     /// # Errors
@@ -154,7 +166,7 @@ impl fmt::Debug for SupervisorSpec {
 
 /// A handle to a static supervisor. Valid before its start and over its restarts.
 #[derive(Clone, Debug)]
-pub struct SupervisorRef(Handle);
+pub struct SupervisorRef(pub(crate) Handle);
 
 impl SupervisorRef {
     /// The id that its spec gave it.
@@ -170,6 +182,14 @@ impl SupervisorRef {
     /// Asks it to stop: its children in reverse order, then itself, with this reason.
     pub fn stop(&self, reason: Option<String>) {
         self.0.stop(reason);
+    }
+
+    /// Stops it in order, within a time; then it is killed, and with it all that is left below it.
+    ///
+    /// # Errors
+    /// [`StillRunning`] when the time was not enough.
+    pub async fn shut_down(&self, limit: Duration) -> Result<(), StillRunning> {
+        self.0.shut_down(limit).await
     }
 
     /// Waits until the present actor has ended.
@@ -234,6 +254,30 @@ impl SupervisorRef {
     /// [`Gone`] when it does not run.
     pub async fn which_children(&self) -> Result<Vec<ChildSummary>, Gone> {
         self.0.which_children().await
+    }
+
+    /// One child; `None` when there is no such child.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn which_child(&self, child: impl Into<ChildTarget>) -> Result<Option<ChildSummary>, Gone> {
+        self.0.which_child(child.into()).await
+    }
+
+    /// Why a child is what it is: its last lives, why each began, and what came of it. `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn explain(&self, child: impl Into<ChildTarget>) -> Result<Option<Explanation>, Gone> {
+        self.0.explain(child.into()).await
+    }
+
+    /// How many elementary steps its decisions have taken so far: what they cost, told without a clock.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn effort(&self) -> Result<u64, Gone> {
+        self.0.effort().await
     }
 
     /// Counts the children.

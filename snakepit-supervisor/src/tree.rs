@@ -27,6 +27,18 @@ pub enum ChildState {
     Stopped,
 }
 
+impl fmt::Display for ChildState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::Running => f.write_str("running"),
+            Self::Restarting { after } => write!(f, "restarting in {after:?}"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
 /// One supervisor or worker, with all that is below it.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -73,12 +85,8 @@ impl TreeNode {
 
     fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.id)?;
-        match self.state {
-            ChildState::Running => {}
-            ChildState::Starting => write!(f, " starting")?,
-            ChildState::Restarting { after } => write!(f, " restarting in {after:?}")?,
-            ChildState::Stopping => write!(f, " stopping")?,
-            ChildState::Stopped => write!(f, " stopped")?,
+        if !matches!(self.state, ChildState::Running) {
+            write!(f, " {}", self.state)?;
         }
         if let Some(actor) = &self.actor {
             write!(f, " <{actor}>")?;

@@ -1,8 +1,9 @@
 //! The task that follows one life of one child from its spawn to the moment when nothing of it is left.
 //!
-//! It owns the start: ractor links a child only after its `pre_start`, so a supervisor that dies before that would
-//! leave the child running, linked to nobody.
+//! Its last act is a notice to the supervisor, so a successor never overlaps with what it succeeds: the handler of the
+//! dead actor is dropped by then and, if it was a supervisor, all that was below it is gone.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use ractor::{ActorRef, SpawnErr};
@@ -45,29 +46,38 @@ pub(crate) struct Bond {
     pub(crate) kill_grace: Duration,
 }
 
-/// Follows one life to its end.
-pub(crate) async fn follow(life: Life, birth: Birth, mut bond: Bond) {
-    let Birth { cell, mut start, boot, lineage: descendants, info: _ } = birth;
-    let started = tokio::select! {
+/// Follows one life to its end, and brings that end about when the supervisor is gone.
+///
+/// ractor kills the linked children of a dead actor, but not those that are starting, and not those that are already
+/// in `post_stop`, however long that takes.
+pub(crate) async fn follow(life: Life, birth: Birth, bond: Bond) {
+    let Bond { outbox, mut alive, lineage, kill_grace } = bond;
+    let cell = birth.cell.clone();
+    let mut course = pin!(run(life, birth, outbox, kill_grace));
+    tokio::select! {
         biased;
-        started = &mut start => started,
-        _ = bond.alive.changed() => {
+        () = &mut course => {}
+        _ = alive.changed() => {
             cell.kill();
-            start.await
-        }
-    };
-    match up(started, boot).await {
-        Ok(task) => {
-            bond.outbox.post(Notice::ChildStarted { life });
-            let descendants = end(Some(task), descendants, bond.kill_grace).await;
-            bond.outbox.post(Notice::ChildEnded { life, descendants, reading: Reading::First });
-        }
-        Err((failure, task)) => {
-            _ = end(task, descendants, bond.kill_grace).await;
-            bond.outbox.post(Notice::ChildNotStarted { life, failure });
+            course.await;
         }
     }
-    drop(bond.lineage);
+    drop(lineage);
+}
+
+async fn run(life: Life, birth: Birth, outbox: Outbox, kill_grace: Duration) {
+    let Birth { start, boot, lineage: descendants, .. } = birth;
+    match up(start.await, boot).await {
+        Ok(task) => {
+            outbox.post(Notice::ChildStarted { life });
+            let descendants = end(Some(task), descendants, kill_grace).await;
+            outbox.post(Notice::ChildEnded { life, descendants, reading: Reading::First });
+        }
+        Err((failure, task)) => {
+            _ = end(task, descendants, kill_grace).await;
+            outbox.post(Notice::ChildNotStarted { life, failure });
+        }
+    }
 }
 
 type Started = Result<Result<JoinHandle<()>, SpawnErr>, JoinError>;

@@ -9,6 +9,7 @@ use crate::child::{ChildId, ChildSettings, ChildSpec};
 use crate::core::message::Life;
 use crate::error::{DeleteChildError, RestartChildError, StartChildError, StartFailure, TerminateChildError};
 use crate::exit::ExitReason;
+use crate::explain::Explanation;
 use crate::handle::{ChildCounts, ChildSummary, ChildTarget, StartedChild};
 use crate::tree::TreeNode;
 
@@ -41,6 +42,9 @@ pub(crate) enum Question {
     GetSnapshot { within: Duration, reply: oneshot::Sender<TreeNode> },
     GetChildren { reply: oneshot::Sender<Vec<ChildSummary>> },
     GetCounts { reply: oneshot::Sender<ChildCounts> },
+    GetChild { target: ChildTarget, reply: oneshot::Sender<Option<ChildSummary>> },
+    GetExplanation { target: ChildTarget, reply: oneshot::Sender<Option<Explanation>> },
+    GetEffort { reply: oneshot::Sender<u64> },
     GetSettings { id: ChildId, reply: oneshot::Sender<Option<ChildSettings>> },
 }
 

@@ -12,7 +12,8 @@ use crate::actor::shell::Shell;
 use crate::child::ChildType;
 use crate::core::child::{Child, Phase};
 use crate::core::message::{ChildKey, Kind};
-use crate::handle::{ChildCounts, ChildSummary};
+use crate::explain::Explanation;
+use crate::handle::{ChildCounts, ChildSummary, ChildTarget};
 use crate::moment::Moment;
 use crate::tree::{ChildState, TreeNode};
 
@@ -23,6 +24,16 @@ impl Shell {
             Question::GetSnapshot { within, reply } => self.picture(within, reply),
             Question::GetChildren { reply } => _ = reply.send(self.summaries()),
             Question::GetCounts { reply } => _ = reply.send(self.counts()),
+            Question::GetChild { target, reply } => {
+                let now = self.now();
+                let found = self.resolve(&target);
+                _ = reply.send(found.map(|(key, child)| self.summary(key, child, now)));
+            }
+            Question::GetExplanation { target, reply } => {
+                let now = self.now();
+                _ = reply.send(self.resolve(&target).map(|(_, child)| explanation(child, now)));
+            }
+            Question::GetEffort { reply } => _ = reply.send(self.core.effort()),
             Question::GetSettings { id, reply } => {
                 _ = reply.send(self.core.find(&id).map(|(_, child)| child.settings.clone()));
             }
@@ -32,15 +43,29 @@ impl Shell {
     /// In OTP's order: a static supervisor's newest child first.
     fn summaries(&self) -> Vec<ChildSummary> {
         let now = self.now();
-        let summaries = self.core.children().map(|(key, child)| ChildSummary {
+        let summaries = self.core.children().map(|(key, child)| self.summary(key, child, now));
+        match self.core.kind() {
+            Kind::Static(_) => summaries.rev().collect(),
+            Kind::Dynamic { .. } => summaries.collect(),
+        }
+    }
+
+    fn summary(&self, key: ChildKey, child: &Child, now: Moment) -> ChildSummary {
+        ChildSummary {
             id: child.settings.id.clone(),
             state: state_of(child, now),
             cell: self.running_cell(key, child),
             kind: child.settings.kind,
-        });
-        match self.core.kind() {
-            Kind::Static(_) => summaries.rev().collect(),
-            Kind::Dynamic { .. } => summaries.collect(),
+        }
+    }
+
+    fn resolve(&self, target: &ChildTarget) -> Option<(ChildKey, &Child)> {
+        match target {
+            ChildTarget::Id(id) => self.core.find(id),
+            ChildTarget::Cell(cell) => {
+                let key = self.seats.of_actor(cell.get_id())?;
+                self.core.child(key).map(|child| (key, child))
+            }
         }
     }
 
@@ -138,6 +163,25 @@ fn node(child: &Child, now: Moment, cell: Option<&ActorCell>) -> TreeNode {
         restarts: u64::from(child.restarts),
         children: Vec::new(),
         silent: false,
+    }
+}
+
+fn explanation(child: &Child, now: Moment) -> Explanation {
+    let pending = match child.phase {
+        Phase::Delayed { .. } => child.incident.clone(),
+        Phase::Down
+        | Phase::Queued
+        | Phase::Starting
+        | Phase::Up { .. }
+        | Phase::Dead { .. }
+        | Phase::Stopping(_) => None,
+    };
+    Explanation {
+        id: child.settings.id.clone(),
+        state: state_of(child, now),
+        restarts: u64::from(child.restarts),
+        lives: child.lives.clone(),
+        pending,
     }
 }
 

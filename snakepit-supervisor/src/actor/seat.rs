@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 
 use ractor::{ActorCell, ActorId};
+use tokio::runtime::Handle as RuntimeHandle;
 
 use crate::child::{ChildId, ChildSpec, Restart};
+use crate::child_handle::LazyAddress;
 use crate::core::message::{ChildKey, Life};
 use crate::exit::ExitReason;
+use crate::handle::AddressEntry;
 use crate::offspring::{ExitHook, StartFn, StartInfo};
 
 /// What the shell knows of one child.
 pub(super) struct Seat {
     pub(super) id: ChildId,
     name: Option<String>,
+    runtime: Option<RuntimeHandle>,
+    address: LazyAddress,
+    entry: Option<AddressEntry>,
     /// `None` once a temporary child has been started: its arguments are not kept, as it is never started again.
     start: Option<StartFn>,
     once: bool,
@@ -23,6 +29,14 @@ pub(super) struct Seat {
     /// How that actor ended, if ractor has told.
     pub(super) exit: Option<ExitReason>,
     pub(super) info: Option<StartInfo>,
+}
+
+/// What is needed to begin a life.
+pub(super) struct Beginning {
+    pub(super) id: ChildId,
+    pub(super) name: Option<String>,
+    pub(super) runtime: Option<RuntimeHandle>,
+    pub(super) start: StartFn,
 }
 
 /// All seats of one supervisor.
@@ -37,6 +51,9 @@ impl Seats {
         let seat = Seat {
             id: spec.settings.id,
             name: spec.name,
+            runtime: spec.runtime,
+            address: spec.address,
+            entry: None,
             start: Some(spec.start),
             once: spec.settings.restart == Restart::Temporary,
             on_exit: spec.on_exit,
@@ -63,13 +80,30 @@ impl Seats {
         self.seats.get_mut(&life.key).filter(|seat| seat.incarnation == life.incarnation)
     }
 
-    /// Begins a new life: what is needed to start it, under which name.
-    pub(super) fn begin(&mut self, life: Life) -> Option<(StartFn, Option<String>, ChildId)> {
+    /// Begins a new life: what is needed to start it.
+    pub(super) fn begin(&mut self, life: Life) -> Option<Beginning> {
         self.vacate(life.key);
         let seat = self.seats.get_mut(&life.key)?;
         seat.incarnation = life.incarnation;
         let start = if seat.once { seat.start.take()? } else { seat.start.clone()? };
-        Some((start, seat.name.clone(), seat.id.clone()))
+        let (id, name, runtime) = (seat.id.clone(), seat.name.clone(), seat.runtime.clone());
+        Some(Beginning { id, name, runtime, start })
+    }
+
+    /// Lets the child's handles find it.
+    pub(super) fn announce(&mut self, life: Life) {
+        if let Some(seat) = self.holding(life)
+            && let Some(cell) = &seat.cell
+        {
+            seat.entry = seat.address.enter(cell);
+        }
+    }
+
+    /// Lets the child's handles find it no more.
+    pub(super) fn retract(&mut self, life: Life) {
+        if let Some(seat) = self.holding(life) {
+            seat.entry = None;
+        }
     }
 
     pub(super) fn seat(&mut self, life: Life, cell: ActorCell, info: Option<StartInfo>) {
@@ -84,7 +118,7 @@ impl Seats {
     /// Forgets the actor of a child, but not the child.
     pub(super) fn vacate(&mut self, key: ChildKey) -> Option<ActorCell> {
         let seat = self.seats.get_mut(&key)?;
-        (seat.exit, seat.info) = (None, None);
+        (seat.exit, seat.info, seat.entry) = (None, None, None);
         let cell = seat.cell.take()?;
         self.actors.remove(&cell.get_id());
         Some(cell)

@@ -5,14 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{ActorCell, ActorRef};
+use tokio::runtime::Handle as RuntimeHandle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
 
 use crate::actor::SupervisorArguments;
 use crate::actor::answer::Callers;
 use crate::actor::life::{Bond, Outbox, follow};
 use crate::actor::message::{Descendants, Notice, Reading, SupervisorMessage, is_supervisor};
-use crate::actor::seat::Seats;
+use crate::actor::seat::{Beginning, Seats};
 use crate::blueprint::Blueprint;
 use crate::core::Core;
 use crate::core::message::{Action, ChildKey, Event, Life};
@@ -38,7 +41,7 @@ pub(crate) struct Shell {
     reports: Option<ReportSink>,
     boot: Option<oneshot::Sender<Result<(), StartFailure>>>,
     /// When the earliest alarm rings that is set.
-    alarm: Option<Moment>,
+    alarm: Option<(Moment, AbortHandle)>,
     /// ractor tells of deaths only while the actor takes messages.
     deaf: bool,
 }
@@ -118,7 +121,7 @@ impl Shell {
     }
 
     fn start(&mut self, life: Life) -> Option<Event> {
-        let (start, name, id) = self.seats.begin(life)?;
+        let Beginning { id, name, runtime, start } = self.seats.begin(life)?;
         let context = StartContext {
             id,
             incarnation: life.incarnation,
@@ -127,7 +130,11 @@ impl Shell {
             reports: self.reports.clone(),
             extra: self.blueprint.extra.clone(),
         };
-        let born = catch_unwind(AssertUnwindSafe(|| start(&context)))
+        let spawn = || {
+            let _entered = runtime.as_ref().map(RuntimeHandle::enter);
+            start(&context)
+        };
+        let born = catch_unwind(AssertUnwindSafe(spawn))
             .unwrap_or_else(|panic| Err(StartFailure::from_error(panic_text(&*panic).into())));
         match born {
             Ok(None) => Some(Event::Ignored { life }),
@@ -177,7 +184,10 @@ impl Shell {
     fn report(&self, report: Report) {
         report.trace();
         if let Some(sink) = &self.reports {
-            sink.take(report);
+            // A sink that panics is a bug of its owner, and must not cost the children.
+            if catch_unwind(AssertUnwindSafe(|| sink.take(report))).is_err() {
+                error!(supervisor = %self.blueprint.id, "report sink panicked");
+            }
         }
     }
 
@@ -201,7 +211,10 @@ impl Shell {
 
     fn read(&mut self, notice: Notice) {
         match notice {
-            Notice::ChildStarted { life } => self.step(Event::Started { life }),
+            Notice::ChildStarted { life } => {
+                self.seats.announce(life);
+                self.step(Event::Started { life });
+            }
             Notice::ChildNotStarted { life, failure } => self.step(Event::StartFailed { life, failure }),
             Notice::ChildEnded { life, descendants, reading } => self.child_ended(life, descendants, reading),
             Notice::ExitHandled { life, reason } => self.step(Event::Exited { life, reason }),
@@ -215,6 +228,7 @@ impl Shell {
     fn child_ended(&mut self, life: Life, descendants: Descendants, reading: Reading) {
         let supervisor = self.blueprint.id.clone();
         let deaf = self.deaf;
+        self.seats.retract(life);
         let Some(seat) = self.seats.holding(life) else { return };
         let reason = seat.exit.take();
         if reason.is_none() && reading == Reading::First && !deaf {
@@ -231,7 +245,7 @@ impl Shell {
         let (Some(hook), Some(cell)) = (hook, cell) else { return self.step(Event::Exited { life, reason }) };
         let told = reason.clone().unwrap_or(ExitReason::Cancelled);
         let exit = ChildExit { id, incarnation: life.incarnation, cell, reason: told };
-        self.handle_exit(hook(exit), life, reason);
+        self.handle_exit(async move { hook(exit).await }, life, reason);
     }
 
     /// Runs an exit hook; only then does the core hear of the end. A hook that hangs or panics delays it no longer
@@ -255,19 +269,21 @@ impl Shell {
     /// Sets the alarm for the core's next deadline, unless an earlier one is set: that will set this one.
     fn set_alarm(&mut self) {
         let Some(deadline) = self.core.next_deadline() else { return };
-        if self.alarm.is_some_and(|set| set <= deadline) {
-            return;
+        match &self.alarm {
+            Some((set, _)) if *set <= deadline => return,
+            Some((_, later)) => later.abort(),
+            None => {}
         }
-        self.alarm = Some(deadline);
         let at = self.epoch + deadline.since_start();
         let (outbox, mut alive) = (self.outbox.clone(), self.alive.clone());
-        tokio::spawn(async move {
+        let alarm = tokio::spawn(async move {
             tokio::select! {
                 () = sleep_until(at) => outbox.post(Notice::Elapsed),
                 // The supervisor is gone; nobody is to be woken.
                 _ = alive.changed() => {}
             }
         });
+        self.alarm = Some((deadline, alarm.abort_handle()));
     }
 
     /// The way out of a supervisor whose bare actor was stopped: the same closing, but nobody tells how children end.

@@ -9,7 +9,8 @@ use crate::error::{StartChildError, StartError, StartFailure};
 use crate::exit::StoppedWith;
 use crate::{
     Backoff, ChildExit, ChildState, DynamicSupervisorRef, DynamicSupervisorSpec, GaveUpReason, Report,
-    Restart, RestartIntensity, RestartPolicy, Shutdown, StarterSpec, Strategy, SupervisorSpec,
+    Restart, RestartIntensity, RestartPolicy, Shutdown, StarterSpec, Strategy, SupervisorInit,
+    SupervisorSpec,
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -358,4 +359,105 @@ async fn a_factory_may_decline() {
     let sup = dynamic(&journal).await;
     assert!(sup.start_child(journal.planned("i", vec![Plan::Ignore])).await.expect("no failure").is_none());
     assert_eq!(sup.count_children().await.expect("runs").specs, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_finds_a_child_over_its_restarts() {
+    let journal = Journal::default();
+    let spec = journal.probe("a");
+    let mut handle = spec.handle();
+    assert!(handle.cell().is_none());
+    let sup = SupervisorSpec::new("sup").child(spec).start().await.expect("starts");
+    assert_eq!(handle.up().await, Some(journal.cell("a")));
+    let message = handle.actor::<ProbeMessage>().expect("it takes these");
+    assert!(handle.actor::<String>().is_none());
+    message.cast(ProbeMessage::Panic).expect("up");
+    journal.until_line("start a2").await;
+    while handle.cell().is_none_or(|cell| cell.get_id() == message.get_id()) {
+        handle.changed().await;
+    }
+    assert_eq!(handle.cell(), Some(journal.cell("a")));
+    sup.terminate_child("a").await.expect("known");
+    assert!(handle.cell().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_can_be_explained() {
+    let journal = Journal::default();
+    let policy = RestartPolicy {
+        backoff: Some(Backoff { immediate_first: false, jitter: 0.0, ..Backoff::default() }),
+        ..RestartPolicy::default()
+    };
+    let sup = SupervisorSpec::new("sup").policy(policy).strategy(Strategy::RestForOne);
+    let sup = sup.child(journal.probe("a")).child(journal.planned("b", vec![Plan::Up, Plan::Fail, Plan::Up]));
+    let sup = sup.start().await.expect("starts");
+    sleep(Duration::from_secs(2)).await;
+    journal.tell("a", ProbeMessage::Err);
+    journal.until_line("start b3").await;
+    let a = sup.explain("a").await.expect("runs").expect("known").to_string();
+    assert_eq!(
+        a,
+        "a: running, 1 restarts\n  \
+         life 1 at 0ns: started with its supervisor; ended after 2s: stopped with reason \"err\"\n  \
+         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100ms, \
+         2 more allowed; up"
+    );
+    let b = sup.explain("b").await.expect("runs").expect("known").to_string();
+    assert_eq!(
+        b,
+        "b: running, 2 restarts\n  \
+         life 1 at 0ns: started with its supervisor; stopped: shutdown\n  \
+         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100ms, \
+         2 more allowed; not started: stopped with reason \"plan\"\n  \
+         life 3 at 2.2s: restart because b failed (stopped with reason \"plan\"), failure 1 in a row, put off 100ms, \
+         1 more allowed; up"
+    );
+    assert!(sup.explain("c").await.expect("runs").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_may_decline_to_start() {
+    let ignore = SupervisorInit::new("sup", || Ok(None));
+    assert!(ignore.start().await.expect("no failure").is_none());
+    let journal = Journal::default();
+    let top = SupervisorSpec::new("top").child(ignore.into_child()).child(journal.probe("a"));
+    let top = top.start().await.expect("starts without it");
+    assert_eq!(top.count_children().await.expect("runs").active, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_is_described_anew_for_every_start() {
+    let journal = Journal::default();
+    let (probes, starts) = (journal.clone(), std::sync::atomic::AtomicU32::new(0));
+    let init = SupervisorInit::new("inner", move || {
+        let nth = starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(Some(SupervisorSpec::new("ignored").child(probes.probe(&format!("w{nth}")))))
+    });
+    let inner = init.handle();
+    let _top = SupervisorSpec::new("top").child(init.into_child()).start().await.expect("starts");
+    inner.cell().expect("up").kill();
+    journal.until_line("start w11").await;
+    let tree = inner.snapshot().await.expect("runs");
+    assert_eq!((tree.id.as_str(), tree.children[0].id.as_str()), ("inner", "w1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_costs_no_child() {
+    let journal = Journal::default();
+    let sup = SupervisorSpec::new("sup").child(journal.probe("a"));
+    let sup =
+        sup.reports(crate::ReportSink::new(|_| panic!("a bug of its owner"))).start().await.expect("starts");
+    journal.tell("a", ProbeMessage::Err);
+    journal.until_line("start a2").await;
+    assert!(sup.cell().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_shutdown_within_a_time_ends_in_a_kill() {
+    let journal = Journal::default();
+    let hangs = journal.slow_to_stop("a", LONG * 60).shutdown(Shutdown::Infinity);
+    let sup = SupervisorSpec::new("sup").child(hangs).start().await.expect("starts");
+    assert!(sup.shut_down(LONG).await.is_err());
+    sup.wait(Some(LONG)).await.expect("killed");
+    journal.cell("a").wait(Some(LONG)).await.expect("killed with it");
 }

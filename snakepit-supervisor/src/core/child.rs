@@ -1,5 +1,6 @@
 //! One child as the core knows it: its settings, the phase of its life, and what it has been through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::child::ChildSettings;
@@ -7,6 +8,7 @@ use crate::core::lane::Lane;
 use crate::core::message::{ChildKey, Life};
 use crate::error::StartFailure;
 use crate::exit::ExitReason;
+use crate::explain::{Explanation, Incident, LifeCause, LifeCourse, LifeRecord};
 use crate::moment::Moment;
 use crate::report::{GaveUp, PastFailure, StartedBy};
 use crate::restart::FailureStreak;
@@ -60,6 +62,9 @@ pub(crate) struct Child {
     pub(crate) started_by: StartedBy,
     pub(crate) streak: FailureStreak,
     pub(crate) history: Vec<PastFailure>,
+    pub(crate) lives: Vec<LifeRecord>,
+    /// The last failure that it is, or was, restarted for.
+    pub(crate) incident: Option<Arc<Incident>>,
     /// What is going on with it, and what waits for that.
     pub(crate) lane: Lane,
     /// When its phase wants to be looked at again; kept by the family.
@@ -76,6 +81,8 @@ impl Child {
             started_by: StartedBy::Boot,
             streak: FailureStreak::default(),
             history: Vec::new(),
+            lives: Vec::new(),
+            incident: None,
             lane: Lane::default(),
             deadline: None,
         }
@@ -83,6 +90,28 @@ impl Child {
 
     pub(crate) fn life(&self, key: ChildKey) -> Life {
         Life { key, incarnation: self.incarnation }
+    }
+
+    /// Begins its next life.
+    pub(super) fn begin_life(&mut self, now: Moment, cause: LifeCause) {
+        self.phase = Phase::Starting;
+        self.incarnation += 1;
+        if self.started_by == StartedBy::Restart {
+            self.restarts = self.restarts.saturating_add(1);
+        }
+        if self.lives.len() == Explanation::LIVES_LIMIT {
+            self.lives.remove(0);
+        }
+        // Most children live once; a vector that grows by itself would take room for four.
+        self.lives.reserve_exact(1);
+        self.lives.push(LifeRecord::new(self.incarnation, now.since_start(), cause));
+    }
+
+    /// Writes down what came of its present life.
+    pub(super) fn record(&mut self, course: LifeCourse) {
+        if let Some(life) = self.lives.last_mut() {
+            life.course = course;
+        }
     }
 
     /// Remembers a failure, and forgets the oldest of too many.

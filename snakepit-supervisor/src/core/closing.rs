@@ -42,6 +42,7 @@ impl Core {
         }
         self.stage = Stage::Closing(ending);
         let keys = self.family.keys();
+        self.effort += keys.len() as u64;
         let lane = std::mem::take(&mut self.lane);
         self.dissolve(lane);
         for &key in &keys {

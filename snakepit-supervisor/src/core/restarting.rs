@@ -1,5 +1,6 @@
 //! Restarting: a child's end is judged, the budget is asked, the group of the strategy is started again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::child::Phase;
@@ -10,6 +11,7 @@ use crate::core::message::{ChildKey, Kind};
 use crate::core::step::Core;
 use crate::error::StartFailure;
 use crate::exit::ExitReason;
+use crate::explain::Incident;
 use crate::moment::Moment;
 use crate::report::{GaveUp, GaveUpReason, PastFailure, Report};
 use crate::restart::{Failure, RestartVerdict};
@@ -54,7 +56,7 @@ impl Core {
     /// An automatic start failed: the same child is tried again.
     pub(super) fn restart_failed(&mut self, key: ChildKey, failure: StartFailure) {
         let fatal = failure.is_fatal();
-        let reason = ExitReason::Error(std::sync::Arc::new(failure));
+        let reason = ExitReason::Error(Arc::new(failure));
         if fatal {
             self.remember(key, None, &reason);
             self.give_up(key, GaveUpReason::Fatal, reason);
@@ -69,7 +71,17 @@ impl Core {
         let failure = Failure { uptime, now: self.now, chance: self.chance.next() };
         let child = self.family.get_mut(key)?;
         match child.streak.on_failure(&mut self.window, &self.config.policy, &failure) {
-            RestartVerdict::Restart { after, .. } => Some(self.now + after),
+            RestartVerdict::Restart { after: delay, budget_left } => {
+                let trigger = child.settings.id.clone();
+                let failures = child.streak.failures();
+                let strategy = match self.config.kind {
+                    Kind::Static(strategy) => Some(strategy),
+                    Kind::Dynamic { .. } => None,
+                };
+                let incident = Incident { trigger, reason, strategy, failures, delay, budget_left };
+                child.incident = Some(Arc::new(incident));
+                Some(self.now + delay)
+            }
             RestartVerdict::GiveUp(rule) => {
                 self.give_up(key, rule, reason);
                 None
@@ -88,6 +100,7 @@ impl Core {
             Group::Rest => self.family.from(trigger).map(|(key, child)| (key, &child.phase)).collect(),
             Group::All => self.family.iter().map(|(key, child)| (key, &child.phase)).collect(),
         };
+        let size = members.len() as u64;
         let due = members.iter().fold(due, |latest, (_, phase)| match phase {
             Phase::Delayed { due } => latest.max(*due),
             _ => latest,
@@ -98,6 +111,7 @@ impl Core {
             .map(|&(key, _)| key)
             .collect();
         let starts = members.iter().map(|&(key, _)| key).collect();
+        self.effort += size;
         self.begin(trigger, Procedure::new(stops, starts, Goal::Restart { trigger, due }));
     }
 
@@ -118,6 +132,7 @@ impl Core {
         let Some(child) = self.family.get(key) else { return };
         let (significant, id) = (child.settings.significant, child.settings.id.clone());
         self.drop_spec_unless_kept(key);
+        self.effort += self.family.len() as u64;
         let others = || {
             self.family
                 .iter()

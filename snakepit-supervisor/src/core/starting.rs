@@ -9,13 +9,14 @@ use crate::core::lane::{Goal, LaneKey, Procedure, Progress, StartOutcome};
 use crate::core::message::{Action, ChildKey, Kind, Life, Refusal, Reply};
 use crate::core::step::{Core, Stage};
 use crate::error::StartFailure;
+use crate::explain::{LifeCause, LifeCourse};
 use crate::report::{Report, StartedBy};
 
 /// How many children are starting, and which wait for that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StartSlots {
     taken: usize,
-    queue: VecDeque<ChildKey>,
+    queue: VecDeque<(ChildKey, LifeCause)>,
 }
 
 impl Core {
@@ -40,6 +41,7 @@ impl Core {
     /// Starts the next of a procedure's children, or says how it ended.
     pub(super) fn start_in_order(&mut self, procedure: &mut Procedure) -> Progress {
         while let Some(&key) = procedure.starts.front() {
+            self.effort += 1;
             if let Some(outcome) = procedure.outcome.take() {
                 match outcome {
                     StartOutcome::Failed(failure) => return self.start_failed(procedure, key, failure),
@@ -55,7 +57,8 @@ impl Core {
             match self.family.get(key).map(|child| &child.phase) {
                 None | Some(Phase::Up { .. } | Phase::Dead { .. }) => _ = procedure.starts.pop_front(),
                 Some(Phase::Down | Phase::Delayed { .. }) => {
-                    self.start(key, started_by(&procedure.goal));
+                    let cause = self.cause_of(&procedure.goal);
+                    self.start(key, cause);
                     return Progress::Waiting;
                 }
                 Some(Phase::Queued | Phase::Starting | Phase::Stopping(_)) => return Progress::Waiting,
@@ -64,27 +67,39 @@ impl Core {
         Progress::Done
     }
 
-    fn start(&mut self, key: ChildKey, by: StartedBy) {
-        let full = self.config.max_concurrent_starts.is_some_and(|limit| self.slots.taken >= limit.max(1));
-        let Some(child) = self.family.get_mut(key) else { return };
-        child.started_by = by;
-        if full {
-            child.phase = Phase::Queued;
-            self.family.set_deadline(key, None);
-            self.slots.queue.push_back(key);
-        } else {
-            self.launch(key);
+    /// Why a procedure starts its children.
+    fn cause_of(&self, goal: &Goal) -> LifeCause {
+        match goal {
+            Goal::Boot => LifeCause::Boot,
+            Goal::Restart { trigger, .. } => {
+                let incident = self.family.get(*trigger).and_then(|child| child.incident.clone());
+                incident.map_or(LifeCause::Request, LifeCause::Restart)
+            }
+            Goal::Start { .. } | Goal::Terminate { .. } | Goal::Close => LifeCause::Request,
         }
     }
 
-    fn launch(&mut self, key: ChildKey) {
+    fn start(&mut self, key: ChildKey, cause: LifeCause) {
+        let full = self.config.max_concurrent_starts.is_some_and(|limit| self.slots.taken >= limit.max(1));
+        let Some(child) = self.family.get_mut(key) else { return };
+        child.started_by = match &cause {
+            LifeCause::Boot => StartedBy::Boot,
+            LifeCause::Request => StartedBy::Request,
+            LifeCause::Restart(_) => StartedBy::Restart,
+        };
+        if full {
+            child.phase = Phase::Queued;
+            self.family.set_deadline(key, None);
+            self.slots.queue.push_back((key, cause));
+        } else {
+            self.launch(key, cause);
+        }
+    }
+
+    fn launch(&mut self, key: ChildKey, cause: LifeCause) {
         let now = self.now;
         let Some(child) = self.family.get_mut(key) else { return };
-        child.phase = Phase::Starting;
-        child.incarnation += 1;
-        if child.started_by == StartedBy::Restart {
-            child.restarts = child.restarts.saturating_add(1);
-        }
+        child.begin_life(now, cause);
         let life = child.life(key);
         let deadline = child.settings.start_timeout.map(|limit| now + limit);
         self.family.set_deadline(key, deadline);
@@ -98,9 +113,10 @@ impl Core {
         if self.is_closing() {
             self.slots.queue.clear();
         }
-        while let Some(key) = self.slots.queue.pop_front() {
+        while let Some((key, cause)) = self.slots.queue.pop_front() {
+            self.effort += 1;
             if matches!(self.family.get(key).map(|child| &child.phase), Some(Phase::Queued)) {
-                return self.launch(key);
+                return self.launch(key, cause);
             }
         }
     }
@@ -113,6 +129,7 @@ impl Core {
             return;
         }
         child.phase = Phase::Up { since: now };
+        child.record(LifeCourse::Up);
         let (by, id) = (child.started_by, child.settings.id.clone());
         self.family.set_deadline(life.key, None);
         if by == StartedBy::Restart || matches!(self.config.kind, Kind::Static(_)) {
@@ -152,6 +169,10 @@ impl Core {
     pub(super) fn conclude_start(&mut self, key: ChildKey, outcome: StartOutcome) {
         if let Some(child) = self.family.get_mut(key) {
             child.phase = Phase::Down;
+            child.record(match &outcome {
+                StartOutcome::Ignored => LifeCourse::Declined,
+                StartOutcome::Failed(failure) => LifeCourse::NotStarted(failure.clone()),
+            });
         }
         self.family.set_deadline(key, None);
         self.free_start_slot();
@@ -229,13 +250,5 @@ impl Core {
             let (supervisor, child) = (self.config.id.clone(), child.settings.id.clone());
             self.report(Report::StartFailed { supervisor, child, failure: failure.clone() });
         }
-    }
-}
-
-fn started_by(goal: &Goal) -> StartedBy {
-    match goal {
-        Goal::Boot => StartedBy::Boot,
-        Goal::Restart { .. } => StartedBy::Restart,
-        Goal::Start { .. } | Goal::Terminate { .. } | Goal::Close => StartedBy::Request,
     }
 }

@@ -11,6 +11,7 @@ use crate::core::lane::{Goal, Lane, LaneKey, Procedure, Progress, Work};
 use crate::core::message::{Action, ChildKey, CoreConfig, Event, Kind, Life};
 use crate::core::starting::StartSlots;
 use crate::exit::ExitReason;
+use crate::explain::LifeCourse;
 use crate::moment::Moment;
 use crate::report::Report;
 use crate::restart::RestartWindow;
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(super) chance: Chance,
     pub(super) now: Moment,
     pub(super) actions: Vec<Action>,
+    /// Counts every turn of every loop: what a decision costs, without a clock.
+    pub(super) effort: u64,
 }
 
 /// Where the supervisor is in its own life.
@@ -64,6 +67,7 @@ impl Core {
             chance: Chance(config.seed),
             now: Moment::default(),
             actions: Vec::new(),
+            effort: 0,
             config,
         }
     }
@@ -111,8 +115,18 @@ impl Core {
         Some((key, self.family.get(key)?))
     }
 
+    pub(crate) fn child(&self, key: ChildKey) -> Option<&Child> {
+        self.family.get(key)
+    }
+
+    /// How many elementary steps the decisions have taken so far.
+    pub(crate) fn effort(&self) -> u64 {
+        self.effort
+    }
+
     fn on_elapsed(&mut self) {
         while let Some(key) = self.family.take_due(self.now) {
+            self.effort += 1;
             match self.family.get(key).map(|child| &child.phase) {
                 Some(Phase::Starting) => self.on_start_timeout(key),
                 Some(Phase::Stopping(_)) => self.on_stop_timeout(key),
@@ -128,7 +142,9 @@ impl Core {
         match &child.phase {
             &Phase::Up { since } => {
                 let reason = reason.unwrap_or(ExitReason::Cancelled);
-                child.phase = Phase::Dead { reason, uptime: now - since };
+                let uptime = now - since;
+                child.record(LifeCourse::Ended { uptime, reason: reason.clone() });
+                child.phase = Phase::Dead { reason, uptime };
                 self.submit(Work::Judge(life.key));
             }
             Phase::Stopping(_) => self.on_stopped(life.key, reason),
@@ -154,6 +170,7 @@ impl Core {
 
     fn run(&mut self, lane: LaneKey) {
         loop {
+            self.effort += 1;
             let Some(found) = self.lane_mut(lane) else { return };
             if let Some(mut procedure) = found.procedure.take() {
                 match self.advance(&mut procedure) {

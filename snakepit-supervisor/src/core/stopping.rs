@@ -8,6 +8,7 @@ use crate::core::message::{Action, ChildKey};
 use crate::core::step::Core;
 use crate::error::StartFailure;
 use crate::exit::ExitReason;
+use crate::explain::LifeCourse;
 use crate::report::Report;
 
 /// Whether a child that was to be stopped is gone.
@@ -24,6 +25,7 @@ impl Core {
     /// Stops a procedure's children, the newest first.
     pub(super) fn stop_in_order(&mut self, procedure: &mut Procedure) -> Progress {
         while let Some(&key) = procedure.stops.last() {
+            self.effort += 1;
             match self.halt(key) {
                 Halt::Leaving => return Progress::Waiting,
                 Halt::Gone => procedure.stops.pop(),
@@ -100,6 +102,7 @@ impl Core {
                 let supervisor = self.config.id.clone();
                 self.report(Report::Unstoppable { supervisor, child, incarnation: life.incarnation });
                 self.act(Action::Release { life });
+                self.record(key, LifeCourse::Abandoned);
                 self.set_down(key);
             }
         }
@@ -114,6 +117,7 @@ impl Core {
             Force::Killed => ExitReason::Killed,
         });
         if stopping.interrupted.is_none() {
+            self.record(key, LifeCourse::Stopped { reason: reason.clone() });
             self.report_unless_in_order(key, reason);
         }
         self.set_down(key);
@@ -128,6 +132,12 @@ impl Core {
         } else {
             self.family.set_deadline(key, None);
             self.wake(key);
+        }
+    }
+
+    fn record(&mut self, key: ChildKey, course: LifeCourse) {
+        if let Some(child) = self.family.get_mut(key) {
+            child.record(course);
         }
     }
 

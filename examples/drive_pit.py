@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Drives the example `pit` as a script would, and checks every operation: python3 examples/drive_pit.py"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+HANG_S = 60
+
+
+class Pit:
+    """A running pit: one JSON object a line in, one a line out."""
+
+    def __init__(self, config: Path) -> None:
+        built = [ROOT / "target" / "debug" / "examples" / "pit", config]
+        self.process = subprocess.Popen(built, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Pit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(HANG_S)
+
+    def say(self, **line: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(line) + "\n")
+        self.process.stdin.flush()
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            yield json.loads(line)
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """The lines up to and with the one that is wanted."""
+        seen = []
+        for line in self.lines():
+            seen.append(line)
+            if wanted(line):
+                return seen
+        raise AssertionError(f"the pit ended before that; it said {seen}")
+
+    def ask(self, **line: Any) -> dict[str, Any]:
+        self.say(**line)
+        return self.until(lambda answer: answer.get("id") == line["id"])[-1]
+
+    def end(self) -> dict[str, Any]:
+        """Closes the input; the last line is the report of the shutdown."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        return self.finish()
+
+    def finish(self) -> dict[str, Any]:
+        last = list(self.lines())[-1]
+        assert self.process.wait(HANG_S) == 0, self.process.returncode
+        return last
+
+
+def config(folder: Path, pool: str = "") -> Path:
+    """A configuration in a folder of its own, so that runs never meet."""
+    path = folder / "pit.toml"
+    worker = ROOT / "examples" / "workers" / "pit_worker.py"
+    path.write_text(
+        f'data_dir = "var"\n[pools.default]\nadapter = "port"\nprogram = "python3"\n'
+        f'args = [{json.dumps(str(worker))}]\nsize = 2\n{pool}'
+    )
+    return path
+
+
+def check(what: str, holds: bool, seen: object) -> None:
+    print(("ok    " if holds else "FAILED"), what)
+    if not holds:
+        sys.exit(f"{what}: {seen}")
+
+
+def operations(folder: Path) -> None:
+    with Pit(config(folder)) as pit:
+        check("await_ready", pit.ask(id=0, op="await_ready") == {"id": 0, "ok": {"ready": True}}, None)
+        answer = pit.ask(id="a", op="execute", command="add", args={"a": 1, "b": 2})
+        check("execute", answer == {"id": "a", "ok": 3}, answer)
+        pit.say(id=1, op="stream", command="count", args={"n": 3})
+        stream = pit.until(lambda line: line.get("end") is True)
+        check("stream", len(stream) == 4 and all("chunk" in line for line in stream[:3]), stream)
+        pit.say(id=2, op="execute", command="sleep", args={"ms": 60000})
+        pit.say(id=2, op="execute", command="sleep", args={"ms": 60000})
+        duplicate = pit.until(lambda line: "error" in line)[-1]
+        check("a duplicate in flight", duplicate["error"]["code"] == "bad_request" and "id" not in duplicate, duplicate)
+        pit.say(id=3, op="cancel", target=2)
+        both = [line for line in pit.until(lambda _: True)] + pit.until(lambda _: True)
+        codes = {line["id"]: line.get("ok") or line["error"]["code"] for line in both}
+        check("cancel", codes == {3: {"cancelled": True}, 2: "cancelled"}, both)
+        for command, args, code in [
+            ("nope", {}, "unknown_command"),
+            ("add", {"a": 1}, "invalid_argument"),
+            ("fail", {"message": "m"}, "worker_error"),
+            ("crash", {"code": 3}, "worker_lost"),
+            ("count", {"n": 1}, "streaming_not_supported"),
+        ]:
+            answer = pit.ask(id=4, op="execute", command=command, args=args)
+            check(f"error {code}", answer["error"]["code"] == code, answer)
+        answer = pit.ask(id=5, op="execute", command="sleep", args={"ms": 60000}, timeout_ms=50)
+        check("deadline", answer["error"]["code"] == "deadline_exceeded", answer)
+        answer = pit.ask(id=6, op="execute", pool="none", command="add")
+        check("unknown pool", answer["error"]["code"] == "pool_not_found", answer)
+        workers = pit.ask(id=7, op="workers")["ok"]
+        check("workers", [worker["id"] for worker in workers] == ["default/0", "default/1"], workers)
+        check("stats", pit.ask(id=8, op="stats")["ok"]["total"] == 2, None)
+        check("tree", pit.ask(id=9, op="tree")["ok"]["id"] == "snakepit", None)
+        assert pit.process.stdin
+        pit.process.stdin.write("no json\n")
+        pit.say(id=10, op="execute", command="add", args={"a": 2, "b": 2})
+        lines = pit.until(lambda line: line.get("id") == 10)
+        check("a bad line stops nothing", lines[0]["error"]["code"] == "bad_request" and lines[-1]["ok"] == 4, lines)
+        pit.say(id=11, op="execute", command="sleep", args={"ms": 300})
+        last = pit.end()
+        check("end of input", last["shutdown"]["processes_left"] == [], last)
+
+
+def endings(folder: Path) -> None:
+    with Pit(config(folder)) as pit:
+        pit.ask(id=0, op="await_ready")
+        pit.process.send_signal(signal.SIGTERM)
+        last = pit.finish()
+        check("SIGTERM", last["shutdown"]["processes_left"] == [], last)
+    with Pit(config(folder)) as pit:
+        pit.ask(id=0, op="await_ready")
+        pit.say(id=1, op="shutdown")
+        last = pit.finish()
+        check("shutdown", last["shutdown"]["processes_left"] == [], last)
+
+
+def bad_files(folder: Path) -> None:
+    for pool, words in [("siz = 2\n", ["siz", "size"]), ("[pools.default.heartbeat]\nmiss = 1\n", ["misses"])]:
+        run = subprocess.run(
+            [ROOT / "target" / "debug" / "examples" / "pit", config(folder, pool)],
+            capture_output=True,
+            text=True,
+            timeout=HANG_S,
+            check=False,
+        )
+        check(f"unknown key in {pool.strip()!r}", run.returncode == 2 and all(w in run.stderr for w in words), run)
+
+
+def main() -> None:
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--example", "pit"], cwd=ROOT, check=True)
+    for chapter in (operations, endings, bad_files):
+        with tempfile.TemporaryDirectory() as folder:
+            chapter(Path(folder))
+    print("pit does what it says")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+//! A small host to drive by hand or from scripts: requests as lines of JSON on stdin, answers as lines on stdout.
+//!
+//! `cargo run --example pit -- examples/pit.toml`, then type
+//! `{"id":1,"op":"execute","command":"add","args":{"a":1,"b":2}}`.
+
+mod pit {
+    pub(crate) mod answer;
+    pub(crate) mod config;
+    pub(crate) mod host;
+    pub(crate) mod input;
+    pub(crate) mod operation;
+    pub(crate) mod request;
+}
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::pit::config::PitConfig;
+use crate::pit::host::Host;
+
+/// An explanation and no host: what was said on the command line or in the file does not work.
+const BAD_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    let Some(file) = std::env::args_os().nth(1) else {
+        eprintln!("usage: pit FILE.toml");
+        return ExitCode::from(BAD_USAGE);
+    };
+    let config = match PitConfig::read(&PathBuf::from(file)) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("pit: {error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("pit: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        match Host::start(config).await {
+            Ok(host) => {
+                host.run().await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("pit: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}

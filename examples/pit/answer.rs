@@ -1,0 +1,94 @@
+//! Lines of output, and the one writer of them.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use serde_json::{Value, json};
+use snakepit_core::{AwaitReadyError, ExecuteError, JSON, Payload};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::pit::request::LineId;
+
+/// How many lines may wait for a reader of stdout before requests wait for it.
+const LINES: usize = 1024;
+
+/// Where answers go. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Answers(mpsc::Sender<Value>);
+
+impl Answers {
+    /// Starts the writer; it ends when the last clone is gone.
+    pub(crate) fn start() -> (Self, JoinHandle<()>) {
+        let (sender, mut lines) = mpsc::channel::<Value>(LINES);
+        let writer = tokio::task::spawn_blocking(move || {
+            let mut stdout = std::io::stdout().lock();
+            while let Some(line) = lines.blocking_recv() {
+                // A reader that is gone is no reason to leave requests half done.
+                let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+            }
+        });
+        (Self(sender), writer)
+    }
+
+    pub(crate) async fn say(&self, line: Value) {
+        // The writer goes last.
+        let _ = self.0.send(line).await;
+    }
+
+    pub(crate) async fn ok(&self, id: &LineId, ok: Value) {
+        self.say(json!({"id": id, "ok": ok})).await;
+    }
+
+    pub(crate) async fn error(&self, id: &LineId, error: Value) {
+        self.say(json!({"id": id, "error": error})).await;
+    }
+}
+
+/// An answer of a worker. What is not JSON is given in hexadecimal.
+pub(crate) fn payload(payload: &Payload) -> Value {
+    if payload.content_type == JSON
+        && let Ok(value) = payload.decode()
+    {
+        return value;
+    }
+    let mut hex = String::with_capacity(payload.data.len() * 2);
+    for byte in &payload.data {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    json!({"content_type": payload.content_type, "hex": hex})
+}
+
+pub(crate) fn error(code: &str, message: impl std::fmt::Display) -> Value {
+    json!({"code": code, "message": message.to_string()})
+}
+
+/// An error with what a program can act on.
+pub(crate) fn execute_error(error: &ExecuteError) -> Value {
+    let mut value = self::error(error.code(), error);
+    value["retryable"] = error.is_retryable().into();
+    if let Some(retry_after) = error.retry_after() {
+        value["retry_after_ms"] = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).into();
+    }
+    value["details"] = match error {
+        ExecuteError::WorkerLost { loss } | ExecuteError::Protocol { loss } => json!(loss),
+        ExecuteError::PoolFailed { reason, .. } => json!(reason),
+        ExecuteError::Worker { error } => json!(error),
+        _ => return value,
+    };
+    value
+}
+
+pub(crate) fn await_ready_error(error: &AwaitReadyError) -> Value {
+    let code = match error {
+        AwaitReadyError::PoolNotFound { .. } => "pool_not_found",
+        AwaitReadyError::TimedOut { .. } => "deadline_exceeded",
+        AwaitReadyError::PoolFailed { .. } => "pool_failed",
+        _ => "shutting_down",
+    };
+    let mut value = self::error(code, error);
+    if let AwaitReadyError::PoolFailed { reason, .. } = error {
+        value["details"] = json!(reason);
+    }
+    value
+}

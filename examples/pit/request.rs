@@ -1,0 +1,120 @@
+//! A line of input, understood.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use snakepit_core::{Payload, Request, SessionId};
+
+/// The caller's name for its request: a number or a text, given back as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct LineId(Value);
+
+/// One line of input.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    id: Value,
+    op: String,
+    pool: Option<String>,
+    command: Option<String>,
+    #[serde(default)]
+    args: Value,
+    session: Option<String>,
+    timeout_ms: Option<u64>,
+    target: Option<Value>,
+}
+
+/// What a line asks for.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Execute { pool: Option<String>, request: Request },
+    Stream { pool: Option<String>, request: Request },
+    Cancel { target: LineId },
+    Stats { pool: Option<String> },
+    Workers { pool: Option<String> },
+    Tree,
+    AwaitReady { pool: Option<String>, patience: Duration },
+    Shutdown { budget: Duration },
+}
+
+/// Why a line cannot be carried out, and whom it came from, as far as that can be read.
+#[derive(Debug)]
+pub(crate) struct BadLine {
+    pub(crate) id: Option<LineId>,
+    pub(crate) message: String,
+}
+
+/// How long `await_ready` waits where the line does not say.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a shutdown may take where the line does not say.
+pub(crate) const SHUTDOWN_BUDGET: Duration = Duration::from_secs(10);
+
+impl LineId {
+    fn new(value: Value) -> Result<Self, String> {
+        if value.is_number() || value.is_string() {
+            Ok(Self(value))
+        } else {
+            Err("id must be a number or a text".to_owned())
+        }
+    }
+}
+
+impl fmt::Display for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Line {
+    /// Reads a line.
+    pub(crate) fn parse(line: &[u8]) -> Result<(LineId, Operation), BadLine> {
+        let value: Value = serde_json::from_slice(line)
+            .map_err(|error| BadLine { id: None, message: format!("not a JSON object: {error}") })?;
+        let id = value.get("id").cloned().and_then(|id| LineId::new(id).ok());
+        let bad = |message: String| BadLine { id: id.clone(), message };
+        let line: Self = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+        let id = LineId::new(line.id.clone()).map_err(bad)?;
+        let operation = line.operation().map_err(|message| BadLine { id: Some(id.clone()), message })?;
+        Ok((id, operation))
+    }
+
+    fn operation(self) -> Result<Operation, String> {
+        let timeout = self.timeout_ms.map(Duration::from_millis);
+        match self.op.as_str() {
+            "execute" => Ok(Operation::Execute { pool: self.pool.clone(), request: self.request()? }),
+            "stream" => Ok(Operation::Stream { pool: self.pool.clone(), request: self.request()? }),
+            "cancel" => {
+                let target = self.target.ok_or("target is missing")?;
+                Ok(Operation::Cancel {
+                    target: LineId::new(target).map_err(|error| format!("target: {error}"))?,
+                })
+            }
+            "stats" => Ok(Operation::Stats { pool: self.pool }),
+            "workers" => Ok(Operation::Workers { pool: self.pool }),
+            "tree" => Ok(Operation::Tree),
+            "await_ready" => {
+                Ok(Operation::AwaitReady { pool: self.pool, patience: timeout.unwrap_or(PATIENCE) })
+            }
+            "shutdown" => Ok(Operation::Shutdown { budget: timeout.unwrap_or(SHUTDOWN_BUDGET) }),
+            other => Err(format!(
+                "op {other:?} is not known; there are execute, stream, cancel, stats, workers, tree, await_ready, shutdown"
+            )),
+        }
+    }
+
+    fn request(self) -> Result<Request, String> {
+        let command = self.command.ok_or("command is missing")?;
+        let payload = Payload::json(&self.args).map_err(|error| error.to_string())?;
+        let mut request = Request::new(command, payload);
+        if let Some(session) = self.session {
+            request = request.session(SessionId::new(&session).map_err(|error| error.to_string())?);
+        }
+        if let Some(timeout) = self.timeout_ms {
+            request = request.timeout(Duration::from_millis(timeout));
+        }
+        Ok(request)
+    }
+}

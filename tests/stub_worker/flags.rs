@@ -1,0 +1,110 @@
+//! The command line: what each flag asks for.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Which worker to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    Good,
+    /// Ends with this code before it says anything.
+    ExitAtOnce(u8),
+    Raw(Breach),
+}
+
+/// How to break the contract, frame by frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breach {
+    /// Lives through SIGTERM.
+    IgnoreTerm,
+    /// Never says Ready.
+    NeverReady,
+    /// Writes text in place of the first answer.
+    Rubbish,
+    /// States a length of 4 GiB in place of the first answer.
+    OversizeLength,
+    /// Writes the first half of the first answer, and then nothing.
+    HalfFrame,
+    /// Answers, beside the first request, one that was never asked.
+    AnswerUnasked,
+    /// Answers every request twice.
+    AnswerTwice,
+    /// Sends chunks whether there is credit or not.
+    ChunksBeyondCredit,
+    /// Says Ready again at the first request.
+    ReadyTwice,
+    /// Stays when the host is gone.
+    IgnoreEof,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Flags {
+    pub(crate) manner: Manner,
+    /// `--stderr TEXT`: a line to stderr before anything else.
+    pub(crate) stderr: Option<String>,
+    /// `--forks-child`: a `sleep` in the worker's process group.
+    pub(crate) forks_child: bool,
+    /// `--slow-ready MS`: so long before Ready.
+    pub(crate) slow_ready: Option<Duration>,
+    /// `--crash-after N`: aborts when the request after the Nth begins.
+    pub(crate) crash_after: Option<u64>,
+    /// `--ignore-cancel`: `sleep` and `spin` run to their end.
+    pub(crate) ignore_cancel: bool,
+    /// `--print-flood BYTES`: so many bytes to stdout before the first answer.
+    pub(crate) print_flood: Option<u64>,
+    /// `--threads N`: so many requests at once.
+    pub(crate) threads: u16,
+    /// `--capacity N`: what Ready says, if not the number of threads.
+    pub(crate) capacity: Option<u16>,
+}
+
+impl Flags {
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut flags = Self {
+            manner: Manner::Good,
+            stderr: None,
+            forks_child: false,
+            slow_ready: None,
+            crash_after: None,
+            ignore_cancel: false,
+            print_flood: None,
+            threads: 1,
+            capacity: None,
+        };
+        while let Some(flag) = args.next() {
+            let args = &mut args;
+            match flag.as_str() {
+                "--exit-at-once" => flags.manner = Manner::ExitAtOnce(value(&flag, args)?),
+                "--ignore-term" => flags.manner = Manner::Raw(Breach::IgnoreTerm),
+                "--never-ready" => flags.manner = Manner::Raw(Breach::NeverReady),
+                "--rubbish" => flags.manner = Manner::Raw(Breach::Rubbish),
+                "--oversize-length" => flags.manner = Manner::Raw(Breach::OversizeLength),
+                "--half-frame" => flags.manner = Manner::Raw(Breach::HalfFrame),
+                "--answer-unasked" => flags.manner = Manner::Raw(Breach::AnswerUnasked),
+                "--answer-twice" => flags.manner = Manner::Raw(Breach::AnswerTwice),
+                "--chunks-beyond-credit" => flags.manner = Manner::Raw(Breach::ChunksBeyondCredit),
+                "--ready-twice" => flags.manner = Manner::Raw(Breach::ReadyTwice),
+                "--ignore-eof" => flags.manner = Manner::Raw(Breach::IgnoreEof),
+                "--forks-child" => flags.forks_child = true,
+                "--ignore-cancel" => flags.ignore_cancel = true,
+                "--stderr" => flags.stderr = Some(value(&flag, args)?),
+                "--slow-ready" => flags.slow_ready = Some(Duration::from_millis(value(&flag, args)?)),
+                "--crash-after" => flags.crash_after = Some(value(&flag, args)?),
+                "--print-flood" => flags.print_flood = Some(value(&flag, args)?),
+                "--threads" => flags.threads = value(&flag, args)?,
+                "--capacity" => flags.capacity = Some(value(&flag, args)?),
+                unknown => return Err(format!("unknown flag {unknown}")),
+            }
+        }
+        Ok(flags)
+    }
+}
+
+fn value<T: FromStr<Err: fmt::Display>>(
+    flag: &str,
+    args: &mut impl Iterator<Item = String>,
+) -> Result<T, String> {
+    let text = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+    text.parse().map_err(|error| format!("{flag} {text}: {error}"))
+}

@@ -58,7 +58,12 @@ impl Actor for ProcessRegistry {
             ProcessRegistryMessage::Activate { life, process, reply } => {
                 let _ = reply.send(state.activate(&life, process).await);
             }
-            ProcessRegistryMessage::Release { life } => state.release(&life).await,
+            ProcessRegistryMessage::Release { life, reply } => {
+                state.release(&life).await;
+                if let Some(reply) = reply {
+                    let _ = reply.send(());
+                }
+            }
         }
         Ok(())
     }

@@ -1,11 +1,16 @@
 //! The registry as others hold it: a stable way to it over restarts of its actor.
 
+use std::time::Duration;
+
 use ractor::rpc::CallResult;
 
 use crate::address::Address;
 use crate::id::WorkerLife;
 use crate::process::{Marker, ProcessIdentity, RunId};
 use crate::process_registry::message::ProcessRegistryMessage;
+
+/// How long a stopping worker waits for its record to be taken out: many commits, and less than its farewell.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A way to the registry.
 #[derive(Clone, Debug)]
@@ -56,7 +61,17 @@ impl ProcessRegistryRef {
 
     /// Takes the record out. Where that fails, the next start finds a record without a process, and takes it out then.
     pub(crate) fn release(&self, life: WorkerLife) {
-        self.address.cast(ProcessRegistryMessage::Release { life });
+        self.address.cast(ProcessRegistryMessage::Release { life, reply: None });
+    }
+
+    /// The same, and waits until it is done. For a worker that was asked to stop: the registry may be stopped next.
+    pub(crate) async fn release_and_wait(&self, life: WorkerLife) {
+        if let Some(actor) = self.address.current() {
+            // Where it takes too long, the next start takes the record out.
+            let _ = actor
+                .call(|reply| ProcessRegistryMessage::Release { life, reply: Some(reply) }, Some(PATIENCE))
+                .await;
+        }
     }
 }
 

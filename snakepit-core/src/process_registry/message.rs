@@ -13,8 +13,9 @@ pub(crate) enum ProcessRegistryMessage {
     Reserve { life: WorkerLife, reply: RpcReplyPort<Result<(), RegistryError>> },
     /// Writes which process it became.
     Activate { life: WorkerLife, process: ProcessIdentity, reply: RpcReplyPort<Result<(), RegistryError>> },
-    /// Takes the record out: the process and its group are gone.
-    Release { life: WorkerLife },
+    /// Takes the record out: the process and its group are gone. Whoever is about to end waits for the answer, because
+    /// the registry ends next, and what still lies in its mailbox then is lost.
+    Release { life: WorkerLife, reply: Option<RpcReplyPort<()>> },
 }
 
 #[cfg(feature = "cluster")]

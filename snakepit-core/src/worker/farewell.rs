@@ -65,9 +65,9 @@ impl Farewell {
     }
 
     /// The end was asked for; the process is gone.
-    pub(super) fn say_stopped(&self) {
+    pub(super) async fn say_stopped(&self) {
         self.with(|belongings| belongings.said = true);
-        self.registry.release(self.life.clone());
+        self.registry.release_and_wait(self.life.clone()).await;
     }
 
     /// The process does not go. Its record stays, for the next start to find.

@@ -288,7 +288,7 @@ impl WorkerState {
             }
             process.finish_output().await;
         }
-        worker.farewell.say_stopped();
+        worker.farewell.say_stopped().await;
     }
 }
 

@@ -1,16 +1,17 @@
 //! The commands of the worker that keeps the contract.
 //!
-//! `echo` (any bytes), `add` (a, b), `sleep` (ms), `spin` (ms of computing), `count` (n: a stream), `fail` (kind,
-//! message), `remember` (value, in a session) and `recall`, `pid`.
+//! `echo` (value, or any bytes), `add` (a, b), `sleep` (ms), `spin` (ms of computing), `count` (n: a stream), `fail`
+//! (message, kind), `remember` (key, value, in a session) and `recall`, `pid`.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-use snakepit_adapters::WorkerErrorKind;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use snakepit_adapters::worker::{CommandError, CommandResult, Context, Worker};
+use snakepit_adapters::{JSON, Payload, WorkerErrorKind};
 
 use crate::flags::Flags;
 
@@ -53,41 +54,91 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
     worker
         .raw_command("echo", move |_ctx, payload| {
             echo();
-            Ok(payload)
+            answer_with(payload)
         })
-        .command("add", move |_ctx, (a, b): (i64, i64)| {
+        .command("add", move |_ctx, Add { a, b }| {
             add();
             Ok(a + b)
         })
-        .command("sleep", move |ctx, (ms,): (u64,)| {
+        .command("sleep", move |ctx, Millis { ms }| {
             sleeps();
-            sleep(ctx, Duration::from_millis(ms), hears_cancel)
+            sleep(ctx, Duration::from_millis(ms), hears_cancel).map(|()| ms)
         })
-        .command("spin", move |ctx, (ms,): (u64,)| {
+        .command("spin", move |ctx, Millis { ms }| {
             spins();
-            spin(ctx, Duration::from_millis(ms), hears_cancel)
+            spin(ctx, Duration::from_millis(ms), hears_cancel).map(|()| ms)
         })
-        .stream("count", move |_ctx, (n,): (u64,), out| {
+        .stream("count", move |_ctx, Count { n }, out| {
             count();
-            (0..n).try_for_each(|i| out.send(&i))
+            (0..n).try_for_each(|i| out.send(&json!({"i": i})))
         })
-        .command("fail", move |_ctx, (kind, message): (String, String)| {
+        .command("fail", move |_ctx, Fail { message, kind }| {
             fails();
-            let kind = serde_json::from_value(Value::String(kind)).unwrap_or(WorkerErrorKind::Error);
-            Err::<(), _>(CommandError::new(message).kind(kind))
+            Err::<(), _>(CommandError::new(message).kind(kind.unwrap_or(WorkerErrorKind::Error)))
         })
-        .command("remember", move |ctx, (value,): (Value,)| {
+        .command("remember", move |ctx, Remember { key, value }| {
             remembers();
-            ctx.session_state(|kept: &mut Value| *kept = value)
+            ctx.session_state(|kept: &mut Map<String, Value>| {
+                kept.insert(key, value);
+                kept.clone()
+            })
         })
-        .command("recall", move |ctx, (): ()| {
+        .command("recall", move |ctx, Nothing {}| {
             recalls();
-            ctx.session_state(|kept: &mut Value| kept.clone())
+            ctx.session_state(|kept: &mut Map<String, Value>| kept.clone())
         })
-        .command("pid", move |_ctx, (): ()| {
+        .command("pid", move |_ctx, Nothing {}| {
             pid();
             Ok(std::process::id())
         })
+}
+
+/// The arguments of the commands, each by its name or in this order.
+#[derive(Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Deserialize)]
+struct Millis {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    n: u64,
+}
+
+#[derive(Deserialize)]
+struct Fail {
+    message: String,
+    kind: Option<WorkerErrorKind>,
+}
+
+#[derive(Deserialize)]
+struct Remember {
+    key: String,
+    value: Value,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct Echo {
+    value: Value,
+}
+
+/// The value that JSON arguments hold, or bytes as they are.
+fn answer_with(payload: Payload) -> CommandResult<Payload> {
+    if payload.content_type != JSON {
+        return Ok(payload);
+    }
+    let Echo { value } = payload
+        .decode()
+        .map_err(|error| CommandError::new(error.to_string()).kind(WorkerErrorKind::InvalidArgument))?;
+    Payload::json(&value).map_err(|error| CommandError::new(error.to_string()))
 }
 
 fn sleep(ctx: &Context, duration: Duration, hears_cancel: bool) -> CommandResult<()> {

@@ -1,0 +1,13 @@
+//! The whole, with real processes: a Rust and a Python worker, on both flavours of the runtime.
+
+mod system {
+    mod subject;
+
+    mod bad_luck;
+    mod deaths;
+    mod host_death;
+    mod requests;
+    mod sessions;
+    mod shutdown;
+    mod streams;
+}

@@ -1,0 +1,177 @@
+//! Bad input and bad luck: each a typed error, nothing lost, nothing left running.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use snakepit_adapters::{
+    ConfigError, ExecuteError, LossCause, PoolConfig, PortAdapter, Snakepit, SnakepitBuilder, StartError,
+};
+use snakepit_tests::oracle::Mark;
+
+use crate::system::subject::{HANG, Kind, Subject, adapter, everywhere, on_both_runtimes};
+
+fn builder() -> SnakepitBuilder {
+    Snakepit::builder()
+}
+
+fn pool(name: &str) -> PoolConfig {
+    PoolConfig::new(name, PortAdapter::new("true"))
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_refused_before_anything_starts() {
+    on_both_runtimes(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let data_dir = directory.path().join("never made");
+        let with_dir = || builder().data_dir(&data_dir);
+        let table = [
+            (builder().pool(pool("a")), "a pit needs a data directory"),
+            (with_dir(), "a pit needs at least one pool"),
+            (with_dir().pool(pool("a b")), "pool name \"a b\" is not valid"),
+            (with_dir().pool(pool("a")).pool(pool("a")), "two pools are named a"),
+            (with_dir().pool(pool("a").size(0)), "pool a: size must be at least 1"),
+        ];
+        for (builder, words) in table {
+            let error = builder.start().await.unwrap_err();
+            assert!(matches!(error, StartError::Config(_)), "{error:?}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        assert!(!data_dir.exists());
+        let none = with_dir().start().await.unwrap_err();
+        assert!(matches!(none, StartError::Config(ConfigError::NoPool)));
+    });
+}
+
+#[test]
+fn a_data_dir_that_cannot_be_written_is_named() {
+    on_both_runtimes(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = builder().data_dir(file.join("below")).pool(pool("a")).start().await.unwrap_err();
+        let StartError::DataDir { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(*path, file.join("below"));
+    });
+}
+
+#[test]
+fn a_registry_file_that_is_no_registry_is_named_and_left_alone() {
+    on_both_runtimes(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("processes.redb");
+        std::fs::write(&file, b"this is something else").unwrap();
+        let error = builder().data_dir(directory.path()).pool(pool("a")).start().await.unwrap_err();
+        let StartError::Registry { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(*path, file);
+        assert_eq!(std::fs::read(&file).unwrap(), b"this is something else");
+    });
+}
+
+#[test]
+fn arguments_that_cannot_be_written_down_are_refused_before_they_are_sent() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let odd: HashMap<Vec<u8>, u8> = HashMap::from([(vec![1], 1)]);
+        let error = subject.pit.execute("echo", &odd).await.unwrap_err();
+        assert_eq!(error.code(), "invalid_argument");
+        assert_eq!(subject.pit.stats("default").await.unwrap().requests, 0);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn payloads_over_the_limit_are_refused_both_ways() {
+    everywhere(|kind| async move {
+        let subject = Subject::start_with(kind, |options| options.payload_limit = 10_000).await;
+        let large = "x".repeat(10_000);
+        let error = subject.pit.execute("echo", &json!({"value": large})).await.unwrap_err();
+        assert!(matches!(error, ExecuteError::PayloadTooLarge { limit: 10_000, .. }), "{error}");
+        if kind == Kind::Python {
+            // It grows on the way back: each of these characters is written as six.
+            let grows = "\u{1f40d}".repeat(2_000);
+            let error =
+                subject.pit.execute("echo", &json!({"value": [grows.clone(), "x".repeat(1_900)]})).await;
+            if let Err(error) = error {
+                assert_eq!(error.code(), "payload_too_large");
+            }
+        }
+        let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+        assert_eq!(sum, 3);
+        assert_eq!(subject.pit.stats("default").await.unwrap().restarts, 0);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn rubbish_on_the_wire_costs_that_worker_and_names_the_breach() {
+    on_both_runtimes(|| async {
+        for flag in ["--rubbish", "--oversize-length", "--answer-unasked", "--answer-twice", "--ready-twice"]
+        {
+            let subject = Subject::start_stub(&[flag], |options| {
+                options.size = 1;
+                options.restart.intensity = 1000;
+                options.restart.consecutive = 1000;
+            })
+            .await;
+            let error = loop {
+                match subject.pit.execute("add", &json!({"a": 1, "b": 2})).await {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            };
+            let ExecuteError::Protocol { loss } = &error else { panic!("{flag}: {error}") };
+            assert!(
+                matches!(&loss.cause, LossCause::Protocol { what } if !what.is_empty()),
+                "{flag}: {loss}"
+            );
+            subject.stop().await;
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_speaks_rubbish_from_the_start_fails_the_pool_with_the_breach() {
+    on_both_runtimes(|| async {
+        let mark = Mark::new();
+        let shell = PortAdapter::new("sh").args(["-c", "echo this is no frame at all >&4; exec sleep 600"]);
+        let shell = shell.env(Mark::VARIABLE, mark.value());
+        let subject = Subject::start_adapter(shell, mark, |options| options.size = 1).await;
+        let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
+        assert!(ready.contains("broke the protocol"), "{ready}");
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn printing_does_no_damage() {
+    on_both_runtimes(|| async {
+        let mark = Mark::new();
+        let subject = Subject::start_adapter(adapter(Kind::Python, &mark), mark, |o| o.size = 1).await;
+        for n in 0..100 {
+            let text = format!("line {n}\nand a half");
+            subject.pit.execute("shout", &json!({"text": text})).await.unwrap();
+        }
+        assert_eq!(subject.pit.stats("default").await.unwrap().restarts, 0);
+        subject.stop().await;
+        // A flood from a worker that prints before and while it serves.
+        let subject = Subject::start_stub(&["--print-flood", "20000000"], |o| o.size = 1).await;
+        subject.pit.await_ready("default", HANG).await.unwrap();
+        let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+        assert_eq!(sum, 3);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_that_is_never_ready_is_given_up() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--never-ready"], |options| {
+            options.size = 1;
+            options.startup_timeout = std::time::Duration::from_millis(50);
+        })
+        .await;
+        let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
+        assert!(ready.contains("not ready within 50 ms"), "{ready}");
+        subject.stop().await;
+    });
+}

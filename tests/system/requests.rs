@@ -1,0 +1,130 @@
+//! Requests and their answers, the good and the bad.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use snakepit_adapters::{ExecuteError, Payload, Request};
+use tokio::task::JoinSet;
+
+use crate::system::subject::{Kind, Subject, everywhere};
+
+#[test]
+fn a_first_request_is_answered() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+        assert_eq!(sum, 3);
+        let value = json!({"text": "ä\u{1f40d}", "list": [1, 2.5, null, true], "nested": {"a": {}}});
+        let echoed: Value = subject.pit.call("echo", &json!({"value": value})).await.unwrap();
+        assert_eq!(echoed, value);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn ten_thousand_requests_are_answered_each_with_its_own_answer() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let mut callers = JoinSet::new();
+        for caller in 0..50 {
+            let pit = subject.pit.clone();
+            callers.spawn(async move {
+                for n in (caller * 200)..(caller * 200 + 200) {
+                    let sum: i64 = pit.call("add", &json!({"a": n, "b": 1})).await.unwrap();
+                    assert_eq!(sum, n + 1);
+                }
+            });
+        }
+        callers.join_all().await;
+        let stats = subject.pit.stats("default").await.unwrap();
+        assert_eq!((stats.requests, stats.succeeded, stats.restarts), (10_000, 10_000, 0));
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn work_is_spread_over_the_workers() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        subject.all_ready(2).await;
+        let mut served: HashMap<i64, u32> = HashMap::new();
+        for _ in 0..20 {
+            *served.entry(subject.pit.call("pid", &json!({})).await.unwrap()).or_default() += 1;
+        }
+        assert_eq!(served.into_values().collect::<Vec<_>>(), [10, 10]);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn what_goes_wrong_in_a_worker_is_a_typed_error_and_costs_nothing_else() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let fail = subject.pit.execute("fail", &json!({"message": "no luck"})).await.unwrap_err();
+        let ExecuteError::Worker { error } = &fail else { panic!("{fail}") };
+        assert_eq!(error.message, "no luck");
+        if kind == Kind::Python {
+            assert_eq!(error.type_name, "ValueError");
+            assert!(error.traceback.as_ref().unwrap().contains("test_worker.py"), "{error:?}");
+        }
+        let unknown = subject.pit.execute("ad", &json!({})).await.unwrap_err();
+        assert_eq!(unknown.code(), "unknown_command");
+        let missing = subject.pit.execute("add", &json!({"a": 1})).await.unwrap_err();
+        assert_eq!(missing.code(), "invalid_argument");
+        assert!(missing.to_string().contains('b'), "{missing}");
+        let streaming = subject.pit.execute("count", &json!({"n": 1})).await.unwrap_err();
+        assert_eq!(streaming.code(), "streaming_not_supported");
+        let shape = subject.pit.call::<bool, _>("add", &json!({"a": 1, "b": 2})).await.unwrap_err();
+        assert_eq!(shape.code(), "invalid_answer");
+        assert_eq!(subject.pit.stats("default").await.unwrap().restarts, 0);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_timeout_answers_in_time_and_the_worker_serves_on() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let slow = Request::new("sleep", Payload::json(&json!({"ms": 60_000})).unwrap());
+        let error = pool.execute(slow.timeout(Duration::from_millis(50))).await.unwrap_err();
+        assert!(matches!(error, ExecuteError::DeadlineExceeded { running: true, .. }), "{error}");
+        // Told to stop, the worker stops; were it not told, these would wait for a minute.
+        for _ in 0..4 {
+            let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+            assert_eq!(sum, 3);
+        }
+        assert_eq!(pool.stats().await.unwrap().restarts, 0);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_dropped_call_is_cancelled_in_the_worker() {
+    everywhere(|kind| async move {
+        let subject = Subject::start_with(kind, |options| options.size = 1).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let slow = pool.execute(Request::new("sleep", Payload::json(&json!({"ms": 60_000})).unwrap()));
+        tokio::select! {
+            _ = slow => panic!("it takes a minute"),
+            () = subject.until_running(1) => {}
+        }
+        let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+        assert_eq!(sum, 3);
+        let stats = pool.stats().await.unwrap();
+        assert_eq!((stats.cancelled, stats.restarts), (1, 0));
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_large_payload_goes_there_and_back() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let value = "x".repeat(5 << 20);
+        let echoed: String = subject.pit.call("echo", &json!({"value": value})).await.unwrap();
+        assert!(echoed == value);
+        subject.stop().await;
+    });
+}

@@ -1,0 +1,128 @@
+//! A pit over one kind of worker, and the proof at its end that nothing is left.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use snakepit_adapters::{PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit};
+use snakepit_tests::oracle::Mark;
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+/// How long anything may take before a test calls it a hang.
+pub(crate) const HANG: Duration = Duration::from_mins(1);
+
+/// Which worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rust,
+    Python,
+}
+
+/// A pit under test.
+pub(crate) struct Subject {
+    pub(crate) pit: Snakepit,
+    pub(crate) mark: Mark,
+    /// Held, so that it is removed at the end.
+    _directory: TempDir,
+}
+
+/// The stub worker's program.
+pub(crate) fn stub() -> PathBuf {
+    env!("CARGO_BIN_EXE_stub-worker").into()
+}
+
+/// An adapter for a well-behaved worker of one kind, marked.
+pub(crate) fn adapter(kind: Kind, mark: &Mark) -> PortAdapter {
+    let adapter = match kind {
+        Kind::Rust => PortAdapter::new(stub()),
+        Kind::Python => {
+            PortAdapter::python(Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py"))
+        }
+    };
+    adapter.env(Mark::VARIABLE, mark.value())
+}
+
+impl Subject {
+    /// Two workers of one kind, the first of them ready.
+    pub(crate) async fn start(kind: Kind) -> Self {
+        Self::start_with(kind, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(kind: Kind, change: impl FnOnce(&mut PoolOptions)) -> Self {
+        let mark = Mark::new();
+        let subject = Self::start_adapter(adapter(kind, &mark), mark, change).await;
+        subject.pit.await_ready("default", HANG).await.unwrap();
+        subject
+    }
+
+    /// Stub workers that misbehave in the way that the flags say.
+    pub(crate) async fn start_stub(flags: &[&str], change: impl FnOnce(&mut PoolOptions)) -> Self {
+        let mark = Mark::new();
+        let adapter = adapter(Kind::Rust, &mark).args(flags.iter().copied());
+        Self::start_adapter(adapter, mark, change).await
+    }
+
+    pub(crate) async fn start_adapter(
+        adapter: PortAdapter,
+        mark: Mark,
+        change: impl FnOnce(&mut PoolOptions),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = PoolConfig::new("default", adapter).size(2).with(change);
+        let pit = Snakepit::builder().data_dir(directory.path()).pool(config).start().await.unwrap();
+        Self { pit, mark, _directory: directory }
+    }
+
+    /// The process of each ready worker.
+    pub(crate) async fn pids(&self) -> Vec<i32> {
+        let workers = self.pit.workers("default").await.unwrap();
+        workers
+            .into_iter()
+            .filter(|worker| worker.agent.is_some())
+            .filter_map(|worker| worker.os_pid)
+            .collect()
+    }
+
+    /// Waits until so many workers are ready.
+    pub(crate) async fn all_ready(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + HANG;
+        while self.pids().await.len() < count {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", self.pit.workers("default").await);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until the workers have so many requests.
+    pub(crate) async fn until_running(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + HANG;
+        while self.pit.stats("default").await.unwrap().running < count {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", self.pit.stats("default").await);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Shuts down, and asserts that no process is left.
+    pub(crate) async fn stop(self) -> ShutdownReport {
+        let report = self.pit.shutdown(Duration::from_secs(20)).await;
+        assert_eq!(report.processes_left, [0_i32; 0], "{report:?}");
+        self.mark.assert_nothing_left().await;
+        report
+    }
+}
+
+/// Runs a test on a current-thread and on a multi-thread runtime.
+pub(crate) fn on_both_runtimes<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let runtime = builder.enable_all().build().unwrap();
+        let in_time = runtime.block_on(async { tokio::time::timeout(HANG, test()).await });
+        in_time.expect("the test hangs");
+    }
+}
+
+/// Runs a test over each kind of worker, on each flavour of runtime.
+pub(crate) fn everywhere<F: Future<Output = ()>>(test: impl Fn(Kind) -> F) {
+    for kind in [Kind::Rust, Kind::Python] {
+        on_both_runtimes(|| test(kind));
+    }
+}

@@ -1,0 +1,83 @@
+"""The Python twin of the stub worker: the same commands, so that one test serves both."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Iterator
+
+from snakepit_worker import Worker
+
+worker = Worker()
+
+
+@worker.command
+def echo(value: Any) -> Any:
+    """Answers what it is given."""
+    return value
+
+
+@worker.command
+def add(a: int, b: int) -> int:
+    """Answers the sum."""
+    return a + b
+
+
+@worker.command
+def sleep(ms: int, ctx: Any) -> int:
+    """Takes its time, unless it is cancelled."""
+    end = time.monotonic() + ms / 1000
+    while time.monotonic() < end and not ctx.cancelled:
+        time.sleep(0.001)
+    return ms
+
+
+@worker.command
+def count(n: int) -> Iterator[dict[str, int]]:
+    """Counts."""
+    for i in range(n):
+        yield {"i": i}
+
+
+@worker.command
+def fail(message: str) -> None:
+    """Fails."""
+    raise ValueError(message)
+
+
+@worker.command
+def remember(key: str, value: Any, ctx: Any) -> dict[str, Any]:
+    """Keeps a value in the session, and answers all it keeps."""
+    ctx.session[key] = value
+    return dict(ctx.session)
+
+
+@worker.command
+def recall(ctx: Any) -> dict[str, Any]:
+    """Answers what the session keeps."""
+    return dict(ctx.session)
+
+
+@worker.command
+def pid() -> int:
+    """Answers the number of the process."""
+    return os.getpid()
+
+
+@worker.command
+def spin(ms: int) -> int:
+    """Computes, deaf to everything."""
+    end = time.monotonic() + ms / 1000
+    turns = 0
+    while time.monotonic() < end:
+        turns += 1
+    return turns
+
+
+@worker.command
+def shout(text: str) -> None:
+    """Prints, without damage to the wire."""
+    print(text)
+
+
+worker.run()

@@ -6,17 +6,25 @@ import struct
 
 from .failure import error_body
 from .frame import ERROR, PIECE, RESULT, encode, encode_cut
+from .json_text import dumps
 from .payload import payload_of
-from .request import JSON_TYPE
+from .request import BYTES_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable
+    from typing import Any, Iterable, Optional
 
     from .payload import Payload
 
 JSON_ANSWER = struct.Struct(">IBBHQHHI")
 """A frame header and the fixed part of a payload body without content type and attachments."""
+
+OCTETS = BYTES_TYPE.encode()
+BYTES_ANSWER = struct.Struct(f">IBBHQHHI{len(OCTETS)}s")
+"""The same for bare bytes, with their content type."""
+
+SMALL = PIECE - 8 - len(OCTETS)
+JSON_VALUES = frozenset((dict, list, str, int, float, bool, type(None)))
 
 
 class Unsendable(Exception):
@@ -44,12 +52,16 @@ def sendable(value: Any, payload_limit: int) -> Payload:
 
 
 def payload_frames(kind: int, request_id: int, payload: Payload) -> Iterable[bytes]:
-    """The frames of a Result or Chunk: one in a tuple where it fits, else those of the cut body, made one at a time."""
-    data = payload.data
-    size = len(data)
-    if size <= PIECE - 8 and payload.content_type == JSON_TYPE and not payload.attachments:
-        return (JSON_ANSWER.pack(20 + size, kind, 0, 0, request_id, 0, 0, size) + data,)
-    return _framed(kind, request_id, payload.body())
+    """The frames of a Result or Chunk: one in a tuple where it fits, else those of the cut body, made one at a time.
+
+    Raises `Unsendable`.
+    """
+    try:
+        body = payload.body()
+    except Exception as error:
+        # A content type that is no text, or more attachments than can be counted.
+        raise Unsendable(error_body("error", f"the result cannot be sent: {error}", type_name="UnserialisableResult")) from None
+    return _framed(kind, request_id, body)
 
 
 def error_frame(request_id: int, body: bytes) -> Iterable[bytes]:
@@ -59,10 +71,33 @@ def error_frame(request_id: int, body: bytes) -> Iterable[bytes]:
 
 def result_frames(request_id: int, value: Any, payload_limit: int) -> Iterable[bytes]:
     """The one answer to an Execute whose command returned `value`."""
+    frame = _small_frame(request_id, value, min(payload_limit, SMALL))
+    if frame is not None:
+        return (frame,)
     try:
         return payload_frames(RESULT, request_id, sendable(value, payload_limit))
     except Unsendable as unsendable:
         return error_frame(request_id, unsendable.body)
+
+
+def _small_frame(request_id: int, value: Any, limit: int) -> Optional[bytes]:
+    """The frame of a small result of one of the common types, in as few steps as can be; None for all others."""
+    kind = type(value)
+    if kind is bytes:
+        size = len(value)
+        if size > limit:
+            return None
+        return BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT, 0, 0, request_id, len(OCTETS), 0, size, OCTETS) + bytes(value)
+    if kind in JSON_VALUES:
+        try:
+            data = dumps(value)
+        except Exception:
+            # What is odd about the value is found once more, and told, on the long way.
+            return None
+        size = len(data)
+        if size <= limit:
+            return JSON_ANSWER.pack(20 + size, RESULT, 0, 0, request_id, 0, 0, size) + data
+    return None
 
 
 def _framed(kind: int, request_id: int, body: bytes) -> Iterable[bytes]:

@@ -76,7 +76,8 @@ class LogFrames:
         except UnicodeEncodeError:
             body = dumps({key: text.encode("utf-8", "backslashreplace").decode("utf-8") for key, text in fields.items()})
         try:
-            self._outgoing.tell(encode(LOG, running.id if running is not None else 0, body))
+            self._outgoing.put(encode(LOG, running.id if running is not None else 0, body))
+            self._outgoing.flush()
         except HostGone:
             pass  # The end of the input says the same, and the reading thread acts on it.
 

@@ -1,20 +1,23 @@
 """The one way out: frames of all threads onto fd 4, whole, in the order in which they were put.
 
 A thread that finds the pipe taken leaves its frame in the list; whoever holds the pipe writes it before, or right after,
-letting go. So the reading thread never waits behind a large answer to send a Pong.
+letting go. The pipe itself does not block: the reading thread, which must see the end of the input whatever happens, writes
+what fits and keeps the rest for when there is room (`is_stalled`); all others wait.
 """
 
 from __future__ import annotations
 
 import os
+import select
 from _thread import allocate_lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    from typing import List, Set
 
-BACKLOG_LIMIT = 1000
-"""Frames that may wait while another thread writes, before those who can wait are made to (see `tell`)."""
+
+BACKLOG_LIMIT = 10_000
+"""Frames that may wait for a host that does not read, before it is not read from either."""
 
 
 class HostGone(Exception):
@@ -24,67 +27,87 @@ class HostGone(Exception):
 class Outgoing:
     """The frames on their way to the host.
 
-    The list is changed by `append` (any thread) and by taking from its front (only under the lock); each is one step of
-    the interpreter, so that neither needs the other's lock.
+    The list is changed by `append` (any thread) and at its front (only under the lock); each is one step of the
+    interpreter, so that neither needs the other's lock.
     """
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
+        self.is_stalled = False
         self._lock = allocate_lock()
         self._frames: List[bytes] = []
-        self._writer = 0
+        self._inside: Set[int] = set()
+        self._room = select.poll()
+        self._room.register(fd, select.POLLOUT)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits than a host that reads would ever leave."""
+        return len(self._frames) > BACKLOG_LIMIT
 
     def put(self, frame: bytes) -> None:
         """Leaves a frame for the next `flush` of any thread."""
         self._frames.append(frame)
 
     def flush(self) -> None:
-        """Writes all that waits, after whoever is writing now. Raises `HostGone`."""
-        with self._lock:
-            self._write_all()
-        self.flush_if_free()
-
-    def post(self, frame: bytes) -> None:
-        """Sends a frame without waiting for another thread's write. Raises `HostGone`."""
-        self._frames.append(frame)
-        self.flush_if_free()
-
-    def tell(self, frame: bytes) -> None:
-        """`post` for talkative senders: at the backlog's limit they wait, so that the list stays bounded."""
-        self._frames.append(frame)
-        # A finalizer may run, and log, in the middle of this thread's own write: waiting for itself would never end.
-        if len(self._frames) > BACKLOG_LIMIT and self._writer != get_ident():
-            self.flush()
-        else:
+        """Writes all that waits, after whoever is writing now; waits for room. Raises `HostGone`."""
+        me = get_ident()
+        if me in self._inside:
+            # A finalizer that runs in the middle of this thread's own write, and logs: waiting for itself would never
+            # end, and the write that it interrupted takes the frame along.
+            return
+        self._inside.add(me)
+        try:
+            with self._lock:
+                self._write_all(waits=True)
+        finally:
+            self._inside.discard(me)
+        if self._frames:
             self.flush_if_free()
 
-    def disown(self) -> None:
-        """Makes every later write fail: a forked child must not speak for the worker."""
-        self._fd = -1
-        self._lock = allocate_lock()
-        self._frames.clear()
+    def post(self, frame: bytes) -> None:
+        """Sends a frame without waiting, neither for another thread nor for room. Raises `HostGone`."""
+        self._frames.append(frame)
+        self.flush_if_free()
 
     def flush_if_free(self) -> None:
-        """Writes all that waits, unless another thread is writing, which then will. Raises `HostGone`."""
+        """Writes what there is room for, unless another thread is writing, which then will. Raises `HostGone`."""
         # A frame appended while the lock was taken is seen here by the one who let go, since the appender's try came before.
         while self._frames and self._lock.acquire(False):
             try:
-                self._write_all()
+                self._write_all(waits=False)
             finally:
                 self._lock.release()
+            if self.is_stalled:
+                return
 
-    def _write_all(self) -> None:
-        self._writer = get_ident()
+    def disown(self) -> None:
+        """Makes every later write fail: a forked child must not speak for the worker."""
+        self.fd = -1
+        self._lock = allocate_lock()
+        self._inside.clear()
+        self._frames.clear()
+
+    def _write_all(self, waits: bool) -> None:
+        self.is_stalled = False
         frames = self._frames
+        while frames:
+            count = len(frames)
+            data = frames[0] if count == 1 else b"".join(frames[:count])
+            del frames[:count]
+            written = self._write(data)
+            while written < len(data):
+                if not waits:
+                    frames.insert(0, data[written:])
+                    self.is_stalled = True
+                    return
+                self._room.poll()
+                written += self._write(memoryview(data)[written:])
+
+    def _write(self, data: bytes | memoryview) -> int:
         try:
-            while frames:
-                count = len(frames)
-                data = b"".join(frames[:count])
-                del frames[:count]
-                written = os.write(self._fd, data)
-                while written < len(data):
-                    written += os.write(self._fd, memoryview(data)[written:])
+            return os.write(self.fd, data)
+        except BlockingIOError:
+            return 0
         except OSError as error:
             raise HostGone(str(error)) from None
-        finally:
-            self._writer = 0

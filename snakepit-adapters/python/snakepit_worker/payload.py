@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 
 from .json_text import dumps
-from .request import JSON_TYPE
+from .request import BYTES_TYPE, JSON_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Sequence, Union
 
-BYTES_TYPE = "application/octet-stream"
 FIXED = struct.Struct(">HHI")
 """length of the content type, number of attachments, length of the data"""
 
@@ -30,12 +29,12 @@ class Payload:
     ) -> None:
         self.data = bytes(data)
         self.content_type = content_type
-        self.attachments = tuple(bytes(attachment) for attachment in attachments)
+        self.attachments = tuple(map(bytes, attachments)) if attachments else ()
 
     @property
     def size(self) -> int:
         """Bytes of data and attachments: what `payload_limit` counts."""
-        return len(self.data) + sum(map(len, self.attachments))
+        return len(self.data) + sum(map(len, self.attachments)) if self.attachments else len(self.data)
 
     @property
     def body_size(self) -> int:
@@ -45,6 +44,8 @@ class Payload:
 
     def body(self) -> bytes:
         """The payload body of the contract, section 4."""
+        if self.content_type == JSON_TYPE and not self.attachments:
+            return FIXED.pack(0, 0, len(self.data)) + self.data
         content_type = b"" if self.content_type == JSON_TYPE else self.content_type.encode("utf-8")
         head = FIXED.pack(len(content_type), len(self.attachments), len(self.data))
         lengths = struct.pack(f">{len(self.attachments)}I", *map(len, self.attachments))

@@ -30,7 +30,7 @@ KEPT_FROM = 64
 
 def serve_port(registry: Registry, agent: str) -> None:
     """Serves until the worker is to leave, then returns, so that the program ends in its own way."""
-    read_fd, write_fd = _keep(FROM_HOST_FD), _keep(TO_HOST_FD)
+    read_fd, write_fd = _keep(FROM_HOST_FD, blocks=True), _keep(TO_HOST_FD, blocks=False)
     # Programs that a command starts are not workers of this host.
     os.environ.pop("SNAKEPIT_WIRE", None)
     _set_up_streams()
@@ -41,12 +41,12 @@ def serve_port(registry: Registry, agent: str) -> None:
     serving.serve()
 
 
-def _keep(fd: int) -> int:
+def _keep(fd: int, blocks: bool) -> int:
     import fcntl
 
     try:
         kept = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, KEPT_FROM)
-        os.set_blocking(kept, True)
+        os.set_blocking(kept, blocks)
         os.close(fd)
     except OSError as error:
         leave_now(WRONG_WIRE, f"SNAKEPIT_WIRE is 'port', but fd {fd} cannot be used: {error}")

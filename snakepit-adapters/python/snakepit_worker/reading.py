@@ -10,7 +10,7 @@ thread reads and runs. But then a Cancel or a Ping would wait until a long comma
   an idle worker uses no processor time at all, and the main thread unparks it with the next message.
 
 `_lent`, `_computing`, `_turn` and `_parked` change only under `_lock`. The standby takes the role only while `_computing`, and the
-main thread touches fd 3 only after it has ended that and found the role not lent: so the two never read, or feed, at once.
+main thread touches fd 3 only after it has ended that and found the role not lent: so the two never read, or take in, at once.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ import sys
 import time
 from _thread import allocate_lock, start_new_thread
 
+from .outgoing import HostGone
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
+
+    from .outgoing import Outgoing
 
 READ_SIZE = 65536
 PATIENCE = 0.004
@@ -42,16 +46,14 @@ class LeaveIdle(BaseException):
 class Reading:
     """The reading role and its handover.
 
-    `feed` is given every piece that was read, `take_over` is called when the standby begins to read, `at_end` when it
-    finds the end of the input; all three by the thread that holds the role, and none may raise on the standby.
+    `take_in` is given every piece that was read, `at_end` is called when the standby finds the end of the input, or of the
+    output; both by the thread that holds the role, and neither may raise.
     """
 
-    def __init__(
-        self, fd: int, feed: Callable[[bytes], None], take_over: Callable[[], None], at_end: Callable[[], None],
-    ) -> None:
+    def __init__(self, fd: int, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None]) -> None:
         self._fd = fd
-        self._feed = feed
-        self._take_over = take_over
+        self._outgoing = outgoing
+        self._take_in = take_in
         self._at_end = at_end
         self._lock = allocate_lock()
         self._lent = False
@@ -61,7 +63,7 @@ class Reading:
         self._returned = allocate_lock()
         self._returned.acquire()
         self._wake_reader, self.wake_fd = os.pipe()
-        # Never full in practice; a signal handler must not block all the same.
+        # The interpreter insists, since it writes here in the middle of a signal.
         os.set_blocking(self.wake_fd, False)
         self._interruptible = False
         self.stopping = False
@@ -88,16 +90,16 @@ class Reading:
             os._exit(1)
 
     def read(self, idle: bool) -> bool:
-        """Called by the main thread only: waits for one piece of input and feeds it. False at the end of the input.
+        """Called by the main thread only: waits for one piece of input and takes it in. False at the end of the input.
 
-        May return early after calling the role back, since the standby may have fed in the meantime what the caller waits for.
+        May return early after calling the role back, since the standby may have taken in meanwhile what the caller waits for.
         `idle`: nothing is under way, and SIGTERM may end the wait.
         """
         with self._lock:
             self._computing = False
             lent = self._lent
         if lent:
-            os.write(self.wake_fd, CALL_BACK)
+            self._wake(CALL_BACK)
             self._returned.acquire()
             self._compute()
             return True
@@ -105,6 +107,7 @@ class Reading:
             # In this order: a SIGTERM before the mark is seen by the question, one after it raises.
             self._interruptible = True
             if self.stopping:
+                self._interruptible = False
                 raise LeaveIdle
             data = os.read(self._fd, READ_SIZE)
             self._interruptible = False
@@ -112,8 +115,8 @@ class Reading:
             data = os.read(self._fd, READ_SIZE)
         if not data:
             return False
-        # Fed before computing begins: until then the standby cannot take the role, and the input has one feeder.
-        self._feed(data)
+        # Taken in before computing begins: until then the standby cannot take the role, and there is one taker.
+        self._take_in(data)
         self._compute()
         return True
 
@@ -123,7 +126,16 @@ class Reading:
             self._turn += 1
             parked, self._parked = self._parked, False
         if parked:
-            os.write(self.wake_fd, UNPARK)
+            self._wake(UNPARK)
+
+    def _wake(self, what: bytes) -> None:
+        while True:
+            try:
+                os.write(self.wake_fd, what)
+                return
+            except BlockingIOError:
+                # Full of the numbers of signals, which the standby is about to read.
+                time.sleep(0.001)
 
     def _stand_by(self) -> None:
         while True:
@@ -138,7 +150,6 @@ class Reading:
             with self._lock:
                 taken = self._lent = self._computing and self._turn == seen
             if taken:
-                self._take_over()
                 self._read_until_called_back()
 
     def _make_main_stop(self) -> None:
@@ -157,17 +168,28 @@ class Reading:
 
     def _read_until_called_back(self) -> None:
         poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
         poll.register(self._wake_reader, select.POLLIN)
+        # Answers that the main thread holds back for company must not wait for the end of what it computes.
+        self._send_what_waits()
+        has_ended = False
         while True:
-            ready = [fd for fd, _ in poll.poll()]
+            if not has_ended:
+                # With its answers piling up unread, a host is heard no further; that it is gone shows all the same (POLLHUP).
+                poll.register(self._fd, 0 if self._outgoing.is_full else select.POLLIN)
+            if self._outgoing.is_stalled:
+                poll.register(self._outgoing.fd, select.POLLOUT)
+            ready = dict(poll.poll())
+            if self._outgoing.fd in ready:
+                poll.unregister(self._outgoing.fd)
+                self._send_what_waits()
             if self._fd in ready:
-                data = os.read(self._fd, READ_SIZE)
+                data = os.read(self._fd, READ_SIZE) if ready[self._fd] & select.POLLIN else b""
                 if data:
-                    self._feed(data)
+                    self._take_in(data)
                 else:
                     # The main thread finds the end itself once it has called the role back.
                     self._at_end()
+                    has_ended = True
                     poll.unregister(self._fd)
             # A signal needs nothing here: the main thread computes, and will see it by itself.
             if self._wake_reader in ready and os.read(self._wake_reader, 1) == CALL_BACK:
@@ -175,3 +197,9 @@ class Reading:
                     self._lent = False
                 self._returned.release()
                 return
+
+    def _send_what_waits(self) -> None:
+        try:
+            self._outgoing.flush_if_free()
+        except HostGone:
+            self._at_end()

@@ -8,7 +8,7 @@ from .frame import CREDIT, NO_TIME_LIMIT, Breach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
     from .command import Command
 
@@ -17,6 +17,8 @@ FIXED = struct.Struct(">IHHHHIHHI")
 
 PAIR = struct.Struct(">HH")
 JSON_TYPE = "application/json"
+BYTES_TYPE = "application/octet-stream"
+KNOWN_TYPES = {b"": JSON_TYPE, JSON_TYPE.encode(): JSON_TYPE, BYTES_TYPE.encode(): BYTES_TYPE}
 
 
 class Request:
@@ -26,29 +28,26 @@ class Request:
     only by the main thread: credit is their difference, and no addition of one thread can overwrite one of the other.
     """
 
-    __slots__ = (
-        "id", "is_stream", "name", "session_id", "content_type", "traceparent", "metadata_pairs", "data", "attachments",
-        "deadline", "cancelled", "command", "session", "granted_chunks", "granted_bytes", "sent_chunks", "sent_bytes",
-    )
+    # Defaults on the class: most requests have none of these, and setting them one by one would cost more than parsing.
+    session_id: Optional[str] = None
+    content_type: str = JSON_TYPE
+    traceparent: Optional[str] = None
+    metadata_pairs: Sequence[Tuple[str, str]] = ()
+    attachments: Tuple[bytes, ...] = ()
+    deadline: Optional[float] = None
+    cancelled = False
+    command: Optional[Command] = None
+    session: Optional[Dict[str, Any]] = None
+    granted_chunks = 0
+    granted_bytes = 0
+    sent_chunks = 0
+    sent_bytes = 0
 
     def __init__(self, request_id: int, is_stream: bool, name: str, data: bytes) -> None:
         self.id = request_id
         self.is_stream = is_stream
         self.name = name
         self.data = data
-        self.session_id: Optional[str] = None
-        self.content_type = JSON_TYPE
-        self.traceparent: Optional[str] = None
-        self.metadata_pairs: List[Tuple[str, str]] = []
-        self.attachments: Tuple[bytes, ...] = ()
-        self.deadline: Optional[float] = None
-        self.cancelled = False
-        self.command: Optional[Command] = None
-        self.session: Optional[Dict[str, Any]] = None
-        self.granted_chunks = 0
-        self.granted_bytes = 0
-        self.sent_chunks = 0
-        self.sent_bytes = 0
 
     def has_credit(self) -> bool:
         """Whether a chunk may be sent now; bytes may fall below zero by one chunk, so that a large one gets through."""
@@ -103,40 +102,43 @@ def _parse(request_id: int, is_stream: bool, body: bytes, start: int, now: float
     time_left, command, session, content_type, traceparent, metadata, attachments, reserved, data = FIXED.unpack_from(body, start)
     if reserved:
         raise Breach("reserved_bits", f"the reserved field of request {request_id} is {reserved}")
-    if session or content_type or traceparent or metadata or attachments:
-        request = _parse_long(request_id, is_stream, body, at, (command, session, content_type, traceparent, metadata, data), attachments)
-    else:
-        # The common request has a command and data only.
-        middle = at + command
-        if middle + data != size:
-            raise _lengths(request_id, size, middle + data)
-        request = Request(request_id, is_stream, text_of(body[at:middle], "command"), body[middle:])
+    lengths: Tuple[int, ...] = ()
+    if attachments:
+        if at + 4 * attachments > size:
+            raise _lengths(request_id, size, at + 4 * attachments)
+        lengths = struct.unpack_from(f">{attachments}I", body, at)
+        at += 4 * attachments
+    # Where each field ends; they follow one another.
+    command += at
+    session += command
+    content_type += session
+    traceparent += content_type
+    metadata += traceparent
+    data += metadata
+    announced = data + sum(lengths) if lengths else data
+    if announced != size:
+        raise _lengths(request_id, size, announced)
+    request = Request(request_id, is_stream, text_of(body[at:command], "command"), body[metadata:data])
+    if session != command:
+        request.session_id = text_of(body[command:session], "session id")
+    if content_type != session:
+        raw = body[session:content_type]
+        request.content_type = KNOWN_TYPES.get(raw) or text_of(raw, "content type")
+    if traceparent != content_type:
+        request.traceparent = text_of(body[content_type:traceparent], "traceparent")
+    if metadata != traceparent:
+        request.metadata_pairs = _parse_metadata(body[traceparent:metadata])
+    if lengths:
+        request.attachments = tuple(_pieces(body, data, lengths))
     if time_left != NO_TIME_LIMIT:
         request.deadline = now + time_left / 1000
     return request
 
 
-def _parse_long(request_id: int, is_stream: bool, body: bytes, at: int, lengths: Tuple[int, ...], attachments: int) -> Request:
-    size = len(body)
-    if at + 4 * attachments > size:
-        raise _lengths(request_id, size, at + 4 * attachments)
-    attachment_lengths = struct.unpack_from(f">{attachments}I", body, at)
-    at += 4 * attachments
-    announced = at + sum(lengths) + sum(attachment_lengths)
-    if announced != size:
-        raise _lengths(request_id, size, announced)
-    fields = []
-    for length in (*lengths, *attachment_lengths):
-        fields.append(body[at:at + length])
+def _pieces(body: bytes, at: int, lengths: Tuple[int, ...]) -> Iterator[bytes]:
+    for length in lengths:
+        yield body[at:at + length]
         at += length
-    command, session, content_type, traceparent, metadata, data = fields[:6]
-    request = Request(request_id, is_stream, text_of(command, "command"), data)
-    request.session_id = text_of(session, "session id") or None
-    request.content_type = text_of(content_type, "content type") or JSON_TYPE
-    request.traceparent = text_of(traceparent, "traceparent") or None
-    request.metadata_pairs = _parse_metadata(metadata)
-    request.attachments = tuple(fields[6:])
-    return request
 
 
 def _parse_metadata(raw: bytes) -> List[Tuple[str, str]]:

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Optional
 
+    from .command import Command
     from .registry import Registry
     from .request import Request
 
@@ -39,7 +40,7 @@ class Serving:
         self.waiting_line = WaitingLine()
         self.outgoing = Outgoing(write_fd)
         self._intake = Intake(registry, self.waiting_line, self.outgoing, agent)
-        self.reading = Reading(read_fd, self._take_in, self._send_what_is_held, self._host_is_gone)
+        self.reading = Reading(read_fd, self.outgoing, self._take_in, self._host_is_gone)
 
     def serve(self) -> None:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""
@@ -53,7 +54,10 @@ class Serving:
 
     def _take_and_run(self) -> None:
         take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
+        intake = self._intake
         while True:
+            # Asked before the line is: what came before Drain is then in the line already, also if the standby took it in.
+            is_drained = intake.is_drained
             request = take()
             if request is not None:
                 if self.reading.stopping:
@@ -63,8 +67,10 @@ class Serving:
                 continue
             flush()
             self._held_since = 0.0
-            if self._intake.is_drained:
+            if is_drained:
                 return
+            if intake.is_drained:
+                continue
             if not read(True):
                 self._host_is_gone()
                 return
@@ -73,12 +79,14 @@ class Serving:
         if self._intake.tells_started:
             # Before anything of it runs, or it would tell nothing when the process dies in the middle.
             self._send((encode(STARTED, request.id),))
-        problem = self._problem(request)
+        command = request.command
+        if command is None:
+            self._answer(error_frame(request.id, self._registry.unknown_body(request.name)))
+            return
+        problem = self._problem(request, command)
         if problem is not None:
             self._answer(error_frame(request.id, problem))
             return
-        command = request.command
-        assert command is not None, "a request without a command has a problem"
         try:
             value = command.call(request)
         except InvalidArgument as error:
@@ -92,11 +100,8 @@ class Serving:
             else:
                 self._answer(result_frames(request.id, value, self._intake.payload_limit))
 
-    def _problem(self, request: Request) -> Optional[bytes]:
+    def _problem(self, request: Request, command: Command) -> Optional[bytes]:
         """Why the request cannot run, as an Error body."""
-        command = request.command
-        if command is None:
-            return self._registry.unknown_body(request.name)
         if command.is_stream != request.is_stream:
             told = "is a stream: call it as one" if command.is_stream else "is no stream: call it for its one result"
             return error_body("streaming_not_supported", f"command {command.name!r} {told}")
@@ -124,6 +129,7 @@ class Serving:
     def _send_items(self, request: Request, items: Any) -> Iterable[bytes]:
         for item in items:
             payload = sendable(item, self._intake.payload_limit)
+            frames = payload_frames(CHUNK, request.id, payload)
             # Credit is waited for with an item in hand, not before the next is made: thus the end needs no credit.
             while not request.cancelled and not request.has_credit():
                 self.outgoing.flush()
@@ -134,7 +140,7 @@ class Serving:
                 return error_frame(request.id, error_body("cancelled", "the caller cancelled the stream"))
             request.sent_chunks += 1
             request.sent_bytes += payload.body_size
-            self._send(payload_frames(CHUNK, request.id, payload))
+            self._send(frames)
         return (encode(END, request.id),)
 
     def _send(self, frames: Iterable[bytes]) -> None:
@@ -149,6 +155,8 @@ class Serving:
         If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than
         `HOLD` are lost with it: that costs their callers a retry, and saves all others a system call each.
         """
+        # From here on the host may use the number again.
+        self.waiting_line.running = None
         if type(frames) is not tuple:
             self._send(frames)
             return
@@ -176,12 +184,6 @@ class Serving:
             leave_now(BROKEN_CONTRACT, f"the host broke the contract: {breach}")
         except NoCommonProtocol as error:
             leave_now(WRONG_WIRE, str(error))
-        except HostGone:
-            self._host_is_gone()
-
-    def _send_what_is_held(self) -> None:
-        try:
-            self.outgoing.flush_if_free()
         except HostGone:
             self._host_is_gone()
 

@@ -39,10 +39,15 @@ class WaitingLine:
 
     def take(self) -> Optional[Request]:
         """The first in line, which now runs. The one that ran before is thereby done."""
+        waiting = self._waiting
+        if not waiting:
+            # Whoever adds one right now is the standby, which the caller is about to ask for the reading role.
+            self.running = None
+            return None
         with self._lock:
             request = None
-            for request_id in self._waiting:
-                request = self._waiting.pop(request_id)
+            for request_id in waiting:
+                request = waiting.pop(request_id)
                 break
             self.running = request
             return request
@@ -52,8 +57,9 @@ class WaitingLine:
         with self._lock:
             if self._waiting.pop(request_id, None) is not None:
                 return True
-            if self.running is not None and self.running.id == request_id:
-                self.running.cancelled = True
+            running = self.running
+            if running is not None and running.id == request_id:
+                running.cancelled = True
             return False
 
     def find(self, request_id: int) -> Optional[Request]:

@@ -116,6 +116,11 @@ def yield_unserialisable():
 
 
 @worker.command
+def yield_payload(what):
+    yield give_payload(what)
+
+
+@worker.command
 def yield_sizes(sizes):
     for size in sizes:
         yield "x" * size
@@ -219,6 +224,19 @@ def give_bytes(kind, size=4):
 
 
 @worker.command
+def give_payload(what):
+    if what == "surrogate":
+        return Payload(b"", "text/\ud800")
+    if what == "long":
+        return Payload(b"", "x" * 70_000)
+    if what == "number":
+        return Payload(b"", 5)
+    if what == "many":
+        return Payload(b"", "text/plain", [b""] * 70_000)
+    raise AssertionError(what)
+
+
+@worker.command
 def give_text(size):
     return "x" * size
 
@@ -254,6 +272,19 @@ def wait_for_file(path):
     while not os.path.exists(path):
         time.sleep(0.005)
     return "released"
+
+
+@worker.command
+def storm_of_alarms(seconds):
+    """Uses a signal of its own, many times, and says how often it came."""
+    import signal
+
+    times = []
+    signal.signal(signal.SIGALRM, lambda *_: times.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    time.sleep(seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return len(times)
 
 
 @worker.command

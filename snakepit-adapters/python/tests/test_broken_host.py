@@ -2,12 +2,10 @@
 
 import json
 import os
-import struct
-import tempfile
 import unittest
 
 import sdk_path
-from fake_host import EXECUTE, HELLO, MORE, PART, PING, Host, cut, frame, request_body
+from fake_host import EXECUTE, HELLO, PART, Host, cut, frame, request_body
 
 VECTORS = json.loads(sdk_path.VECTORS.read_text(encoding="utf-8"))
 

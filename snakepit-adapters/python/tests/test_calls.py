@@ -1,11 +1,9 @@
 """Calls over real pipes: handshake, arguments, results, errors, sessions, ten thousand requests."""
 
 import json
-import struct
-import time
 import unittest
 
-from fake_host import END, ERROR, EXECUTE, END_SESSION, READY, RESULT, STARTED, Host, frame, request_body
+from fake_host import END, ERROR, EXECUTE, END_SESSION, RESULT, STARTED, Host, frame, request_body
 
 
 class Handshake(unittest.TestCase):
@@ -96,6 +94,12 @@ class Calls(unittest.TestCase):
     def test_ten_thousand_calls_one_after_the_other(self):
         for number in range(10_000):
             self.assertEqual(self.host.call("add", [number, 1]), number + 1)
+
+    def test_a_number_may_be_used_again_once_it_is_answered(self):
+        request = frame(EXECUTE, 5, request_body("sleep", [0.012]))
+        for _ in range(50):
+            self.host.send(request)
+            self.assertEqual(self.host.result(5).value, "slept")
 
     def test_a_thousand_requests_at_once_are_answered_in_order(self):
         first = 1
@@ -196,6 +200,13 @@ class Errors(unittest.TestCase):
                 error = self.error("give_unserialisable", [what])
                 self.assertEqual((error["kind"], error["type"]), ("error", "UnserialisableResult"))
                 self.assertIn(word, error["message"])
+
+    def test_a_payload_that_cannot_travel_is_an_error(self):
+        for what in ("surrogate", "long", "number", "many"):
+            with self.subTest(what):
+                self.assertEqual(self.error("give_payload", [what])["type"], "UnserialisableResult")
+                _, last = self.host.chunks_until_end(self.host.begin_stream("yield_payload", [what]))
+                self.assertEqual(last.json["type"], "UnserialisableResult")
 
     def test_a_stream_called_for_one_result_and_the_other_way_round(self):
         error = self.error("count", [3])

@@ -4,7 +4,7 @@ import tempfile
 import textwrap
 import unittest
 
-from fake_host import LOG, RESULT, Host
+from fake_host import LOG, Host
 
 TRACE, DEBUG, INFO, WARNING, ERROR_LEVEL, CRITICAL = 5, 10, 20, 30, 40, 50
 

@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from fake_host import CHUNK, EXECUTE, PONG, RESULT, Host, cut, frame, request_body
+from fake_host import EXECUTE, RESULT, Host, cut, frame, request_body
 
 
 class LargeBodies(unittest.TestCase):

@@ -1,12 +1,13 @@
 """How a worker leaves: asked, told, without a host, broken off, and what it must not leave behind."""
 
 import os
+import select
 import signal
 import tempfile
 import time
 import unittest
 
-from fake_host import CHUNK, DRAIN, EXECUTE, HANG, MORE, RESULT, Host, cut, frame, request_body
+from fake_host import CHUNK, DRAIN, EXECUTE, HANG, PING, RESULT, Host, cut, frame, request_body
 
 
 class Leaving(unittest.TestCase):
@@ -55,6 +56,21 @@ class Leaving(unittest.TestCase):
     def test_a_running_command_sees_that_the_host_is_gone(self):
         self.host.begin("wait_for_cancel")
         self.assertEqual(self.host.lines_of_stdout(1), ["waiting"])
+        self.host.hang_up()
+        self.assertEqual(self.host.wait_for_exit(), 0)
+
+    def test_the_end_of_the_input_ends_a_worker_whose_output_nobody_reads(self):
+        # The read end stays open, as where another process has inherited it: no broken pipe tells of the host's death.
+        for _ in range(3):
+            self.host.begin("give_text", [3_000_000])
+        self.host.hang_up()
+        self.assertEqual(self.host.wait_for_exit(), 0)
+
+    def test_the_end_of_the_input_ends_a_worker_that_is_full_of_answers(self):
+        self.host.begin("give_text", [3_000_000])
+        pings = frame(PING, 1) * 256
+        while select.select([], [self.host.write_fd], [], 2.0)[1]:
+            os.write(self.host.write_fd, pings)
         self.host.hang_up()
         self.assertEqual(self.host.wait_for_exit(), 0)
 
@@ -120,6 +136,22 @@ class Leaving(unittest.TestCase):
         self.assertEqual(self.host.result(number).value, "released")
         self.assertEqual(self.host.result(before).value, 3)
         self.assertEqual(self.host.wait_for_exit(), 0)
+
+    def test_drain_loses_nothing_that_came_just_before_it(self):
+        for turn in range(20):
+            host = Host.start(self)
+            busy = host.begin("sleep", [0.01 + turn / 10_000])
+            self.assertEqual(host.result(busy).value, "slept")
+            host.send(frame(EXECUTE, 100, request_body("add", [turn, 1])) + frame(DRAIN))
+            self.assertEqual(host.result(100).value, turn + 1)
+            self.assertEqual(host.wait_for_exit(), 0)
+
+    def test_signals_of_the_program_disturb_nothing(self):
+        self.assertGreater(self.host.call("storm_of_alarms", [0.2]), 10)
+        self.host.ping(1)
+        busy = self.host.begin("sleep", [0.02])
+        self.host.ping(2)
+        self.assertEqual(self.host.result(busy).value, "slept")
 
     def test_drain_waits_for_the_parts_of_a_request_to_refuse_it(self):
         first, *rest = cut(EXECUTE, 50, request_body("echo", data=b"x" * 1000), piece=400)

@@ -2,10 +2,9 @@
 
 import os
 import tempfile
-import time
 import unittest
 
-from fake_host import CANCEL, CHUNK, END, ERROR, HANG, Host, frame
+from fake_host import CANCEL, CHUNK, END, ERROR, Host, frame
 
 
 class Streams(unittest.TestCase):

@@ -1,10 +1,11 @@
 """The host is answered while a command computes: Ping, Cancel, waiting requests, and the way back to quick reading."""
 
 import os
+import select
 import tempfile
 import unittest
 
-from fake_host import CANCEL, ERROR, EXECUTE, RESULT, Host, cut, frame, request_body
+from fake_host import CANCEL, ERROR, EXECUTE, PING, PONG, RESULT, Host, cut, frame, request_body
 
 
 class WhileComputing(unittest.TestCase):
@@ -89,6 +90,23 @@ class WhileComputing(unittest.TestCase):
         self.assertEqual(self.host.count_of(RESULT, 2), 0)
         self.release()
         self.host.result(2)
+
+    def test_a_worker_that_cannot_write_reads_on(self):
+        large = self.host.begin("give_text", [3_000_000])
+        # Far more than a pipe holds, and nothing of the answer is read meanwhile.
+        self.host.send(*(frame(PING, number) for number in range(8000)))
+        self.host.send(frame(CANCEL, large))
+        self.assertEqual(len(self.host.result(large).value), 3_000_000)
+        for number in range(8000):
+            self.host.expect(PONG, number)
+
+    def test_a_host_that_asks_and_never_reads_is_not_listened_to_for_ever(self):
+        self.host.begin("give_text", [3_000_000])
+        pings = frame(PING, 1) * 4096
+        sent = 0
+        while select.select([], [self.host.write_fd], [], 2.0)[1]:
+            sent += os.write(self.host.write_fd, pings[:select.PIPE_BUF])
+            self.assertLess(sent, 100_000_000, "the worker would keep the answers until its memory ends")
 
     def test_the_reading_goes_back_and_forth_a_hundred_times(self):
         for turn in range(100):

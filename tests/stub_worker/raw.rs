@@ -107,7 +107,10 @@ impl Wire {
             }
             Breach::HalfFrame if first => {
                 let whole = payload_frame(Kind::Result, id, &payload)?;
-                self.to_host.write_all(&whole[..whole.len() / 2])
+                self.to_host.write_all(&whole[..whole.len() / 2])?;
+                // Not even a Pong may follow: it would be taken for the other half.
+                while self.next()?.is_some() {}
+                Ok(())
             }
             Breach::ChunksBeyondCredit if stream => {
                 (0..CHUNKS).try_for_each(|_| self.payload(Kind::Chunk, id, &payload))

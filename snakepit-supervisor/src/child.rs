@@ -222,9 +222,9 @@ impl ChildSpec {
         self
     }
 
-    /// Sets how long a start may take; then it is given up and counts as failed.
-    pub fn start_timeout(mut self, limit: Duration) -> Self {
-        self.settings.start_timeout = Some(limit);
+    /// Sets how long a start may take; then it is given up and counts as failed. `None` for no limit.
+    pub fn start_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.start_timeout = limit.into();
         self
     }
 

@@ -26,6 +26,10 @@ pub(super) struct Seat {
     /// Its last incarnation, and the actor that it is or was.
     pub(super) incarnation: u64,
     pub(super) cell: Option<ActorCell>,
+    /// Whether that actor has been up.
+    was_up: bool,
+    /// The last actor that was up, while attempts to replace it go on: callers may still know the child by it.
+    former: Option<ActorCell>,
     /// How that actor ended, if ractor has told.
     pub(super) exit: Option<ExitReason>,
     pub(super) info: Option<StartInfo>,
@@ -59,6 +63,8 @@ impl Seats {
             on_exit: spec.on_exit,
             incarnation: 0,
             cell: None,
+            was_up: false,
+            former: None,
             exit: None,
             info: None,
         };
@@ -66,7 +72,8 @@ impl Seats {
     }
 
     pub(super) fn remove(&mut self, key: ChildKey) {
-        if let Some(cell) = self.seats.remove(&key).and_then(|seat| seat.cell) {
+        let Some(seat) = self.seats.remove(&key) else { return };
+        for cell in seat.cell.iter().chain(&seat.former) {
             self.actors.remove(&cell.get_id());
         }
     }
@@ -82,8 +89,14 @@ impl Seats {
 
     /// Begins a new life: what is needed to start it.
     pub(super) fn begin(&mut self, life: Life) -> Option<Beginning> {
-        self.vacate(life.key);
         let seat = self.seats.get_mut(&life.key)?;
+        (seat.exit, seat.info, seat.entry) = (None, None, None);
+        match seat.cell.take() {
+            Some(cell) if seat.was_up => seat.former = Some(cell),
+            Some(cell) => _ = self.actors.remove(&cell.get_id()),
+            None => {}
+        }
+        seat.was_up = false;
         seat.incarnation = life.incarnation;
         let start = if seat.once { seat.start.take()? } else { seat.start.clone()? };
         let (id, name, runtime) = (seat.id.clone(), seat.name.clone(), seat.runtime.clone());
@@ -92,10 +105,12 @@ impl Seats {
 
     /// Lets the child's handles find it.
     pub(super) fn announce(&mut self, life: Life) {
-        if let Some(seat) = self.holding(life)
-            && let Some(cell) = &seat.cell
-        {
-            seat.entry = seat.address.enter(cell);
+        let Some(seat) = self.holding(life) else { return };
+        let Some(cell) = &seat.cell else { return };
+        seat.entry = seat.address.enter(cell);
+        seat.was_up = true;
+        if let Some(former) = seat.former.take() {
+            self.actors.remove(&former.get_id());
         }
     }
 
@@ -135,7 +150,9 @@ impl Seats {
 
     /// Remembers how an actor ended. A stranger's end is nothing to us.
     pub(super) fn note_exit(&mut self, actor: ActorId, reason: ExitReason) {
-        if let Some(seat) = self.actors.get(&actor).and_then(|key| self.seats.get_mut(key)) {
+        if let Some(seat) = self.actors.get(&actor).and_then(|key| self.seats.get_mut(key))
+            && seat.cell.as_ref().is_some_and(|cell| cell.get_id() == actor)
+        {
             seat.exit = Some(reason);
         }
     }

@@ -10,7 +10,7 @@ use snakepit_core::adapter::{
 use snakepit_core::{Deadline, Request, RequestId, WorkerError, WorkerErrorKind};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 
 use crate::port::connection::message::ConnectionMessage;
@@ -20,6 +20,9 @@ use crate::port::connection::reader::{Reader, ReadyReply};
 use crate::port::frame::{
     BESIDE_PAYLOAD, BodyLayout, Decoder, Hello, Kind, RequestLayout, Side, credit_body,
 };
+
+/// Up to so many requests under way each is written at once; beyond it, one write takes what comes together.
+const FEW: usize = 2;
 
 /// Holds the pipe and the tasks, so that both end with the actor and not when somebody has read its last state.
 pub(super) struct PortConnection {
@@ -96,6 +99,24 @@ impl PortConnection {
     }
 }
 
+/// When what was just asked leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenToWrite {
+    /// At once: nobody else is likely to ask in the same moment.
+    Now,
+    /// With what others are about to ask.
+    Gathered,
+    /// A write is under way, or due.
+    InItsTurn,
+}
+
+/// Asks for a write behind what is about to be asked.
+fn gather(myself: &ActorRef<ConnectionMessage>) -> Writing {
+    // An actor that cannot be cast to is past writing.
+    let _ = myself.cast(ConnectionMessage::Gather);
+    Writing::FlushDue
+}
+
 /// Asks for a write behind everything that is in the mailbox already.
 fn flush_soon(myself: &ActorRef<ConnectionMessage>) -> Writing {
     // An actor that cannot be cast to is past writing.
@@ -146,9 +167,17 @@ impl Actor for PortConnection {
         match message {
             ConnectionMessage::Asked(asked) => {
                 state.take(asked)?;
-                if state.writing == Writing::Idle {
-                    state.writing = flush_soon(&myself);
+                match state.when_to_write() {
+                    WhenToWrite::Now => self.write(&myself, state),
+                    WhenToWrite::Gathered => state.writing = gather(&myself),
+                    WhenToWrite::InItsTurn => {}
                 }
+            }
+            ConnectionMessage::Gather => {
+                // Answers wake their callers together, and each caller asks again: one turn of the runtime later all
+                // of them stand in the mailbox.
+                yield_now().await;
+                state.writing = flush_soon(&myself);
             }
             ConnectionMessage::Flush | ConnectionMessage::WireWritable => self.write(&myself, state),
             ConnectionMessage::WireEnded { failure } => return Err(Box::new(failure)),
@@ -158,6 +187,15 @@ impl Actor for PortConnection {
 }
 
 impl ConnectionState {
+    /// Judges when to write, by how many requests are under way.
+    fn when_to_write(&self) -> WhenToWrite {
+        match self.writing {
+            Writing::Idle if self.outstanding.len() <= FEW => WhenToWrite::Now,
+            Writing::Idle => WhenToWrite::Gathered,
+            Writing::FlushDue | Writing::PipeFull | Writing::Over => WhenToWrite::InItsTurn,
+        }
+    }
+
     /// Turns what is asked into frames.
     fn take(&mut self, asked: AdapterMessage) -> Result<(), AdapterFailure> {
         match asked {

@@ -6,6 +6,8 @@ use snakepit_core::adapter::{AdapterFailure, AdapterMessage};
 pub(super) enum ConnectionMessage {
     /// What the pool and the worker ask.
     Asked(AdapterMessage),
+    /// Let whoever is about to ask do so, then flush.
+    Gather,
     /// Write what is in the outbox. It stands behind everything that was asked before, so that one write takes all.
     Flush,
     /// The pipe was full and takes more now.
@@ -33,7 +35,8 @@ impl TryFrom<ConnectionMessage> for AdapterMessage {
     fn try_from(message: ConnectionMessage) -> Result<Self, NotAsked> {
         match message {
             ConnectionMessage::Asked(message) => Ok(message),
-            ConnectionMessage::Flush
+            ConnectionMessage::Gather
+            | ConnectionMessage::Flush
             | ConnectionMessage::WireWritable
             | ConnectionMessage::WireEnded { .. } => Err(NotAsked),
         }

@@ -60,6 +60,11 @@ impl Outstanding {
         self.table().asked.insert(id, asked).is_none()
     }
 
+    /// How many answers the worker owes.
+    pub(super) fn len(&self) -> usize {
+        self.table().asked.len()
+    }
+
     /// Whether the worker still owes an answer.
     pub(super) fn contains(&self, id: u64) -> bool {
         self.table().asked.contains_key(&id)

@@ -1,0 +1,97 @@
+//! The echo workers: bare ones for the references, and ones that keep the worker contract.
+
+use std::io::{self, Read, Write};
+
+use snakepit_adapters::worker::Worker;
+
+/// Echoes whatever comes, read by read: no frame is looked into, so that nothing is faster.
+pub(crate) fn bare() -> io::Result<()> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let read = input.read(&mut bytes)?;
+        if read == 0 {
+            return Ok(());
+        }
+        output.write_all(&bytes[..read])?;
+        output.flush()?;
+    }
+}
+
+/// A worker of the full path.
+pub(crate) fn port() -> ! {
+    Worker::new().capacity(64).raw_command("echo", |_ctx, payload| Ok(payload)).serve()
+}
+
+/// The least that a Python worker can be: read what is there, cut it into frames, answer each in one joined write.
+pub(crate) const PYTHON: &str = r"
+import os, struct
+unpack = struct.Struct('>IQ').unpack_from
+pack = struct.Struct('>IQ').pack
+rest = b''
+while True:
+    read = os.read(0, 65536)
+    if not read:
+        break
+    data = rest + read
+    at, end, out = 0, len(data), []
+    while end - at >= 12:
+        length, number = unpack(data, at)
+        if end - at < 4 + length:
+            break
+        out.append(pack(length, number))
+        out.append(data[at + 12:at + 4 + length])
+        at += 4 + length
+    rest = data[at:]
+    os.write(1, b''.join(out))
+";
+
+/// The same with a JSON envelope of 5 keys, read and written anew.
+pub(crate) const PYTHON_JSON: &str = r"
+import json, os, struct
+unpack = struct.Struct('>IQ').unpack_from
+pack = struct.Struct('>IQ').pack
+rest = b''
+while True:
+    read = os.read(0, 65536)
+    if not read:
+        break
+    data = rest + read
+    at, end, out = 0, len(data), []
+    while end - at >= 12:
+        length, number = unpack(data, at)
+        if end - at < 4 + length:
+            break
+        args = json.loads(data[at + 12:at + 4 + length])
+        answer = json.dumps(args).encode()
+        out.append(pack(8 + len(answer), number))
+        out.append(answer)
+        at += 4 + length
+    rest = data[at:]
+    os.write(1, b''.join(out))
+";
+
+/// A Python worker of the full path.
+pub(crate) const PYTHON_PORT: &str = r"
+from snakepit_worker import Worker
+
+worker = Worker()
+
+
+@worker.command
+def echo(data: bytes) -> bytes:
+    return data
+
+
+@worker.command
+def echo_json(a: int, b: float, c: str, d: list, e: dict):
+    return {'a': a, 'b': b, 'c': c, 'd': d, 'e': e}
+
+
+worker.run()
+";
+
+/// The 5 keys that go there and back.
+pub(crate) fn five_keys() -> serde_json::Value {
+    serde_json::json!({"a": 1, "b": 2.5, "c": "three", "d": [4, 5, 6], "e": {"f": true}})
+}

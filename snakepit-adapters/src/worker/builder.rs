@@ -43,7 +43,7 @@ impl Worker {
     }
 
     /// Adds a command that answers once. Its arguments are JSON: a struct takes an object or an array, a tuple an
-    /// array, `Option` also takes none.
+    /// array, `()` and `Option` take none.
     pub fn command<A, R>(
         self,
         name: impl Into<String>,

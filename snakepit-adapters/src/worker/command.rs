@@ -61,9 +61,19 @@ pub(super) fn arguments<A: DeserializeOwned>(payload: &Payload) -> CommandResult
         let message = format!("the arguments are {}, the command takes JSON", payload.content_type);
         return Err(CommandError::invalid_argument(message));
     }
-    let data = if payload.data.is_empty() { b"null" } else { &payload.data[..] };
-    serde_json::from_slice(data).map_err(|error| CommandError::invalid_argument(error.to_string()))
+    let data = if payload.data.is_empty() { b"null" } else { payload.data.trim_ascii() };
+    serde_json::from_slice(data).or_else(|error| {
+        // A caller says "no arguments" in one of three ways, and a command in another.
+        let read = if NO_ARGUMENTS.contains(&data) {
+            NO_ARGUMENTS.iter().find_map(|none| serde_json::from_slice(none).ok())
+        } else {
+            None
+        };
+        read.ok_or_else(|| CommandError::invalid_argument(error.to_string()))
+    })
 }
+
+const NO_ARGUMENTS: [&[u8]; 3] = [b"null", b"{}", b"[]"];
 
 /// Writes a result.
 pub(super) fn result<R: Serialize + ?Sized>(value: &R) -> CommandResult<Payload> {
@@ -80,6 +90,9 @@ mod tests {
         b: i64,
     }
 
+    #[derive(serde::Deserialize, PartialEq, Debug)]
+    struct Nothing {}
+
     #[test]
     fn arguments_come_by_name_or_by_position_or_not_at_all() {
         let json = |text: &'static str| Payload { data: text.into(), ..Payload::json(&()).unwrap() };
@@ -87,6 +100,10 @@ mod tests {
         assert_eq!(arguments::<Add>(&json("[1, 2]")).unwrap(), Add { a: 1, b: 2 });
         assert_eq!(arguments::<(i64, i64)>(&json("[1, 2]")).unwrap(), (1, 2));
         assert_eq!(arguments::<Option<i64>>(&json("")).unwrap(), None);
+        for none in ["", "null", "{}", " [] "] {
+            assert!(arguments::<()>(&json(none)).is_ok(), "{none}");
+            assert_eq!(arguments::<Nothing>(&json(none)).unwrap(), Nothing {});
+        }
         for (payload, text) in [
             (json(r#"{"a": 1}"#), "missing field `b`"),
             (json("{"), "EOF while parsing"),

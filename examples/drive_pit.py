@@ -136,6 +136,16 @@ def endings(folder: Path) -> None:
         pit.say(id=1, op="shutdown")
         last = pit.finish()
         check("shutdown", last["shutdown"]["processes_left"] == [], last)
+    # Workers that would take an hour to leave, and a shutdown that would give them two.
+    with Pit(config(folder, 'stop_grace = "1h"\ncancel_grace = "1h"\n')) as pit:
+        pit.ask(id=0, op="await_ready")
+        pit.say(id=1, op="execute", command="spin", args={"ms": 3_600_000}, timeout_ms=3_600_000)
+        while pit.ask(id=2, op="stats")["ok"]["running"] < 1:
+            pass
+        pit.ask(id=3, op="shutdown", timeout_ms=7_200_000)
+        pit.process.send_signal(signal.SIGTERM)
+        last = pit.finish()
+        check("a signal during a shutdown means now", last["shutdown"]["processes_left"] == [], last)
 
 
 def bad_files(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Any, Iterator
@@ -78,6 +79,12 @@ def spin(ms: int) -> int:
 def shout(text: str) -> None:
     """Prints, without damage to the wire."""
     print(text)
+
+
+@worker.command
+def log(text: str) -> None:
+    """Logs a warning."""
+    logging.getLogger("test.worker").warning(text)
 
 
 worker.run()

@@ -62,6 +62,8 @@ pub(super) struct Intake {
     from_host: File,
     decoder: Decoder,
     bytes: Box<[u8]>,
+    /// When the last bytes arrived, and with them every request in them.
+    arrived: Instant,
     sessions: Sessions,
     /// Requests of which a part has come, and whether they are cancelled already.
     arriving: IdMap<bool>,
@@ -74,6 +76,7 @@ impl Intake {
             // The limit is in the first frame; until then the smallest one holds.
             decoder: Decoder::new(Side::Host, 0),
             bytes: vec![0; READ_SIZE].into(),
+            arrived: Instant::now(),
             sessions: Sessions::default(),
             arriving: IdMap::default(),
         }
@@ -113,6 +116,7 @@ impl Intake {
             match self.from_host.read(&mut self.bytes) {
                 Ok(len) if len > 0 => {
                     self.decoder.buffer().extend_from_slice(&self.bytes[..len]);
+                    self.arrived = Instant::now();
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -187,7 +191,7 @@ impl Intake {
             return Ok(Asked::CancelledOnArrival { id });
         }
         let session = request.session.as_deref().map(|session| self.sessions.of(session));
-        let deadline = request.time_left.map(|left: Duration| Instant::now() + left);
+        let deadline = request.time_left.map(|left: Duration| self.arrived + left);
         let job = Box::new(Job { id, asked_by: kind, request, deadline, session });
         Ok(Asked::Request { job, credit })
     }

@@ -56,12 +56,9 @@ impl Output {
         }
         let mut pipe = self.pipe();
         put_layout(&mut pipe.gathered, kind, id, layout);
-        let since = *pipe.since.get_or_insert_with(Instant::now);
-        if pipe.gathered.len() >= GATHER_BYTES || since.elapsed() >= GATHER_TIME {
-            pipe.write()
-        } else {
-            Ok(())
-        }
+        let now = Instant::now();
+        let since = *pipe.since.get_or_insert(now);
+        if pipe.gathered.len() >= GATHER_BYTES || now - since >= GATHER_TIME { pipe.write() } else { Ok(()) }
     }
 
     /// Writes what was gathered.

@@ -12,6 +12,7 @@ mod pit {
     pub(crate) mod request;
 }
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,7 +23,9 @@ use crate::pit::host::Host;
 const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
+    log.with_max_level(tracing::Level::INFO).init();
     let Some(file) = std::env::args_os().nth(1) else {
         eprintln!("usage: pit FILE.toml");
         return ExitCode::from(BAD_USAGE);

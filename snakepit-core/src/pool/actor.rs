@@ -197,3 +197,10 @@ impl PoolState {
         }
     }
 }
+
+impl Drop for PoolState {
+    /// However this life ends, panics included: whoever waited hears it by a closed channel, and the workers hear it here.
+    fn drop(&mut self) {
+        self.cancel_everything();
+    }
+}

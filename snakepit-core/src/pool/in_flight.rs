@@ -143,6 +143,11 @@ impl InFlight {
             .collect()
     }
 
+    /// The requests that workers have, and where.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (RequestId, Run)> {
+        self.flights.iter().filter_map(|(id, flight)| Some((*id, flight.run()?)))
+    }
+
     /// The requests that no worker has yet.
     pub(super) fn not_running(&self) -> Vec<RequestId> {
         self.flights.iter().filter(|(_, flight)| flight.run().is_none()).map(|(id, _)| *id).collect()

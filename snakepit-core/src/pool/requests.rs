@@ -172,11 +172,14 @@ impl PoolState {
         outcome: Outcome,
         now: Instant,
     ) {
-        let Some((mut flight, run)) = self.in_flight.finish(id, slot, incarnation) else { return };
+        let Some((mut flight, run)) = self.in_flight.finish(id, slot, incarnation) else {
+            // An earlier life of the pool asked for it, and its caller has been told.
+            if self.roster.release_inherited(slot, incarnation) {
+                self.serve_line(now);
+            }
+            return;
+        };
         self.deadlines.remove(flight.due(), id);
-        if let Some(ready) = self.roster.get(slot, incarnation) {
-            ready.worker.vitals.ended(!matches!(outcome, Outcome::Failed(_)));
-        }
         // The place is free before the caller hears, so that its next request finds it.
         self.roster.release(slot, incarnation);
         let ran = now.saturating_duration_since(run.since);
@@ -274,6 +277,16 @@ impl PoolState {
         if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
             // An adapter that has ended cancels nothing; its worker's loss frees the place.
             let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+        }
+    }
+
+    /// Tells the workers of all requests that they have: this life of the pool ends, and the next knows none of them.
+    pub(super) fn cancel_everything(&mut self) {
+        for (id, run) in self.in_flight.runs() {
+            if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
+                // An adapter that has ended runs nothing.
+                let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+            }
         }
     }
 

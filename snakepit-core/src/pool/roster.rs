@@ -46,6 +46,8 @@ pub(super) struct Ready<W> {
     pub(super) since: Instant,
     pub(super) capacity: u16,
     pub(super) running: u16,
+    /// How many of these an earlier life of the pool had asked for.
+    inherited: u16,
     pub(super) worker: W,
 }
 
@@ -82,9 +84,31 @@ impl<W> Roster<W> {
         if usize::from(slot.0) >= self.places.len() {
             return;
         }
-        self.vacate(slot, Occupant::Ready(Ready { incarnation, since: now, capacity, running: 0, worker }));
+        let ready = Ready { incarnation, since: now, capacity, running: 0, inherited: 0, worker };
+        self.vacate(slot, Occupant::Ready(ready));
         self.room += usize::from(capacity);
         self.list(slot);
+    }
+
+    /// A worker that has just been entered still runs requests of an earlier life of the pool: their places are taken.
+    pub(super) fn inherit(&mut self, slot: Slot, running: u32) {
+        for _ in 0..running {
+            if !self.take(slot, None) {
+                return;
+            }
+            if let Some(ready) = self.ready_worker_mut(slot) {
+                ready.inherited += 1;
+            }
+        }
+    }
+
+    /// Gives back a place that was inherited. Returns whether there was one.
+    pub(super) fn release_inherited(&mut self, slot: Slot, incarnation: Incarnation) -> bool {
+        match self.ready_worker_mut(slot) {
+            Some(ready) if ready.incarnation == incarnation && ready.inherited > 0 => ready.inherited -= 1,
+            Some(_) | None => return false,
+        }
+        self.release(slot, incarnation)
     }
 
     /// A life ended, and its Starter is about to start the next. Returns whether it was the slot's present life.
@@ -152,10 +176,7 @@ impl<W> Roster<W> {
 
     /// Gives a place back. Returns whether it was one of the slot's present life.
     pub(super) fn release(&mut self, slot: Slot, incarnation: Incarnation) -> bool {
-        let Some(Occupant::Ready(ready)) = self.places.get_mut(usize::from(slot.0)).map(|p| &mut p.occupant)
-        else {
-            return false;
-        };
+        let Some(ready) = self.ready_worker_mut(slot) else { return false };
         if ready.incarnation != incarnation || ready.running == 0 {
             return false;
         }
@@ -199,18 +220,23 @@ impl<W> Roster<W> {
         }
     }
 
+    fn ready_worker_mut(&mut self, slot: Slot) -> Option<&mut Ready<W>> {
+        match &mut self.places.get_mut(usize::from(slot.0))?.occupant {
+            Occupant::Ready(ready) => Some(ready),
+            Occupant::Starting | Occupant::Quarantined { .. } => None,
+        }
+    }
+
     fn take(&mut self, slot: Slot, incarnation: Option<Incarnation>) -> bool {
-        let Some(Occupant::Ready(ready)) = self.places.get_mut(usize::from(slot.0)).map(|p| &mut p.occupant)
-        else {
-            return false;
-        };
+        let Some(ready) = self.ready_worker_mut(slot) else { return false };
         let wanted = incarnation.is_none_or(|incarnation| incarnation == ready.incarnation);
         if !wanted || ready.running >= ready.capacity {
             return false;
         }
         ready.running += 1;
+        let has_room = ready.running < ready.capacity;
         self.room -= 1;
-        if ready.running < ready.capacity {
+        if has_room {
             self.list(slot);
         }
         true
@@ -296,6 +322,26 @@ mod tests {
         roster.ready(Slot(0), Incarnation(2), 1, (), Instant::now());
         assert!(!roster.release(Slot(0), Incarnation(1)));
         assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), None]);
+    }
+
+    #[test]
+    fn an_inherited_place_is_given_back_once() {
+        let mut roster = roster(&[2]);
+        roster.inherit(Slot(0), 1);
+        assert_eq!((roster.room(), taken(&mut roster), taken(&mut roster)), (1, Some(0), None));
+        assert!(!roster.release_inherited(Slot(0), Incarnation(2)));
+        assert!(roster.release_inherited(Slot(0), Incarnation(1)));
+        assert!(!roster.release_inherited(Slot(0), Incarnation(1)), "the other place was asked for here");
+        assert_eq!((taken(&mut roster), taken(&mut roster)), (Some(0), None));
+    }
+
+    #[test]
+    fn no_more_is_inherited_than_there_are_places() {
+        let mut roster = roster(&[1]);
+        roster.inherit(Slot(0), 7);
+        assert!(roster.release_inherited(Slot(0), Incarnation(1)));
+        assert!(!roster.release_inherited(Slot(0), Incarnation(1)));
+        assert_eq!(roster.room(), 1);
     }
 
     #[test]

@@ -155,7 +155,8 @@ impl Vitals {
     }
 
     pub(crate) fn ended(&self, succeeded: bool) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        // An adapter that reports one request twice must not make the count wrap.
+        let _ = self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
         let counter = if succeeded { &self.served } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
     }

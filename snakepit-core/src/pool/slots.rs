@@ -60,7 +60,9 @@ impl PoolState {
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
         self.booting.remove(&slot);
+        let running = worker.vitals.running();
         self.roster.ready(slot, life.incarnation, capacity, worker, now);
+        self.roster.inherit(slot, running);
         info!(worker = %life, capacity, "worker is ready");
         for waiter in self.ready_waiters.drain(..) {
             // Whoever asked may have stopped waiting.

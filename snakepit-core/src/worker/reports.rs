@@ -19,6 +19,8 @@ pub(super) struct LifeReports {
 
 impl ReportSink for LifeReports {
     fn finished(&self, id: RequestId, outcome: Outcome) {
+        // Counted here and not by the pool: a pool that is restarting hears nothing, and its next life counts on this.
+        self.vitals.ended(!matches!(outcome, Outcome::Failed(_)));
         let WorkerLife { worker, incarnation } = &self.life;
         let report =
             WorkerReport::RequestFinished { slot: worker.slot, incarnation: *incarnation, id, outcome };

@@ -92,14 +92,32 @@ async fn a_pool_that_restarts_loses_no_worker_and_leaves_no_caller_unanswered() 
         assert!(matches!(error, ExecuteError::PoolRestarted { .. }), "{error}");
     }
     assert!(bench.pool.await_ready(Duration::from_secs(5)).await.is_ok());
-    // What the former pool asked for is answered to a pool that never asked.
-    life.answer(id, &done());
+    // The worker hears that nobody waits, and keeps its place until it is done: to a pool that never asked.
+    assert_eq!(life.next_cancel().await, id);
     let call = bench.call("again");
+    bench.settled(|stats| stats.waiting == 1 && stats.busy == 1).await;
+    assert!(!life.has_more(), "a worker for one request was given two");
+    life.answer(id, &done());
     let id = life.next_request().await;
     life.answer(id, &done());
     let response = call.await.unwrap().unwrap();
     assert_eq!((response.worker.incarnation.0, response.worker), (1, life.life.clone()));
     assert!(bench.lives.is_empty(), "a worker was started although the old one lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_outlived_its_pool_busy_is_still_watched_when_it_is_idle() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("running");
+    let id = life.next_request().await;
+    bench.pool.shared().address.current().unwrap().kill();
+    assert!(call.await.unwrap().is_err());
+    assert!(bench.pool.await_ready(Duration::from_secs(5)).await.is_ok());
+    life.answer(id, &done());
+    // It falls silent, and three beats later it is another.
+    let next = tokio::time::timeout(Duration::from_secs(20), bench.life()).await;
+    assert_eq!(next.expect("nobody watches the worker").life.incarnation.0, 2);
 }
 
 #[tokio::test(start_paused = true)]

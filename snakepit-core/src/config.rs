@@ -11,6 +11,9 @@ use crate::adapter::{Adapter, StreamWindow};
 use crate::error::ConfigError;
 use crate::id::PoolName;
 
+/// The longest duration that an option may have: "for ever", and still far from where the clock overflows.
+const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+
 /// A pool to start: its name, its adapter, its options.
 #[derive(Clone)]
 pub struct PoolConfig {
@@ -274,6 +277,22 @@ impl PoolOptions {
         if let Some((option, _)) = above_zero.into_iter().find(|(_, value)| value.is_zero()) {
             return Err((option, "must be longer than zero".to_owned()));
         }
+        let durations = [
+            ("timeout", self.timeout),
+            ("startup_timeout", self.startup_timeout),
+            ("session_ttl", self.session_ttl),
+            ("cancel_grace", self.cancel_grace),
+            ("heartbeat.interval", self.heartbeat.interval),
+            ("stop_grace", self.stop_grace),
+            ("kill_grace", self.kill_grace),
+            ("restart.period", self.restart.period),
+            ("restart.backoff_base", self.restart.backoff_base),
+            ("restart.backoff_max", self.restart.backoff_max),
+            ("restart.stable_after", self.restart.stable_after),
+        ];
+        if let Some((option, _)) = durations.into_iter().find(|(_, value)| *value > LONGEST) {
+            return Err((option, "must not be longer than 100 years".to_owned()));
+        }
         if self.restart.backoff_max < self.restart.backoff_base {
             return Err(("restart.backoff_max", "must not be shorter than restart.backoff_base".to_owned()));
         }
@@ -296,12 +315,14 @@ mod tests {
     #[test]
     fn an_option_that_cannot_work_is_named_with_its_rule() {
         type Change = fn(&mut PoolOptions);
-        let table: [(&str, Change); 5] = [
+        let table: [(&str, Change); 7] = [
             ("size", |o| o.size = 0),
             ("timeout", |o| o.timeout = Duration::ZERO),
             ("heartbeat.misses", |o| o.heartbeat.misses = 0),
             ("restart.backoff_max", |o| o.restart.backoff_max = Duration::from_millis(1)),
             ("payload_limit", |o| o.payload_limit = usize::MAX),
+            ("cancel_grace", |o| o.cancel_grace = Duration::MAX),
+            ("stop_grace", |o| o.stop_grace = Duration::MAX),
         ];
         for (name, change) in table {
             let mut options = PoolOptions::default();

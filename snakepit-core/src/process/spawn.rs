@@ -25,6 +25,8 @@ pub(crate) struct Spawned {
 pub(crate) enum SpawnError {
     #[error("program {} was not found", program.display())]
     ProgramNotFound { program: PathBuf },
+    #[error("program {} is there, but the interpreter or loader that it names is not", program.display())]
+    InterpreterNotFound { program: PathBuf },
     #[error("working directory {} cannot be entered: {source}", cwd.display())]
     WorkingDirectory { cwd: PathBuf, source: io::Error },
     #[error("program {} cannot be run: {source}", program.display())]
@@ -91,7 +93,35 @@ fn check_cwd(cwd: &Path) -> Result<(), SpawnError> {
 fn refused(program: &Path, source: io::Error) -> SpawnError {
     let program = program.to_owned();
     match source.kind() {
+        // The system says this also of a script that is there and whose first line names what is not.
+        io::ErrorKind::NotFound if program.is_file() && program.components().count() > 1 => {
+            SpawnError::InterpreterNotFound { program }
+        }
         io::ErrorKind::NotFound => SpawnError::ProgramNotFound { program },
         _ => SpawnError::Refused { program, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
+    use crate::process::RunId;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn why_not(program: &Path) -> String {
+        let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
+        let marker = Marker { run: RunId::new(), life: WorkerLife { worker, incarnation: Incarnation(1) } };
+        spawn(&ProcessSpec::new(program), &marker).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_script_without_its_interpreter_is_told_from_a_missing_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("worker");
+        assert!(why_not(&script).ends_with("was not found"), "{}", why_not(&script));
+        std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(why_not(&script).contains("the interpreter or loader"), "{}", why_not(&script));
     }
 }

@@ -149,7 +149,13 @@ def endings(folder: Path) -> None:
 
 
 def bad_files(folder: Path) -> None:
-    for pool, words in [("siz = 2\n", ["siz", "size"]), ("[pools.default.heartbeat]\nmiss = 1\n", ["misses"])]:
+    for pool, words in [
+        ("siz = 2\n", ["unknown key siz", "mean size"]),
+        ("[pools.default.heartbeat]\nmiss = 1\n", ["heartbeat.miss", "misses"]),
+        ("timeout = 250\n", ["timeout", "a duration"]),
+        ("[pools.default.restart]\nintensity = \"x\"\n", ["restart.intensity", "u32"]),
+        ("env = { A = 1 }\n", ["env.A", "a string"]),
+    ]:
         run = subprocess.run(
             [ROOT / "target" / "debug" / "examples" / "pit", config(folder, pool)],
             capture_output=True,
@@ -157,7 +163,7 @@ def bad_files(folder: Path) -> None:
             timeout=HANG_S,
             check=False,
         )
-        check(f"unknown key in {pool.strip()!r}", run.returncode == 2 and all(w in run.stderr for w in words), run)
+        check(f"a bad file: {pool.strip()!r}", run.returncode == 2 and all(w in run.stderr for w in words), run)
 
 
 def main() -> None:

@@ -84,13 +84,17 @@ fn parse_pool(name: &str, table: &Table, folder: &Path) -> Result<PoolConfig, St
     }
     let (program, options): (Table, Table) =
         table.clone().into_iter().partition(|(key, _)| PROGRAM_KEYS.contains(&key.as_str()));
-    let program: Program = program.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let options: PoolOptions =
-        options.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let program: Program = program.try_into().map_err(|error| named(&error))?;
+    let options: PoolOptions = options.try_into().map_err(|error| named(&error))?;
     if program.adapter != "port" {
         return Err(format!("adapter {:?} is not known; there is \"port\"", program.adapter));
     }
     Ok(PoolConfig::new(name, port(program, folder)).options(options))
+}
+
+/// What is wrong, with the key that it is wrong with: the long form names it, on lines of its own.
+fn named(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn port(program: Program, folder: &Path) -> PortAdapter {

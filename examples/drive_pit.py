@@ -120,6 +120,16 @@ def operations(folder: Path) -> None:
         pit.say(id=10, op="execute", command="add", args={"a": 2, "b": 2})
         lines = pit.until(lambda line: line.get("id") == 10)
         check("a bad line stops nothing", lines[0]["error"]["code"] == "bad_request" and lines[-1]["ok"] == 4, lines)
+        pit.process.stdin.write("[12]\n")
+        pit.process.stdin.flush()
+        answer = next(pit.lines())
+        check("an array is no request", answer["error"]["message"] == "not a JSON object", answer)
+        for _ in range(1000):
+            pit.say(id=13, op="execute", command="add", args={"a": 1, "b": 1})
+            answer = next(pit.lines())
+            if answer != {"id": 13, "ok": 2}:
+                break
+        check("an id that was answered may be used again", answer == {"id": 13, "ok": 2}, answer)
         pit.say(id=11, op="execute", command="sleep", args={"ms": 300})
         last = pit.end()
         check("end of input", last["shutdown"]["processes_left"] == [], last)
@@ -148,6 +158,22 @@ def endings(folder: Path) -> None:
         check("a signal during a shutdown means now", last["shutdown"]["processes_left"] == [], last)
 
 
+def unread(folder: Path) -> None:
+    """Whoever reads the answers reads no more: the pit still leaves when it is told to."""
+    with Pit(config(folder)) as pit:
+        pit.ask(id=0, op="await_ready")
+        pit.say(id=1, op="stream", command="count", args={"n": 1_000_000_000})
+        next(pit.lines())
+        for n in range(10):
+            pit.say(id=f"{n}" * 100_000, op="cancel", target=0)
+        pit.process.send_signal(signal.SIGTERM)
+        try:
+            code = pit.process.wait(10)
+        except subprocess.TimeoutExpired:
+            code = None
+        check("SIGTERM while nobody reads", code == 1, code)
+
+
 def bad_files(folder: Path) -> None:
     for pool, words in [
         ("siz = 2\n", ["unknown key siz", "mean size"]),
@@ -168,7 +194,7 @@ def bad_files(folder: Path) -> None:
 
 def main() -> None:
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--example", "pit"], cwd=ROOT, check=True)
-    for chapter in (operations, endings, bad_files):
+    for chapter in (operations, endings, unread, bad_files):
         with tempfile.TemporaryDirectory() as folder:
             chapter(Path(folder))
     print("pit does what it says")

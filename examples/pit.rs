@@ -10,6 +10,7 @@ mod pit {
     pub(crate) mod input;
     pub(crate) mod operation;
     pub(crate) mod request;
+    pub(crate) mod under_way;
 }
 
 use std::io::IsTerminal;
@@ -46,10 +47,7 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match Host::start(config).await {
-            Ok(host) => {
-                host.run().await;
-                ExitCode::SUCCESS
-            }
+            Ok(host) => host.run().await,
             Err(error) => {
                 eprintln!("pit: {error}");
                 ExitCode::FAILURE

@@ -5,8 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use snakepit_core::{AwaitReadyError, ExecuteError, JSON, Payload};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::pit::request::LineId;
 
@@ -18,15 +17,21 @@ const LINES: usize = 1024;
 pub(crate) struct Answers(mpsc::Sender<Value>);
 
 impl Answers {
-    /// Starts the writer; it ends when the last clone is gone.
-    pub(crate) fn start() -> (Self, JoinHandle<()>) {
+    /// Starts the writer; it ends when the last clone is gone, and says so.
+    ///
+    /// It has a thread of its own, which a runtime does not wait for: a write to a full pipe cannot be taken back, and must
+    /// not keep the host.
+    pub(crate) fn start() -> (Self, oneshot::Receiver<()>) {
         let (sender, mut lines) = mpsc::channel::<Value>(LINES);
-        let writer = tokio::task::spawn_blocking(move || {
+        let (written, writer) = oneshot::channel();
+        std::thread::spawn(move || {
             let mut stdout = std::io::stdout().lock();
             while let Some(line) = lines.blocking_recv() {
                 // A reader that is gone is no reason to leave requests half done.
                 let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
             }
+            // A host that does not wait has ended.
+            let _ = written.send(());
         });
         (Self(sender), writer)
     }
@@ -36,13 +41,18 @@ impl Answers {
         let _ = self.0.send(line).await;
     }
 
-    pub(crate) async fn ok(&self, id: &LineId, ok: Value) {
-        self.say(json!({"id": id, "ok": ok})).await;
+    /// Says a line if there is room, and gives it back if there is none.
+    pub(crate) fn say_at_once(&self, line: Value) -> Option<Value> {
+        self.0.try_send(line).err().map(mpsc::error::TrySendError::into_inner)
     }
+}
 
-    pub(crate) async fn error(&self, id: &LineId, error: Value) {
-        self.say(json!({"id": id, "error": error})).await;
-    }
+pub(crate) fn ok_line(id: &LineId, ok: &Value) -> Value {
+    json!({"id": id, "ok": ok})
+}
+
+pub(crate) fn error_line(id: &LineId, error: &Value) -> Value {
+    json!({"id": id, "error": error})
 }
 
 /// An answer of a worker. What is not JSON is given in hexadecimal.

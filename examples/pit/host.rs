@@ -1,31 +1,38 @@
 //! The host: lines in, operations under way, signals, and the end.
 
-use std::collections::HashMap;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use snakepit_core::{ShutdownReport, Snakepit, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::pit::answer::{self, Answers};
 use crate::pit::config::PitConfig;
 use crate::pit::input::{self, Input};
 use crate::pit::operation::Work;
-use crate::pit::request::{Line, LineId, Operation, SHUTDOWN_BUDGET};
+use crate::pit::request::{Asked, Line, LineId, Operation, SHUTDOWN_BUDGET};
+use crate::pit::under_way::UnderWay;
 
 /// A signal promises an end within 10 s; this leaves room for the farewell.
 const SIGNAL_BUDGET: Duration = Duration::from_secs(8);
+/// How long a reader of stdout may take for the last lines after a signal.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// How much may be under way. Beyond it no line is read until something is answered: a reader of stdout that does not
+/// read stops the host's input, and not its memory.
+const WORK_LIMIT: usize = 1 << 16;
 
 /// A pit, and what is under way in it.
 pub(crate) struct Host {
     pit: Snakepit,
     answers: Answers,
-    writer: JoinHandle<()>,
-    work: JoinSet<LineId>,
-    /// How to cancel what is under way.
-    cancels: HashMap<LineId, oneshot::Sender<()>>,
+    /// Resolves when the last line has been written.
+    writer: oneshot::Receiver<()>,
+    work: JoinSet<()>,
+    under_way: UnderWay,
     signals: Signals,
 }
 
@@ -49,25 +56,41 @@ impl Host {
             config.pools.into_iter().fold(Snakepit::builder(), snakepit_core::SnakepitBuilder::pool);
         let pit = builder.data_dir(config.data_dir).start().await?;
         let (answers, writer) = Answers::start();
-        Ok(Self { pit, answers, writer, work: JoinSet::new(), cancels: HashMap::new(), signals })
+        Ok(Self { pit, answers, writer, work: JoinSet::new(), under_way: UnderWay::default(), signals })
     }
 
     /// Serves until the input ends, a signal comes, or a line asks for the end; then shuts down and says how it went.
-    pub(crate) async fn run(mut self) {
-        let budget = match self.serve().await {
-            Ending::InputEnded => match self.finish_work().await {
-                Ending::Signalled => SIGNAL_BUDGET,
-                Ending::InputEnded | Ending::Asked { .. } => SHUTDOWN_BUDGET,
-            },
-            Ending::Signalled => SIGNAL_BUDGET,
-            Ending::Asked { budget } => budget,
+    /// Fails where a signal came and nobody read the last lines.
+    pub(crate) async fn run(mut self) -> ExitCode {
+        let ending = match self.serve().await {
+            Ending::InputEnded => self.finish_work().await,
+            other => other,
+        };
+        let (budget, last_lines) = match ending {
+            Ending::InputEnded => (SHUTDOWN_BUDGET, None),
+            Ending::Asked { budget } => (budget, None),
+            Ending::Signalled => (SIGNAL_BUDGET, Some(LAST_LINES)),
         };
         let report = self.shut_down(budget).await;
-        // Whatever was under way has been told so by its pool.
-        while self.work.join_next().await.is_some() {}
-        self.answers.say(json!({"shutdown": report})).await;
-        drop(self.answers);
-        let _ = self.writer.await;
+        let Self { answers, writer, mut work, mut signals, .. } = self;
+        let last_lines_written = async move {
+            // Whatever was under way has been told so by its pool.
+            while work.join_next().await.is_some() {}
+            answers.say(json!({"shutdown": report})).await;
+            drop(answers);
+            // An error means that the writer has ended, too.
+            let _ = writer.await;
+        };
+        let out_of_patience = async {
+            match last_lines {
+                Some(patience) => tokio::select! { () = sleep(patience) => {} () = signals.next() => {} },
+                None => signals.next().await,
+            }
+        };
+        tokio::select! {
+            () = last_lines_written => ExitCode::SUCCESS,
+            () = out_of_patience => ExitCode::FAILURE,
+        }
     }
 
     async fn serve(&mut self) -> Ending {
@@ -75,10 +98,10 @@ impl Host {
         loop {
             tokio::select! {
                 () = self.signals.next() => return Ending::Signalled,
-                Some(done) = self.work.join_next() => self.done(done),
-                line = lines.recv() => match line {
+                Some(done) = self.work.join_next() => log_panic(done),
+                line = lines.recv(), if self.work.len() < WORK_LIMIT => match line {
                     None => return Ending::InputEnded,
-                    Some(input) => if let Some(ending) = self.take(input).await { return ending },
+                    Some(input) => if let Some(ending) = self.take(input) { return ending },
                 },
             }
         }
@@ -90,7 +113,7 @@ impl Host {
             tokio::select! {
                 () = self.signals.next() => return Ending::Signalled,
                 done = self.work.join_next() => match done {
-                    Some(done) => self.done(done),
+                    Some(done) => log_panic(done),
                     None => return Ending::InputEnded,
                 },
             }
@@ -110,72 +133,64 @@ impl Host {
         report
     }
 
-    async fn take(&mut self, input: Input) -> Option<Ending> {
+    fn take(&mut self, input: Input) -> Option<Ending> {
         let parsed = match input {
             Input::Line(line) if line.trim_ascii().is_empty() => return None,
             Input::Line(line) => Line::parse(&line),
             Input::TooLong => {
-                self.answers
-                    .say(json!({"error": answer::error("bad_request", "the line is too long")}))
-                    .await;
+                self.refuse(None, "the line is too long");
                 return None;
             }
         };
         match parsed {
             Err(bad) => {
-                let known = bad.id.filter(|id| !self.cancels.contains_key(id));
-                let error = answer::error("bad_request", bad.message);
-                match known {
-                    Some(id) => self.answers.error(&id, error).await,
-                    None => self.answers.say(json!({"error": error})).await,
-                }
+                self.refuse(bad.id.filter(|id| !self.under_way.is_taken(id)).as_ref(), bad.message);
                 None
             }
             // No id is given back: the answer under that id belongs to the request that is under way.
-            Ok((id, _)) if self.cancels.contains_key(&id) => {
-                let message = format!("id {id} is in flight already");
-                self.answers.say(json!({"error": answer::error("bad_request", message)})).await;
+            Ok((id, _)) if self.under_way.is_taken(&id) => {
+                self.refuse(None, format!("id {id} is in flight already"));
                 None
             }
-            Ok((id, operation)) => self.begin(id, operation).await,
-        }
-    }
-
-    async fn begin(&mut self, id: LineId, operation: Operation) -> Option<Ending> {
-        match operation {
-            Operation::Cancel { target } => {
-                let cancelled = self.cancels.get_mut(&target).is_some_and(|cancel| {
-                    let (spent, _) = oneshot::channel();
-                    std::mem::replace(cancel, spent).send(()).is_ok()
-                });
-                self.answers.ok(&id, json!({"cancelled": cancelled})).await;
+            Ok((id, Asked::Operation(operation))) => {
+                self.begin(id, operation);
                 None
             }
-            Operation::Shutdown { budget } => {
-                self.answers.ok(&id, json!({"shutting_down": true})).await;
+            Ok((id, Asked::Cancel { target })) => {
+                let cancelled = self.under_way.cancel(&target);
+                self.say(answer::ok_line(&id, &json!({"cancelled": cancelled})));
+                None
+            }
+            Ok((id, Asked::Shutdown { budget })) => {
+                self.say(answer::ok_line(&id, &json!({"shutting_down": true})));
                 Some(Ending::Asked { budget })
             }
-            operation => {
-                let (cancel, cancelled) = oneshot::channel();
-                self.cancels.insert(id.clone(), cancel);
-                let work =
-                    Work { pit: self.pit.clone(), answers: self.answers.clone(), id: id.clone(), cancelled };
-                self.work.spawn(async move {
-                    work.run(operation).await;
-                    id
-                });
-                None
-            }
         }
     }
 
-    fn done(&mut self, done: Result<LineId, tokio::task::JoinError>) {
-        match done {
-            Ok(id) => {
-                self.cancels.remove(&id);
-            }
-            Err(error) => tracing::error!(%error, "an operation did not end as it should"),
+    fn begin(&mut self, id: LineId, operation: Operation) {
+        let (taken, cancelled) = self.under_way.take(&id);
+        let work = Work { pit: self.pit.clone(), answers: self.answers.clone(), id, taken, cancelled };
+        self.work.spawn(work.run(operation));
+    }
+
+    fn refuse(&mut self, id: Option<&LineId>, message: impl std::fmt::Display) {
+        let error = answer::error("bad_request", message);
+        self.say(id.map_or_else(|| json!({"error": error}), |id| answer::error_line(id, &error)));
+    }
+
+    /// Says a line, and does not wait for whoever reads stdout.
+    fn say(&mut self, line: Value) {
+        if let Some(line) = self.answers.say_at_once(line) {
+            let answers = self.answers.clone();
+            self.work.spawn(async move { answers.say(line).await });
         }
+    }
+}
+
+fn log_panic(done: Result<(), JoinError>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "an operation did not end as it should");
     }
 }
 

@@ -29,15 +29,26 @@ pub(crate) struct Line {
 
 /// What a line asks for.
 #[derive(Debug)]
+pub(crate) enum Asked {
+    /// Something that takes time, and can be cancelled meanwhile.
+    Operation(Operation),
+    Cancel {
+        target: LineId,
+    },
+    Shutdown {
+        budget: Duration,
+    },
+}
+
+/// What is asked of the pit.
+#[derive(Debug)]
 pub(crate) enum Operation {
     Execute { pool: Option<String>, request: Request },
     Stream { pool: Option<String>, request: Request },
-    Cancel { target: LineId },
     Stats { pool: Option<String> },
     Workers { pool: Option<String> },
     Tree,
     AwaitReady { pool: Option<String>, patience: Duration },
-    Shutdown { budget: Duration },
 }
 
 /// Why a line cannot be carried out, and whom it came from, as far as that can be read.
@@ -70,39 +81,42 @@ impl fmt::Display for LineId {
 
 impl Line {
     /// Reads a line.
-    pub(crate) fn parse(line: &[u8]) -> Result<(LineId, Operation), BadLine> {
+    pub(crate) fn parse(line: &[u8]) -> Result<(LineId, Asked), BadLine> {
         let value: Value = serde_json::from_slice(line)
             .map_err(|error| BadLine { id: None, message: format!("not a JSON object: {error}") })?;
+        if !value.is_object() {
+            return Err(BadLine { id: None, message: "not a JSON object".to_owned() });
+        }
         let id = value.get("id").cloned().and_then(|id| LineId::new(id).ok());
         let bad = |message: String| BadLine { id: id.clone(), message };
         let line: Self = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
         let id = LineId::new(line.id.clone()).map_err(bad)?;
-        let operation = line.operation().map_err(|message| BadLine { id: Some(id.clone()), message })?;
-        Ok((id, operation))
+        let asked = line.asked().map_err(|message| BadLine { id: Some(id.clone()), message })?;
+        Ok((id, asked))
     }
 
-    fn operation(self) -> Result<Operation, String> {
+    fn asked(self) -> Result<Asked, String> {
         let timeout = self.timeout_ms.map(Duration::from_millis);
-        match self.op.as_str() {
-            "execute" => Ok(Operation::Execute { pool: self.pool.clone(), request: self.request()? }),
-            "stream" => Ok(Operation::Stream { pool: self.pool.clone(), request: self.request()? }),
+        let operation = match self.op.as_str() {
+            "execute" => Operation::Execute { pool: self.pool.clone(), request: self.request()? },
+            "stream" => Operation::Stream { pool: self.pool.clone(), request: self.request()? },
             "cancel" => {
                 let target = self.target.ok_or("target is missing")?;
-                Ok(Operation::Cancel {
-                    target: LineId::new(target).map_err(|error| format!("target: {error}"))?,
-                })
+                let target = LineId::new(target).map_err(|error| format!("target: {error}"))?;
+                return Ok(Asked::Cancel { target });
             }
-            "stats" => Ok(Operation::Stats { pool: self.pool }),
-            "workers" => Ok(Operation::Workers { pool: self.pool }),
-            "tree" => Ok(Operation::Tree),
-            "await_ready" => {
-                Ok(Operation::AwaitReady { pool: self.pool, patience: timeout.unwrap_or(PATIENCE) })
+            "stats" => Operation::Stats { pool: self.pool },
+            "workers" => Operation::Workers { pool: self.pool },
+            "tree" => Operation::Tree,
+            "await_ready" => Operation::AwaitReady { pool: self.pool, patience: timeout.unwrap_or(PATIENCE) },
+            "shutdown" => return Ok(Asked::Shutdown { budget: timeout.unwrap_or(SHUTDOWN_BUDGET) }),
+            other => {
+                return Err(format!(
+                    "op {other:?} is not known; there are execute, stream, cancel, stats, workers, tree, await_ready, shutdown"
+                ));
             }
-            "shutdown" => Ok(Operation::Shutdown { budget: timeout.unwrap_or(SHUTDOWN_BUDGET) }),
-            other => Err(format!(
-                "op {other:?} is not known; there are execute, stream, cancel, stats, workers, tree, await_ready, shutdown"
-            )),
-        }
+        };
+        Ok(Asked::Operation(operation))
     }
 
     fn request(self) -> Result<Request, String> {

@@ -95,9 +95,10 @@ impl Actor for Pool {
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let state = PoolState::new(args, myself);
-        state.start_slots();
-        // Workers that outlived an earlier life of the pool see the new address, and say that they are ready.
+        // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
+        // slots are looked at: a Starter that gives up in between would tell nobody, and its slot would stay empty.
         state.args.shared.address.publish(state.myself.clone());
+        state.start_slots();
         Ok(state)
     }
 

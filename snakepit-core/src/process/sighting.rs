@@ -2,11 +2,15 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::process::marker::VARIABLE;
 use crate::process::{Marker, ProcessIdentity};
+
+/// Where the system lists its processes.
+pub(crate) const PROC: &str = "/proc";
 
 /// A running process that carries a marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +32,13 @@ pub(crate) enum EndOutcome {
 
 /// Every running process whose environment holds a marker and may be read by us.
 pub(crate) fn scan() -> io::Result<Vec<Sighting>> {
+    scan_in(Path::new(PROC))
+}
+
+/// The same, with the processes listed somewhere else.
+pub(crate) fn scan_in(proc: &Path) -> io::Result<Vec<Sighting>> {
     let mut sightings = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
+    for entry in std::fs::read_dir(proc)? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         sightings.extend(sight(pid));

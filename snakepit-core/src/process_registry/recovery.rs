@@ -1,5 +1,7 @@
 //! Recovery: before anything starts, what earlier runs left behind is ended.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::process::sighting::{self, EndOutcome, Sighting};
+use crate::process::sighting::{self, EndOutcome, PROC, Sighting};
 use crate::process::{Marker, RunId, boot_id};
 use crate::process_registry::orphan::{OrphanVerdict, judge};
 use crate::process_registry::record::Record;
@@ -30,8 +32,24 @@ pub struct RecoveryReport {
     pub survivors: usize,
 }
 
+/// Why it is not known what earlier runs left. Their records are kept: a process that nobody has seen gone may run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the processes of earlier runs cannot be looked for: {source}")]
+    System {
+        #[from]
+        source: io::Error,
+    },
+}
+
 /// Ends what the records of runs other than `run` still have running, and takes out the records proven dead.
-pub(crate) async fn recover(store: Arc<Store>, run: RunId) -> Result<RecoveryReport, StoreError> {
+pub(crate) async fn recover(store: Arc<Store>, run: RunId) -> Result<RecoveryReport, RecoveryError> {
+    recover_in(store, run, Path::new(PROC)).await
+}
+
+async fn recover_in(store: Arc<Store>, run: RunId, proc: &Path) -> Result<RecoveryReport, RecoveryError> {
     let records = earlier_records(&store, run).await?;
     let mut report = RecoveryReport { records: records.len(), ..RecoveryReport::default() };
     if records.is_empty() {
@@ -41,7 +59,7 @@ pub(crate) async fn recover(store: Arc<Store>, run: RunId) -> Result<RecoveryRep
     let patience_ends = Instant::now() + PATIENCE;
     let mut ended: Vec<Sighting> = Vec::new();
     let survivors = loop {
-        let look = Look::take(Arc::clone(&records)).await;
+        let look = Look::take(Arc::clone(&records), proc.to_owned()).await?;
         ended.extend(look.signalled.iter().filter(|new| !ended.contains(new)).cloned().collect::<Vec<_>>());
         let clean = look.signalled.is_empty() && look.refused.is_empty();
         if clean || Instant::now() >= patience_ends {
@@ -71,11 +89,10 @@ struct Look {
 }
 
 impl Look {
-    async fn take(records: Arc<Vec<Record>>) -> Self {
+    async fn take(records: Arc<Vec<Record>>, proc: PathBuf) -> io::Result<Self> {
         spawn_blocking(move || {
             let mut look = Self::default();
-            // Without /proc nothing can be sighted, and nothing may be signalled.
-            for sighting in sighting::scan().unwrap_or_default() {
+            for sighting in sighting::scan_in(&proc)? {
                 let is_orphan = records.iter().any(|record| judge(record, &sighting) == OrphanVerdict::End);
                 if !is_orphan {
                     continue;
@@ -86,10 +103,10 @@ impl Look {
                     EndOutcome::Refused => look.refused.push(sighting),
                 }
             }
-            look
+            Ok(look)
         })
         .await
-        .unwrap_or_default()
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
@@ -104,8 +121,8 @@ async fn forget_the_dead(
     store: &Arc<Store>,
     records: &[Record],
     survivors: &[Marker],
-) -> Result<(), StoreError> {
-    let boot = boot_id().unwrap_or_default();
+) -> Result<(), RecoveryError> {
+    let boot = boot_id()?;
     let dead: Vec<Marker> = records
         .iter()
         .filter_map(|record| Some((record, record.marker()?)))
@@ -113,5 +130,26 @@ async fn forget_the_dead(
         .map(|(_, marker)| marker)
         .collect();
     let store = Arc::clone(store);
-    spawn_blocking(move || store.remove(&dead)).await.expect("removing from a table does not panic")
+    Ok(spawn_blocking(move || store.remove(&dead)).await.expect("removing from a table does not panic")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
+
+    #[tokio::test]
+    async fn records_are_kept_where_processes_cannot_be_looked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(directory.path()).unwrap());
+        let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
+        let marker = Marker { run: RunId::new(), life: WorkerLife { worker, incarnation: Incarnation(1) } };
+        store.put(&marker, &Record::reserved(&marker, &boot_id().unwrap())).unwrap();
+        let blind = recover_in(Arc::clone(&store), RunId::new(), &directory.path().join("none")).await;
+        assert!(matches!(blind, Err(RecoveryError::System { .. })), "{blind:?}");
+        assert_eq!(store.all().unwrap().len(), 1);
+        let report = recover(Arc::clone(&store), RunId::new()).await.unwrap();
+        assert_eq!((report.records, report.ended, report.survivors), (1, 0, 0));
+        assert_eq!(store.all().unwrap().len(), 0);
+    }
 }

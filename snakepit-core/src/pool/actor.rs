@@ -76,6 +76,7 @@ pub(super) struct PoolWorker {
 
 /// A drain under way.
 pub(super) struct Drain {
+    pub(super) until: Instant,
     pub(super) finished: usize,
     pub(super) abandoned: usize,
     pub(super) replies: Vec<RpcReplyPort<DrainReport>>,

@@ -69,7 +69,8 @@ impl<W> Roster<W> {
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Occupant<W>)> {
-        (0..).map(Slot).zip(self.places.iter().map(|place| &place.occupant))
+        // The places come first: counting past the last of them would overflow in the largest pool.
+        self.places.iter().zip(0..).map(|(place, slot)| (Slot(slot), &place.occupant))
     }
 
     /// A worker is ready. It replaces whatever the slot had.

@@ -191,12 +191,19 @@ impl PoolState {
         for waiter in self.ready_waiters.drain(..) {
             let _ = waiter.send(Err(AwaitReadyError::ShuttingDown { pool: self.args.shared.name.clone() }));
         }
-        let over = PoolMessage::Timer(PoolTimer::DrainOver);
-        let timer = Timer::after(until.saturating_duration_since(now), &self.myself, over);
+        let timer = || {
+            let over = PoolMessage::Timer(PoolTimer::DrainOver);
+            Timer::after(until.saturating_duration_since(now), &self.myself, over)
+        };
         match &mut self.drain {
-            None => self.drain = Some(Drain { finished: 0, abandoned: 0, replies: vec![reply], timer }),
+            None => {
+                let timer = timer();
+                self.drain = Some(Drain { until, finished: 0, abandoned: 0, replies: vec![reply], timer });
+            }
             Some(drain) => {
-                drain.timer = timer;
+                if until < drain.until {
+                    (drain.until, drain.timer) = (until, timer());
+                }
                 drain.replies.push(reply);
             }
         }

@@ -8,8 +8,14 @@ pub(crate) mod child;
 mod closing;
 pub(crate) mod decision;
 pub(crate) mod family;
+#[cfg(test)]
+mod invariants;
 pub(crate) mod lane;
 pub(crate) mod message;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod properties;
 mod request;
 mod restarting;
 mod starting;

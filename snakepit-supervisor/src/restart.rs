@@ -78,6 +78,18 @@ pub(crate) enum RestartVerdict {
 pub(crate) struct RestartWindow(VecDeque<Moment>);
 
 impl RestartWindow {
+    /// How long ago each of them was.
+    #[cfg(test)]
+    pub(crate) fn ages(&self, now: Moment) -> Vec<Duration> {
+        self.0.iter().map(|&then| now - then).collect()
+    }
+
+    /// How many failures it holds.
+    #[cfg(test)]
+    pub(crate) fn counted(&self) -> usize {
+        self.0.len()
+    }
+
     /// Counts one failure, and says how many more the window allows; `None` when this one was too many.
     ///
     /// `supervisor.erl, add_restart/1`, without its truncation to whole seconds.

@@ -1,6 +1,7 @@
 //! Closing: everybody who waits is answered, every child is stopped, and then the supervisor ends.
 
 use crate::child::ChildId;
+use crate::core::child::Phase;
 use crate::core::lane::{Goal, Lane, LaneKey, Procedure, Work};
 use crate::core::message::{Action, Call, ChildKey, Kind, Refusal, Reply};
 use crate::core::step::{Core, Stage};
@@ -52,7 +53,13 @@ impl Core {
                 let _told = self.halt(key);
             }
         }
-        self.lane.procedure = Some(Box::new(Procedure::new(keys, [].into(), Goal::Close)));
+        // Those that are being stopped already come first: one after the other means after these.
+        let is_stopping = |key: &ChildKey| {
+            matches!(self.family.get(*key).map(|child| &child.phase), Some(Phase::Stopping(_)))
+        };
+        let (stopping, mut stops): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_stopping);
+        stops.extend(stopping);
+        self.lane.procedure = Some(Box::new(Procedure::new(stops, [].into(), Goal::Close)));
         self.ready.push_back(LaneKey::Family);
     }
 

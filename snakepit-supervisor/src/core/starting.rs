@@ -19,6 +19,13 @@ pub(crate) struct StartSlots {
     queue: VecDeque<(ChildKey, LifeCause)>,
 }
 
+#[cfg(test)]
+impl StartSlots {
+    pub(super) fn is_full(&self, limit: Option<usize>) -> bool {
+        limit.is_some_and(|limit| self.taken >= limit.max(1))
+    }
+}
+
 impl Core {
     pub(super) fn boot(&mut self) {
         self.stage = Stage::Booting;

@@ -1,6 +1,6 @@
 //! A world for the core in tests: children that do what a plan says, and a log of what happened to them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,11 +47,14 @@ pub(super) struct World {
     pub(super) ended: bool,
     plans: HashMap<ChildId, Vec<Plan>>,
     leaving: HashMap<ChildId, Leaving>,
+    /// Those of the living that are not up yet.
+    hanging: BTreeSet<Life>,
     ids: HashMap<ChildKey, ChildId>,
     starts: HashMap<ChildId, usize>,
     pending: VecDeque<Event>,
     next_key: u64,
     next_caller: u64,
+    answered: u64,
 }
 
 pub(super) fn child(id: &str) -> ChildSettings {
@@ -95,10 +98,12 @@ impl World {
             ended: false,
             plans: HashMap::new(),
             leaving: HashMap::new(),
+            hanging: BTreeSet::new(),
             ids,
             starts: HashMap::new(),
             pending: VecDeque::new(),
             next_caller: 0,
+            answered: 0,
         }
     }
 
@@ -168,7 +173,10 @@ impl World {
 
     /// The death of a child: what its task would post.
     pub(super) fn death(&mut self, id: &str, reason: ExitReason) -> Event {
-        let life = self.life(id);
+        self.end(self.life(id), id, reason)
+    }
+
+    pub(super) fn end(&mut self, life: Life, id: &str, reason: ExitReason) -> Event {
         self.live.remove(&life);
         self.note(|log| write!(log, "died {id}"));
         Event::Exited { life, reason: Some(reason) }
@@ -177,6 +185,16 @@ impl World {
     pub(super) fn dies(&mut self, id: &str, reason: ExitReason) {
         let event = self.death(id, reason);
         self.happen(event);
+    }
+
+    pub(super) fn happens_to(&mut self, life: Life, id: &str, reason: ExitReason) {
+        let event = self.end(life, id, reason);
+        self.happen(event);
+    }
+
+    /// How many calls have not been answered.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.next_caller - self.answered
     }
 
     pub(super) fn call(&mut self, call: Call) {
@@ -228,7 +246,10 @@ impl World {
                 self.note(|log| write!(log, "released {}.{}", life.key.0, life.incarnation));
             }
             Action::Forget { key } => _ = self.ids.remove(&key),
-            Action::Reply { reply, .. } => self.note(|log| write!(log, "-> {}", told(&reply))),
+            Action::Reply { reply, .. } => {
+                self.answered += 1;
+                self.note(|log| write!(log, "-> {}", told(&reply)));
+            }
             Action::Report(report) => self.reports.push(report),
             Action::Booted => self.note(|log| write!(log, "booted")),
             Action::BootFailed { child, .. } => {
@@ -265,6 +286,7 @@ impl World {
             }
             Plan::Hang => {
                 self.live.insert(life, id.clone());
+                self.hanging.insert(life);
                 self.note(|log| write!(log, "hang {id}{nth}"));
             }
         }
@@ -273,10 +295,7 @@ impl World {
     fn leave(&mut self, life: Life, force: Leaving, reason: ExitReason) {
         let Some(id) = self.live.get(&life).cloned() else { return };
         let leaving = self.leaving.get(&id).copied().unwrap_or(Leaving::AtOnce);
-        let hangs = self.starts[&id]
-            .checked_sub(1)
-            .and_then(|nth| self.plans.get(&id).map(|plans| plans[nth.min(plans.len() - 1)] == Plan::Hang))
-            .unwrap_or(false);
+        let hangs = self.hanging.contains(&life);
         let verb = if force == Leaving::WhenKilled { "kill" } else { "stop" };
         self.note(|log| write!(log, "{verb} {id}"));
         if leaving == Leaving::AtOnce || leaving == force {

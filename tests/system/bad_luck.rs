@@ -145,6 +145,23 @@ fn a_worker_that_speaks_rubbish_from_the_start_fails_the_pool_with_the_breach() 
 }
 
 #[test]
+fn chunks_beyond_credit_end_the_stream_and_that_worker() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--chunks-beyond-credit"], |options| options.size = 1).await;
+        let mut stream = subject.pit.execute_stream("count", &json!({"n": 3})).unwrap();
+        let error = loop {
+            match stream.next().await.expect("the stream does not end as if it were whole") {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), "protocol_error");
+        assert!(error.to_string().contains("credit"), "{error}");
+        subject.stop().await;
+    });
+}
+
+#[test]
 fn printing_does_no_damage() {
     on_both_runtimes(|| async {
         let mark = Mark::new();

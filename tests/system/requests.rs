@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use snakepit_adapters::{ExecuteError, Payload, Request};
 use tokio::task::JoinSet;
 
-use crate::system::subject::{Kind, Subject, everywhere};
+use crate::system::subject::{Kind, Subject, everywhere, on_both_runtimes};
 
 #[test]
 fn a_first_request_is_answered() {
@@ -125,6 +125,28 @@ fn a_large_payload_goes_there_and_back() {
         let value = "x".repeat(5 << 20);
         let echoed: String = subject.pit.call("echo", &json!({"value": value})).await.unwrap();
         assert!(echoed == value);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_with_room_for_four_runs_four_at_once() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--threads", "4"], |options| {
+            options.size = 1;
+            options.capacity = 4;
+        })
+        .await;
+        subject.all_ready(1).await;
+        let mut calls = JoinSet::new();
+        for _ in 0..5 {
+            let pit = subject.pit.clone();
+            calls.spawn(async move { pit.execute("sleep", &json!({"ms": 300})).await });
+        }
+        subject.until_running(4).await;
+        let stats = subject.pit.stats("default").await.unwrap();
+        assert_eq!((stats.running, stats.waiting, stats.busy), (4, 1, 1));
+        assert!(calls.join_all().await.iter().all(Result::is_ok));
         subject.stop().await;
     });
 }

@@ -73,6 +73,18 @@ fn a_second_shutdown_brings_the_first_forward() {
 }
 
 #[test]
+fn a_pit_is_stopped_while_its_workers_still_start() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--slow-ready", "3600000"], |_| {}).await;
+        let mark = subject.mark.clone();
+        oracle::eventually("both workers are starting", move || mark.processes().len() == 2).await;
+        subject.stop().await;
+        // Once more without waiting: some boots have no process yet.
+        Subject::start_stub(&["--slow-ready", "3600000"], |options| options.size = 8).await.stop().await;
+    });
+}
+
+#[test]
 fn children_of_a_worker_go_with_it() {
     on_both_runtimes(|| async {
         let subject = Subject::start_stub(&["--forks-child"], |_| {}).await;

@@ -4,6 +4,7 @@
 //! ([`life`]) follows it to its end and posts notices.
 
 mod answer;
+mod ending;
 pub(crate) mod life;
 pub(crate) mod message;
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl fmt::Display for Explanation {
         for life in &self.lives {
             write!(
                 f,
-                "\n  life {} at {:?}: {}; {}",
+                "\n  life {} at {:.1?}: {}; {}",
                 life.incarnation, life.ordered_at, life.cause, life.course
             )?;
         }
@@ -141,7 +141,7 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { trigger, reason, failures, delay, budget_left, .. } = self;
         write!(f, "restart because {trigger} failed ({reason}), ")?;
-        write!(f, "failure {failures} in a row, put off {delay:?}, {budget_left} more allowed")
+        write!(f, "failure {failures} in a row, put off {delay:.1?}, {budget_left} more allowed")
     }
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for LifeCourse {
             Self::Up => f.write_str("up"),
             Self::NotStarted(failure) => write!(f, "not started: {failure}"),
             Self::Declined => f.write_str("declined"),
-            Self::Ended { uptime, reason } => write!(f, "ended after {uptime:?}: {reason}"),
+            Self::Ended { uptime, reason } => write!(f, "ended after {uptime:.1?}: {reason}"),
             Self::Stopped { reason } => write!(f, "stopped: {reason}"),
             Self::Abandoned => f.write_str("killed, and not dead in time"),
         }

@@ -1,13 +1,14 @@
 //! A tree of real actors under a thousand random blows: never two lives of one child, and nothing left at the end.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus};
 use snakepit_supervisor::{
-    Backoff, ChildSpec, DynamicSupervisorRef, DynamicSupervisorSpec, RestartIntensity, RestartPolicy,
-    Shutdown, StarterSpec, Strategy, SupervisorRef, SupervisorSpec,
+    Backoff, ChildSpec, DynamicSupervisorRef, DynamicSupervisorSpec, Restart, RestartIntensity,
+    RestartPolicy, Shutdown, StarterSpec, Strategy, SupervisorRef, SupervisorSpec,
 };
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
@@ -272,4 +273,41 @@ async fn a_tree_survives_a_thousand_blows_in_virtual_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tree_survives_a_thousand_blows_on_two_threads() {
     storm().await;
+}
+
+/// An actor that leaves as soon as it is up.
+struct Mayfly(Arc<AtomicU32>);
+
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
+impl Actor for Mayfly {
+    type Msg = Blow;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<Blow>, (): ()) -> Result<(), ActorProcessingErr> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+/// ractor tells of a death on one way, the task of the dead actor on another, while the supervisor may be busy with
+/// something else: whichever is seen first, the reason must not be lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_clean_end_is_ever_taken_for_a_failure() {
+    const MAYFLIES: u32 = 20_000;
+    let lives = Arc::new(AtomicU32::new(0));
+    let sup = DynamicSupervisorSpec::new("sup").start().await.expect("it starts");
+    for _ in 0..MAYFLIES {
+        let lives = Arc::clone(&lives);
+        let child = ChildSpec::worker("mayfly", move || (Mayfly(Arc::clone(&lives)), ()));
+        sup.start_child(child.restart(Restart::Transient)).await.expect("it starts");
+    }
+    let gone = async {
+        while sup.count_children().await.expect("four failures would have ended it").specs > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(timeout(FOR_EVER, gone).await.is_ok(), "{:?}", sup.count_children().await);
+    assert_eq!(lives.load(Ordering::SeqCst), MAYFLIES, "none was restarted");
 }

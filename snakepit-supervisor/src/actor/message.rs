@@ -70,11 +70,11 @@ pub(crate) enum Descendants {
     Left,
 }
 
-/// How often the notice of a death has been read.
+/// Whether the reason of a death may still come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     First,
-    Second,
+    Last,
 }
 
 /// The address of a child, for a supervisor's own use.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ractor::{ActorCell, ActorId};
 use tokio::runtime::Handle as RuntimeHandle;
 
+use crate::actor::message::Descendants;
 use crate::child::{ChildId, ChildSpec, Restart};
 use crate::child_handle::LazyAddress;
 use crate::core::message::{ChildKey, Life};
@@ -32,6 +33,8 @@ pub(super) struct Seat {
     former: Option<ActorCell>,
     /// How that actor ended, if ractor has told.
     pub(super) exit: Option<ExitReason>,
+    /// Its task has ended, and ractor has not told why.
+    pub(super) untold: Option<Descendants>,
     pub(super) info: Option<StartInfo>,
 }
 
@@ -66,6 +69,7 @@ impl Seats {
             was_up: false,
             former: None,
             exit: None,
+            untold: None,
             info: None,
         };
         self.seats.insert(key, seat);
@@ -90,7 +94,7 @@ impl Seats {
     /// Begins a new life: what is needed to start it.
     pub(super) fn begin(&mut self, life: Life) -> Option<Beginning> {
         let seat = self.seats.get_mut(&life.key)?;
-        (seat.exit, seat.info, seat.entry) = (None, None, None);
+        (seat.exit, seat.untold, seat.info, seat.entry) = (None, None, None, None);
         match seat.cell.take() {
             Some(cell) if seat.was_up => seat.former = Some(cell),
             Some(cell) => _ = self.actors.remove(&cell.get_id()),
@@ -133,7 +137,7 @@ impl Seats {
     /// Forgets the actor of a child, but not the child.
     pub(super) fn vacate(&mut self, key: ChildKey) -> Option<ActorCell> {
         let seat = self.seats.get_mut(&key)?;
-        (seat.exit, seat.info, seat.entry) = (None, None, None);
+        (seat.exit, seat.untold, seat.info, seat.entry) = (None, None, None, None);
         let cell = seat.cell.take()?;
         self.actors.remove(&cell.get_id());
         Some(cell)
@@ -148,12 +152,15 @@ impl Seats {
         self.actors.get(&actor).copied()
     }
 
-    /// Remembers how an actor ended. A stranger's end is nothing to us.
-    pub(super) fn note_exit(&mut self, actor: ActorId, reason: ExitReason) {
-        if let Some(seat) = self.actors.get(&actor).and_then(|key| self.seats.get_mut(key))
-            && seat.cell.as_ref().is_some_and(|cell| cell.get_id() == actor)
-        {
-            seat.exit = Some(reason);
+    /// Remembers how an actor ended. A stranger's end is nothing to us. If the rest of its end was waiting for this,
+    /// that can go on.
+    pub(super) fn note_exit(&mut self, actor: ActorId, reason: ExitReason) -> Option<(Life, Descendants)> {
+        let &key = self.actors.get(&actor)?;
+        let seat = self.seats.get_mut(&key)?;
+        if seat.cell.as_ref().is_none_or(|cell| cell.get_id() != actor) {
+            return None;
         }
+        seat.exit = Some(reason);
+        Some((Life { key, incarnation: seat.incarnation }, seat.untold.take()?))
     }
 }

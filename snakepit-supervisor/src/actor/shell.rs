@@ -4,25 +4,25 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ractor::{ActorCell, ActorRef};
+use ractor::ActorRef;
 use tokio::runtime::Handle as RuntimeHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::error;
 
 use crate::actor::SupervisorArguments;
 use crate::actor::answer::Callers;
 use crate::actor::life::{Bond, Outbox, follow};
-use crate::actor::message::{Descendants, Notice, Reading, SupervisorMessage, is_supervisor};
+use crate::actor::message::{Notice, SupervisorMessage, is_supervisor};
 use crate::actor::seat::{Beginning, Seats};
 use crate::blueprint::Blueprint;
 use crate::core::Core;
 use crate::core::message::{Action, ChildKey, Event, Life};
 use crate::error::StartFailure;
-use crate::exit::{ExitReason, SHUTDOWN};
+use crate::exit::SHUTDOWN;
 use crate::moment::Moment;
-use crate::offspring::{ChildExit, Descendant, StartContext};
+use crate::offspring::{Descendant, StartContext};
 use crate::report::{Report, ReportSink};
 
 /// A supervisor's state: its core, and the world that the core's numbers stand for.
@@ -34,8 +34,8 @@ pub(crate) struct Shell {
     epoch: Instant,
     pub(super) callers: Callers,
     next_key: u64,
-    notices: mpsc::UnboundedReceiver<Notice>,
-    outbox: Outbox,
+    pub(super) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(super) outbox: Outbox,
     alive: watch::Receiver<()>,
     lineage: mpsc::WeakSender<Descendant>,
     reports: Option<ReportSink>,
@@ -43,7 +43,7 @@ pub(crate) struct Shell {
     /// When the earliest alarm rings that is set.
     alarm: Option<(Moment, AbortHandle)>,
     /// ractor tells of deaths only while the actor takes messages.
-    deaf: bool,
+    pub(super) deaf: bool,
 }
 
 impl Shell {
@@ -181,7 +181,7 @@ impl Shell {
         }
     }
 
-    fn report(&self, report: Report) {
+    pub(super) fn report(&self, report: Report) {
         report.trace();
         if let Some(sink) = &self.reports {
             // A sink that panics is a bug of its owner, and must not cost the children.
@@ -198,18 +198,13 @@ impl Shell {
         }
     }
 
-    /// Remembers how a child ended, until the child's own task says that nothing of it is left.
-    pub(super) fn note_exit(&mut self, who: &ActorCell, reason: ExitReason) {
-        self.seats.note_exit(who.get_id(), reason);
-    }
-
     pub(super) fn read_notices(&mut self) {
         while let Ok(notice) = self.notices.try_recv() {
             self.read(notice);
         }
     }
 
-    fn read(&mut self, notice: Notice) {
+    pub(super) fn read(&mut self, notice: Notice) {
         match notice {
             Notice::ChildStarted { life } => {
                 self.seats.announce(life);
@@ -223,47 +218,6 @@ impl Shell {
                 self.step(Event::Elapsed);
             }
         }
-    }
-
-    fn child_ended(&mut self, life: Life, descendants: Descendants, reading: Reading) {
-        let supervisor = self.blueprint.id.clone();
-        let deaf = self.deaf;
-        self.seats.retract(life);
-        let Some(seat) = self.seats.holding(life) else { return };
-        let reason = seat.exit.take();
-        if reason.is_none() && reading == Reading::First && !deaf {
-            // ractor told of the death before the child's task ended, but perhaps after we last looked. Its events
-            // overtake messages, so they are read before this notice comes round again.
-            self.outbox.post(Notice::ChildEnded { life, descendants, reading: Reading::Second });
-            return;
-        }
-        let (id, cell, hook) = (seat.id.clone(), seat.cell.clone(), seat.on_exit.clone());
-        if descendants == Descendants::Left {
-            let incarnation = life.incarnation;
-            self.report(Report::Unstoppable { supervisor, child: id.clone(), incarnation });
-        }
-        let (Some(hook), Some(cell)) = (hook, cell) else { return self.step(Event::Exited { life, reason }) };
-        let told = reason.clone().unwrap_or(ExitReason::Cancelled);
-        let exit = ChildExit { id, incarnation: life.incarnation, cell, reason: told };
-        self.handle_exit(async move { hook(exit).await }, life, reason);
-    }
-
-    /// Runs an exit hook; only then does the core hear of the end. A hook that hangs or panics delays it no longer
-    /// than a child that does not die.
-    fn handle_exit(
-        &self,
-        hook: impl Future<Output = ()> + Send + 'static,
-        life: Life,
-        reason: Option<ExitReason>,
-    ) {
-        let (outbox, limit) = (self.outbox.clone(), self.blueprint.kill_grace);
-        tokio::spawn(async move {
-            let mut running = tokio::spawn(hook);
-            if timeout(limit, &mut running).await.is_err() {
-                running.abort();
-            }
-            outbox.post(Notice::ExitHandled { life, reason });
-        });
     }
 
     /// Sets the alarm for the core's next deadline, unless an earlier one is set: that will set this one.
@@ -284,19 +238,6 @@ impl Shell {
             }
         });
         self.alarm = Some((deadline, alarm.abort_handle()));
-    }
-
-    /// The way out of a supervisor whose bare actor was stopped: the same closing, but nobody tells how children end.
-    pub(super) async fn close_and_wait(&mut self) {
-        if self.core.has_ended() {
-            return;
-        }
-        self.deaf = true;
-        self.step(Event::ShutdownRequested { reason: None });
-        while !self.core.has_ended() {
-            let Some(notice) = self.notices.recv().await else { return };
-            self.read(notice);
-        }
     }
 }
 

@@ -398,18 +398,18 @@ async fn a_child_can_be_explained() {
     assert_eq!(
         a,
         "a: running, 1 restarts\n  \
-         life 1 at 0ns: started with its supervisor; ended after 2s: stopped with reason \"err\"\n  \
-         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100ms, \
+         life 1 at 0.0ns: started with its supervisor; ended after 2.0s: stopped with reason \"err\"\n  \
+         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100.0ms, \
          2 more allowed; up"
     );
     let b = sup.explain("b").await.expect("runs").expect("known").to_string();
     assert_eq!(
         b,
         "b: running, 2 restarts\n  \
-         life 1 at 0ns: started with its supervisor; stopped: shutdown\n  \
-         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100ms, \
+         life 1 at 0.0ns: started with its supervisor; stopped: shutdown\n  \
+         life 2 at 2.1s: restart because a failed (stopped with reason \"err\"), failure 1 in a row, put off 100.0ms, \
          2 more allowed; not started: stopped with reason \"plan\"\n  \
-         life 3 at 2.2s: restart because b failed (stopped with reason \"plan\"), failure 1 in a row, put off 100ms, \
+         life 3 at 2.2s: restart because b failed (stopped with reason \"plan\"), failure 1 in a row, put off 100.0ms, \
          1 more allowed; up"
     );
     assert!(sup.explain("c").await.expect("runs").is_none());

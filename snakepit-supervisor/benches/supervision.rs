@@ -156,14 +156,15 @@ fn runtime(threads: usize) -> Runtime {
 
 fn speed(threads: usize) {
     let runtime = runtime(threads);
-    let on = |work: fn() -> std::pin::Pin<Box<dyn Future<Output = Times> + Send>>| {
+    let on = if threads == 1 { "one thread".to_owned() } else { format!("{threads} threads") };
+    let run = |work: fn() -> std::pin::Pin<Box<dyn Future<Output = Times> + Send>>| {
         runtime.block_on(async { tokio::spawn(work()).await.expect("no panic") })
     };
     let mut rounds: Vec<[Times; 3]> = Vec::new();
     for _ in 0..ROUNDS {
-        let linked = on(|| Box::pin(linked_round()));
-        let dynamic = on(|| Box::pin(dynamic_round()));
-        let fixed = on(|| Box::pin(static_round()));
+        let linked = run(|| Box::pin(linked_round()));
+        let dynamic = run(|| Box::pin(dynamic_round()));
+        let fixed = run(|| Box::pin(static_round()));
         rounds.push([linked, dynamic, fixed]);
     }
     for (name, pick) in
@@ -178,7 +179,7 @@ fn speed(threads: usize) {
                     .collect(),
             );
             let micros = each / f64::from(MANY) * 1e6;
-            println!("| {name} of 10,000, {who}, {threads} threads | {micros:.2} us each | {ratio:.2} |");
+            println!("| {name} of 10,000, {who}, {on} | {micros:.2} us each | {ratio:.2} |");
         }
     }
     let pairs: Vec<(f64, f64)> = (0..ROUNDS)
@@ -192,8 +193,8 @@ fn speed(threads: usize) {
     let bare = median(pairs.iter().map(|pair| pair.0).collect()) * 1e6;
     let ours = median(pairs.iter().map(|pair| pair.1).collect()) * 1e6;
     let ratio = median(pairs.iter().map(|pair| pair.1 / pair.0).collect());
-    println!("| kill, wait and spawn by hand, {threads} threads | {bare:.1} us | 1.00 |");
-    println!("| kill to replacement, {threads} threads | {ours:.1} us | {ratio:.2} |");
+    println!("| kill, wait and spawn by hand, {on} | {bare:.1} us | 1.00 |");
+    println!("| kill to replacement, {on} | {ours:.1} us | {ratio:.2} |");
 }
 
 /// The resident set of this process, in bytes.

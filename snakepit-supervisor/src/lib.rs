@@ -1,8 +1,6 @@
-//! Erlang/OTP-style supervision for [`ractor`] actors.
-//!
-//! A supervisor starts its children in order, restarts those that fail, gives up when that does not help, and stops
-//! all of them in reverse order. See [`SupervisorSpec`] for children that depend on each other,
-//! [`DynamicSupervisorSpec`] for children that come and go, [`StarterSpec`] for one child with a budget of its own.
+//! The door of the crate: supervisors, and what they are made of.
+// The README's example is tested with the native form of ractor's trait; the other form does not compile it.
+#![cfg_attr(not(feature = "async-trait"), doc = include_str!("../README.md"))]
 
 mod actor;
 mod advice;

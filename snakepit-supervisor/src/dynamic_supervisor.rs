@@ -240,7 +240,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     /// [`Gone`] when it does not run.
-    pub async fn child_settings(&self, id: impl Into<ChildId>) -> Result<Option<ChildSettings>, Gone> {
-        self.0.child_settings(id.into()).await
+    pub async fn get_childspec(&self, id: impl Into<ChildId>) -> Result<Option<ChildSettings>, Gone> {
+        self.0.get_childspec(id.into()).await
     }
 }

@@ -215,7 +215,7 @@ impl Handle {
         self.ask(|reply| SupervisorMessage::Question(Question::GetEffort { reply })).await
     }
 
-    pub(crate) async fn child_settings(&self, id: ChildId) -> Result<Option<ChildSettings>, Gone> {
+    pub(crate) async fn get_childspec(&self, id: ChildId) -> Result<Option<ChildSettings>, Gone> {
         self.ask(|reply| SupervisorMessage::Question(Question::GetSettings { id, reply })).await
     }
 

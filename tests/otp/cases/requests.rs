@@ -35,7 +35,7 @@ pub(crate) async fn oc_15_unknown_ids_are_not_found() {
     assert!(matches!(sup.restart_child("x").await, Err(RestartChildError::NotFound)));
     assert_eq!(sup.delete_child("x").await, Err(DeleteChildError::NotFound));
     assert!(sup.which_child("x").await.expect("it runs").is_none());
-    assert!(sup.child_settings("x").await.expect("it runs").is_none());
+    assert!(sup.get_childspec("x").await.expect("it runs").is_none());
     assert_eq!(bed.happened().await, "");
 }
 

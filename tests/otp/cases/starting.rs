@@ -113,7 +113,7 @@ pub(crate) async fn oc_07_defaults_are_those_of_otp() {
     let inner = SupervisorSpec::new("s").into_child();
     let dynamic = DynamicSupervisorSpec::new("d").into_child();
     let sup = bed.up(bed.over([bed.child("w"), inner, dynamic])).await;
-    let settings = async |id: &str| sup.child_settings(id).await.expect("it runs").expect("it is known");
+    let settings = async |id: &str| sup.get_childspec(id).await.expect("it runs").expect("it is known");
     let worker = settings("w").await;
     assert_eq!((worker.restart, worker.significant), (Restart::Permanent, false));
     assert_eq!(worker.shutdown, Shutdown::Timeout(secs(5)));
@@ -123,7 +123,7 @@ pub(crate) async fn oc_07_defaults_are_those_of_otp() {
         assert_eq!(supervisor.shutdown, Shutdown::Infinity);
         assert_ne!(supervisor.kind, worker.kind);
     }
-    assert!(sup.child_settings("unknown").await.expect("it runs").is_none());
+    assert!(sup.get_childspec("unknown").await.expect("it runs").is_none());
 }
 
 pub(crate) async fn oc_08_started_children_are_appended_in_order() {

@@ -141,7 +141,7 @@ impl Driver {
         let Some(supervisor) = self.running(parent) else {
             return self.answer("start_child", Answer::Word("not_found")).await;
         };
-        let known = self.garden.supervisor(&path);
+        let known = self.garden.supervisors();
         let is_supervisor = form.supervisor.is_some();
         let spec = self.garden.child(&form, parent);
         let started = match &supervisor {
@@ -167,8 +167,8 @@ impl Driver {
             if started.is_ok() {
                 let below = form.supervisor.as_ref();
                 self.note_dynamic(below.map(|below| below.kind).unwrap_or_default(), &path);
-            } else if let Some(known) = known {
-                self.garden.replant(&path, known);
+            } else {
+                self.garden.restore(known);
             }
         }
         self.answer("start_child", Answer::Word(word)).await;

@@ -64,9 +64,14 @@ impl Garden {
         self.supervisors.lock().expect("nobody panics while holding it").get(path).cloned()
     }
 
-    /// Puts a handle back that a refused spec had taken the place of.
-    pub(super) fn replant(&self, path: &str, planted: Planted) {
-        self.supervisors.lock().expect("nobody panics while holding it").insert(path.to_owned(), planted);
+    /// Who is where just now.
+    pub(super) fn supervisors(&self) -> HashMap<String, Planted> {
+        self.supervisors.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Puts everybody back whom a refused spec had taken the place of.
+    pub(super) fn restore(&self, supervisors: HashMap<String, Planted>) {
+        *self.supervisors.lock().expect("nobody panics while holding it") = supervisors;
     }
 
     /// All supervisors below a path, with their paths.

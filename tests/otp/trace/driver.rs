@@ -117,15 +117,11 @@ impl Driver {
             worker.kill();
             return self.finish(1).await;
         }
-        let Some(supervisor) = self.running(id).and_then(|planted| planted.cell()) else { return };
-        let below = self.garden.below(id).into_iter();
-        let lost: Vec<String> =
-            below.filter(|(_, planted)| planted.cell().is_some()).map(|(path, _)| path).collect();
-        let started = self.garden.book.last_starts();
-        supervisor.kill();
+        let Some(supervisor) = self.running(id) else { return };
+        let (Some(cell), Some(tree)) = (supervisor.cell(), supervisor.snapshot().await) else { return };
+        cell.kill();
         self.settle().await;
-        let lines = self.garden.book.take();
-        self.log.extend(order_kill(lines, id, &lost, &started));
+        self.log.extend(order_kill(self.garden.book.take(), id, &tree));
         self.finish(0).await;
     }
 
@@ -164,12 +160,11 @@ impl Driver {
                 (Err(StartChildError::Failed(_)), _) => self.garden.note_start(&path, PlanForm::Err),
                 _ => {}
             }
-            if started.is_ok() {
-                let below = form.supervisor.as_ref();
-                self.note_dynamic(below.map(|below| below.kind).unwrap_or_default(), &path);
-            } else {
-                self.garden.restore(known);
-            }
+        }
+        if started.is_err() {
+            self.garden.restore(known);
+        } else if let Some(below) = &form.supervisor {
+            self.note_dynamic(below.kind, &path);
         }
         self.answer("start_child", Answer::Word(word)).await;
     }

@@ -51,9 +51,6 @@ struct Pages {
     lines: Vec<Line>,
     written: usize,
     starts: HashMap<String, usize>,
-    total_starts: usize,
-    /// When each path was last started, counted from 1.
-    order: HashMap<String, usize>,
     actors: HashMap<String, ActorCell>,
 }
 
@@ -81,17 +78,9 @@ impl Book {
     /// Counts one more start of a path.
     pub(super) fn count_start(&self, path: &str) -> usize {
         let mut pages = self.pages();
-        pages.total_starts += 1;
-        let now = pages.total_starts;
-        pages.order.insert(path.to_owned(), now);
         let count = pages.starts.entry(path.to_owned()).or_default();
         *count += 1;
         *count
-    }
-
-    /// When each path was last started.
-    pub(super) fn last_starts(&self) -> HashMap<String, usize> {
-        self.pages().order.clone()
     }
 
     /// A worker has come up.

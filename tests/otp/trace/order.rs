@@ -1,7 +1,6 @@
 //! Putting lines into the order that a trace promises, where the runs themselves promise none.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use snakepit_supervisor::{ChildType, TreeNode};
 
 use crate::otp::trace::line::Line;
 use crate::otp::trace::plant::join;
@@ -25,30 +24,31 @@ fn child_below<'a>(line: &'a Line, supervisor: &str) -> Option<&'a str> {
     (!own.is_empty()).then_some(own)
 }
 
-/// Puts the ends that come with the kill of a supervisor first: everybody below it, newest first, each supervisor
-/// after its children; then itself.
+/// Puts the ends that come with the kill of a supervisor in order: everybody below it, the last in its tree first,
+/// each supervisor after its children; then itself. They come before all else that follows from the kill.
 ///
-/// `started` tells when each path was last started before that. Supervisors that died with the killed one are told by nobody; `lost`
-/// names them.
-pub(super) fn order_kill(
-    lines: Vec<Line>,
-    killed: &str,
-    lost: &[String],
-    started: &HashMap<String, usize>,
-) -> Vec<Line> {
-    let told = |line: &Line| end_of(line).is_some_and(|id| id == killed || id.starts_with(&join(killed, "")));
-    let (mut ends, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(told);
-    let end = |id: &String| Line::SupervisorExit { id: id.clone(), reason: "killed".to_owned() };
-    ends.extend(lost.iter().map(end));
-    ends.sort_by_cached_key(|line| {
-        let path = end_of(line).unwrap_or_default();
-        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        let ages = ends.map(|end| Reverse(started.get(&path[..end]).copied().unwrap_or_default()));
-        // Whoever is above ends last: nothing is older than that.
-        ages.chain([Reverse(0)]).collect::<Vec<_>>()
-    });
-    ends.extend(others);
-    ends
+/// `tree` is what was below it before. The supervisors that die with it are told by nobody, and are added here.
+pub(super) fn order_kill(mut lines: Vec<Line>, killed: &str, tree: &TreeNode) -> Vec<Line> {
+    let below = join(killed, "");
+    let is_end = |line: &&Line| end_of(line).is_some_and(|id| id == killed || id.starts_with(&below));
+    let others = lines.split_off(lines.iter().take_while(is_end).count());
+    let mut order = Vec::new();
+    ends_below(tree, killed, &mut order);
+    let lost = order.iter().filter(|(path, is_supervisor)| *is_supervisor && path != killed);
+    let end = |path: &String| Line::SupervisorExit { id: path.clone(), reason: "killed".to_owned() };
+    lines.extend(lost.map(|(path, _)| end(path)));
+    lines.sort_by_key(|line| order.iter().position(|(path, _)| Some(path.as_str()) == end_of(line)));
+    lines.extend(others);
+    lines
+}
+
+/// The paths of a tree in the order of their ends, and which of them are supervisors that run.
+fn ends_below(node: &TreeNode, path: &str, order: &mut Vec<(String, bool)>) {
+    for child in node.children.iter().rev() {
+        ends_below(child, &join(path, child.id.as_str()), order);
+    }
+    let runs = node.kind == ChildType::Supervisor && node.actor.is_some();
+    order.push((path.to_owned(), runs));
 }
 
 fn end_of(line: &Line) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 use snakepit_supervisor::{
     ChildExit, ChildSpec, DynamicSupervisorRef, DynamicSupervisorSpec, Offspring, Report, ReportSink,
-    StoppedWith, SupervisorRef, SupervisorSpec,
+    StoppedWith, SupervisorRef, SupervisorSpec, TreeNode,
 };
 
 use crate::otp::journal::word;
@@ -38,6 +38,13 @@ impl Planted {
         match self {
             Self::Static(handle) => handle.cell(),
             Self::Dynamic(handle) => handle.cell(),
+        }
+    }
+
+    pub(super) async fn snapshot(&self) -> Option<TreeNode> {
+        match self {
+            Self::Static(handle) => handle.snapshot().await.ok(),
+            Self::Dynamic(handle) => handle.snapshot().await.ok(),
         }
     }
 
@@ -74,14 +81,6 @@ impl Garden {
         *self.supervisors.lock().expect("nobody panics while holding it") = supervisors;
     }
 
-    /// All supervisors below a path, with their paths.
-    pub(super) fn below(&self, path: &str) -> Vec<(String, Planted)> {
-        let prefix = join(path, "");
-        let supervisors = self.supervisors.lock().expect("nobody panics while holding it");
-        let below = supervisors.iter().filter(|(known, _)| known.starts_with(&prefix));
-        below.map(|(known, planted)| (known.clone(), planted.clone())).collect()
-    }
-
     pub(super) fn root(&self, form: &SupervisorForm) -> Root {
         self.plant(form, "", "root")
     }
@@ -113,7 +112,11 @@ impl Garden {
     pub(super) fn child(&self, form: &ChildForm, parent: &str) -> ChildSpec {
         let path = join(parent, &form.id);
         let spec = match &form.supervisor {
-            None => self.worker(form, &path),
+            None => {
+                // A supervisor may have been here before.
+                self.supervisors.lock().expect("nobody panics while holding it").remove(&path);
+                self.worker(form, &path)
+            }
             Some(below) => {
                 let spec = match self.plant(below, &path, &form.id) {
                     Root::Static(spec) => spec.into_child(),

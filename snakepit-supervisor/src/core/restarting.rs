@@ -46,9 +46,11 @@ impl Core {
 
     /// A delay is over, unless the child has since been stopped, or started by somebody.
     pub(super) fn retry(&mut self, key: ChildKey) {
-        if let Some(Phase::Delayed { due }) = self.family.get(key).map(|child| &child.phase)
-            && *due <= self.now
-        {
+        let Some(child) = self.family.get_mut(key) else { return };
+        if matches!(child.phase, Phase::Delayed { due } if due <= self.now) {
+            // Its wait is over for good. Should an older sibling fail before its turn comes, that sibling waits, and
+            // this child is down until the group is tried again: a wait without a timer would never end by itself.
+            child.phase = Phase::Down;
             self.restart_group(key, self.now);
         }
     }

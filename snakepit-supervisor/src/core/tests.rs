@@ -167,6 +167,26 @@ fn a_group_that_fails_again_while_it_waits_is_one_restart_after_the_longer_wait(
     assert_eq!(world.took_place(), "start a2, start b5, start c5");
 }
 
+/// A child whose wait was over kept waiting, without a timer, when an older sibling failed to start in its retry.
+/// Once that sibling was stopped by a call, nothing could ever move it on.
+#[test]
+fn a_retry_in_which_an_older_sibling_fails_leaves_nobody_waiting_without_a_timer() {
+    let mut with_delay = config(OFA, 1000);
+    with_delay.policy.backoff = Some(Backoff { jitter: 0.0, ..Backoff::default() });
+    let mut world = World::up(with_delay, children(["a", "b"]))
+        .plan("a", [Plan::Up, Plan::Up, Plan::Fail, Plan::Up])
+        .plan("b", [Plan::Up, Plan::Fail, Plan::Up, Plan::Up]);
+    world.dies("a", error());
+    assert_eq!(world.took_place(), "died a, stop b, start a2, fail b2, stop a, fail a3");
+    world.terminate("a");
+    let (_, b) = world.core.find(&"b".into()).expect("b is kept");
+    assert!(matches!(b.phase, super::child::Phase::Down), "b waits in {:?}", b.phase);
+    world.took_place();
+    world.restart("b");
+    world.advance(Duration::from_secs(1));
+    assert!(world.took_place().contains("start b3"), "b can be started by a call");
+}
+
 #[test]
 fn a_temporary_bystander_is_stopped_and_forgotten() {
     for kind in [OFA, RFO] {

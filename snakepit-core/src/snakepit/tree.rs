@@ -57,8 +57,10 @@ impl Tree {
                 None => write!(f, ", no process")?,
             }
         }
-        if self.restarts > 0 {
-            write!(f, ", {} restarts", self.restarts)?;
+        match self.restarts {
+            0 => {}
+            1 => write!(f, ", 1 restart")?,
+            many => write!(f, ", {many} restarts")?,
         }
         writeln!(f)?;
         for (place, child) in self.children.iter().enumerate() {

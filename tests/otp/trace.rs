@@ -6,6 +6,8 @@
 mod driver;
 mod form;
 mod line;
+#[cfg(test)]
+mod naive;
 mod order;
 mod plant;
 

@@ -12,15 +12,14 @@ use crate::otp::bed::counted;
 use crate::otp::monitor::{Monitor, Seen};
 use crate::otp::settle::settle_by;
 use crate::otp::trace::BadCase;
-use crate::otp::trace::form::{ChildForm, ExitForm, KindForm, PlanForm, Step, TraceCase};
+use crate::otp::trace::form::{ChildForm, ExitForm, PlanForm, Step, TraceCase};
 use crate::otp::trace::line::{Answer, Line};
 use crate::otp::trace::order::{order_kill, sort_parallel_stops};
-use crate::otp::trace::plant::{EndWith, Garden, Planted, Root, split};
+use crate::otp::trace::plant::{EndWith, Garden, Planted, Root, join, split};
 
 /// A tree at work.
 struct Driver {
     garden: Garden,
-    dynamic: Vec<String>,
     root: Option<ActorCell>,
     seen: Seen,
     log: Vec<Line>,
@@ -39,8 +38,7 @@ pub(super) async fn drive(case: TraceCase) -> Result<Vec<Line>, BadCase> {
             spec.start_linked(monitor).await.map(|root| root.cell())
         }
     };
-    let mut driver = Driver { garden, dynamic: Vec::new(), root: None, seen, log: Vec::new() };
-    driver.note_dynamic(case.supervisor.kind, "");
+    let mut driver = Driver { garden, root: None, seen, log: Vec::new() };
     driver.settle().await;
     let first = driver.garden.book.take();
     driver.log.extend(first);
@@ -73,25 +71,32 @@ impl Driver {
             Step::CountChildren { id } => self.count_children(&id).await,
             Step::Advance { ms } => {
                 sleep(Duration::from_millis(ms)).await;
-                self.finish(0).await;
+                self.finish().await;
             }
             Step::Stop => {
                 if let Some(root) = self.garden.supervisor("") {
                     root.stop(Some("shutdown".to_owned()));
                 }
-                self.finish(0).await;
+                self.finish().await;
             }
         }
     }
 
-    /// Lets a step run to its end, and moves what it wrote to the log. Its first lines may be its own doing, and
-    /// stay where they are.
-    async fn finish(&mut self, own: usize) {
+    /// Lets a step run to its end, and moves what it wrote to the log.
+    async fn finish(&mut self) {
         self.settle().await;
-        let mut lines = self.garden.book.take();
-        let own = own.min(lines.len());
-        for dynamic in &self.dynamic {
-            sort_parallel_stops(&mut lines[own..], dynamic);
+        let lines = self.garden.book.take();
+        self.log(lines, None);
+    }
+
+    /// Where a step ended somebody, the lines up to that end are its own doing: of these only the parallel stops
+    /// within what has ended are sorted.
+    fn log(&mut self, mut lines: Vec<Line>, ended: Option<&str>) {
+        let own = ended.map_or(0, |id| own_end(&lines, id));
+        for dynamic in &self.garden.dynamic() {
+            let within = ended.is_some_and(|id| dynamic == id || dynamic.starts_with(&join(id, "")));
+            let from = if within { 0 } else { own };
+            sort_parallel_stops(&mut lines[from..], dynamic);
         }
         self.log.extend(lines);
         if let Some(reason) = self.root.as_ref().and_then(|root| self.seen.end_of(root)) {
@@ -101,28 +106,29 @@ impl Driver {
     }
 
     async fn exit(&mut self, id: &str, reason: ExitForm) {
-        if let Some(worker) = self.garden.book.worker(id) {
-            // One that has just ended by itself is not running.
-            _ = ActorRef::<EndWith>::from(worker).cast(EndWith(reason));
-            return self.finish(1).await;
-        }
         if let Some(supervisor) = self.running(id) {
             supervisor.stop(Some(reason.0).filter(|reason| reason != "normal"));
+        } else if let Some(worker) = self.garden.book.worker(id) {
+            // One that has just ended by itself is not running.
+            _ = ActorRef::<EndWith>::from(worker).cast(EndWith(reason));
         }
-        self.finish(0).await;
+        self.settle().await;
+        let lines = self.garden.book.take();
+        self.log(lines, Some(id));
     }
 
     async fn kill(&mut self, id: &str) {
-        if let Some(worker) = self.garden.book.worker(id) {
+        let mut tree = None;
+        if let Some(supervisor) = self.running(id) {
+            tree = supervisor.snapshot().await;
+            supervisor.cell().inspect(ActorCell::kill);
+        } else if let Some(worker) = self.garden.book.worker(id) {
             worker.kill();
-            return self.finish(1).await;
         }
-        let Some(supervisor) = self.running(id) else { return };
-        let (Some(cell), Some(tree)) = (supervisor.cell(), supervisor.snapshot().await) else { return };
-        cell.kill();
         self.settle().await;
-        self.log.extend(order_kill(self.garden.book.take(), id, &tree));
-        self.finish(0).await;
+        let lines = self.garden.book.take();
+        let lines = if let Some(tree) = tree { order_kill(lines, id, &tree) } else { lines };
+        self.log(lines, Some(id));
     }
 
     /// The supervisor of that path, if it runs.
@@ -161,18 +167,11 @@ impl Driver {
                 _ => {}
             }
         }
-        if started.is_err() {
+        let namesake_runs = known.get(&path).is_some_and(|planted| planted.cell().is_some());
+        if started.is_err() || (matches!(started, Ok(None)) && namesake_runs) {
             self.garden.restore(known);
-        } else if let Some(below) = &form.supervisor {
-            self.note_dynamic(below.kind, &path);
         }
         self.answer("start_child", Answer::Word(word)).await;
-    }
-
-    fn note_dynamic(&mut self, kind: KindForm, path: &str) {
-        if kind == KindForm::Dynamic && !self.dynamic.iter().any(|known| known == path) {
-            self.dynamic.push(path.to_owned());
-        }
     }
 
     /// The calls that take an id and answer a word.
@@ -208,7 +207,9 @@ impl Driver {
         let done = match supervisor {
             Planted::Static(handle) => handle.terminate_child(id).await,
             Planted::Dynamic(handle) => {
-                let target = self.garden.book.worker(path).map_or_else(|| id.into(), ChildTarget::Cell);
+                let supervisor = self.running(path).and_then(|planted| planted.cell());
+                let last = supervisor.or_else(|| self.garden.book.worker(path));
+                let target = last.map_or_else(|| id.into(), ChildTarget::Cell);
                 handle.terminate_child(target).await
             }
         };
@@ -248,8 +249,17 @@ impl Driver {
     /// What a call did comes before its answer; what follows from it comes after.
     async fn answer(&mut self, call: &'static str, result: Answer) {
         self.garden.book.write(Line::Reply { call, result });
-        self.finish(0).await;
+        self.finish().await;
     }
+}
+
+/// How many lines come before and with the end that a step asked for.
+fn own_end(lines: &[Line], id: &str) -> usize {
+    let is_end = |line: &Line| match line {
+        Line::Stop { id: ended, .. } | Line::SupervisorExit { id: ended, .. } => ended == id,
+        Line::Start { .. } | Line::Reply { .. } | Line::End => false,
+    };
+    lines.iter().position(is_end).map_or(0, |place| place + 1)
 }
 
 fn listed(children: Vec<ChildSummary>) -> Vec<(String, &'static str)> {

@@ -51,7 +51,7 @@ struct Pages {
     lines: Vec<Line>,
     written: usize,
     starts: HashMap<String, usize>,
-    actors: HashMap<String, ActorCell>,
+    actors: HashMap<String, Vec<ActorCell>>,
 }
 
 impl Book {
@@ -85,12 +85,13 @@ impl Book {
 
     /// A worker has come up.
     pub(super) fn introduce(&self, path: &str, cell: ActorCell) {
-        self.pages().actors.insert(path.to_owned(), cell);
+        self.pages().actors.entry(path.to_owned()).or_default().push(cell);
     }
 
-    /// The worker of that path, if it lives.
+    /// The worker of that path that came up last of those that live.
     pub(super) fn worker(&self, path: &str) -> Option<ActorCell> {
-        let cell = self.pages().actors.get(path).cloned()?;
-        (cell.get_status() < ractor::ActorStatus::Stopping).then_some(cell)
+        let pages = self.pages();
+        let mut cells = pages.actors.get(path)?.iter().rev();
+        cells.find(|cell| cell.get_status() < ractor::ActorStatus::Stopping).cloned()
     }
 }

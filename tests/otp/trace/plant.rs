@@ -76,6 +76,13 @@ impl Garden {
         self.supervisors.lock().expect("nobody panics while holding it").clone()
     }
 
+    /// The paths of the dynamic ones.
+    pub(super) fn dynamic(&self) -> Vec<String> {
+        let supervisors = self.supervisors.lock().expect("nobody panics while holding it");
+        let dynamic = supervisors.iter().filter(|(_, planted)| matches!(planted, Planted::Dynamic(_)));
+        dynamic.map(|(path, _)| path.clone()).collect()
+    }
+
     /// Puts everybody back whom a refused spec had taken the place of.
     pub(super) fn restore(&self, supervisors: HashMap<String, Planted>) {
         *self.supervisors.lock().expect("nobody panics while holding it") = supervisors;

@@ -46,6 +46,13 @@ pub trait Adapter: Send + Sync + 'static {
     /// An [`AdapterFailure`] is a failed start of that worker; it is retried as the pool's restart policy says.
     fn process_spec(&self, worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure>;
 
+    /// Called when a worker's process has been ended by a signal, so that it had no chance to clean up after itself: the
+    /// place to undo what was asked of another program on its behalf, such as a container. Nothing is left of the
+    /// process by then. The default does nothing.
+    ///
+    /// Called on a thread where blocking is allowed, also for the processes of an earlier run that the start has found.
+    fn on_kill(&self, _worker: &WorkerContext) {}
+
     /// Starts the adapter actor, linked to `connect.supervisor`, and ends when the worker is ready for requests.
     ///
     /// # Errors

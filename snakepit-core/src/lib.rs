@@ -32,8 +32,16 @@ pub use error::{
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{PoolRef, PoolStats, Response, ResponseStream};
-pub use process::{ProcessExit, ProcessIdentity, ProcessSpec, Wire, WirePipes};
+pub use process::{
+    Containment, ContainmentLevel, ProcessExit, ProcessIdentity, ProcessSpec, Resource, ResourceLimit,
+    SpawnStep, TermTarget, UserIds, Wire, WirePipes,
+};
 pub use process_registry::RecoveryReport;
 pub use request::{Deadline, Request};
 pub use snakepit::{PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
 pub use worker::{WorkerPhase, WorkerStatus};
+
+/// The process between the host and each worker. See [`ContainmentLevel::Tree`].
+pub mod shim {
+    pub use crate::process::shim::init;
+}

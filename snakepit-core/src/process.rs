@@ -1,22 +1,34 @@
 //! OS processes: the only room that starts, watches and signals them.
 //!
-//! An [`OsProcess`] owns one process and its group; dropping it kills the group. What an earlier run left behind is
-//! found by its [`Marker`] and ended through [`sighting`].
+//! An [`OsProcess`] owns one worker's process and everything that it starts; dropping it kills all of that. On Linux a
+//! [`shim`] holds the tree, also when this host is gone. What an earlier run left behind is found by its [`Marker`] and
+//! ended through [`sighting`].
 
+mod containment;
 mod exit;
 mod identity;
+mod launch;
 mod marker;
 mod os_process;
 mod output;
+pub(crate) mod shim;
 pub(crate) mod sighting;
+mod signal;
 mod spawn;
 mod spec;
+mod tether;
+mod watch;
 
+pub use containment::{Containment, ContainmentLevel, SpawnStep};
 pub use exit::ProcessExit;
 pub use identity::ProcessIdentity;
 pub(crate) use identity::boot_id;
+pub(crate) use launch::{Launcher, Spawned};
 pub(crate) use marker::{Marker, RunId};
 pub(crate) use os_process::{OsProcess, StopOutcome};
 pub(crate) use output::{OutputLine, OutputStream, StderrTail};
-pub(crate) use spawn::{SpawnError, Spawned, spawn};
-pub use spec::{ProcessSpec, Wire, WirePipes};
+pub use shim::TermTarget;
+pub(crate) use spawn::SpawnError;
+pub use spec::{ProcessSpec, Resource, ResourceLimit, UserIds, Wire, WirePipes};
+pub(crate) use tether::{OnGone, TreeEnd};
+pub(crate) use watch::TreeState;

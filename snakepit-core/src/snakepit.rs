@@ -2,6 +2,7 @@
 
 mod builder;
 mod handle;
+mod open_files;
 pub(crate) mod pool_tree;
 mod shutdown;
 mod tree;

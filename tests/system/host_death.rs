@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::Signal;
 use snakepit_adapters::{PoolConfig, Snakepit, StartError};
-use snakepit_tests::oracle::{self, Mark};
+use snakepit_tests::oracle::{self, Mark, signal};
 
 use crate::system::subject::{HANG, Kind, adapter, on_both_runtimes, stub};
 
@@ -34,6 +35,16 @@ impl Host {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// Kills the host and the shims of its workers at once: the host is stopped first, so that it cannot react.
+    fn kill_with_shims(&mut self) {
+        let shims: Vec<i32> = self.workers.iter().map(|worker| parent(*worker)).collect();
+        signal(self.child.id().cast_signed(), Signal::SIGSTOP);
+        for shim in shims {
+            signal(shim, Signal::SIGKILL);
+        }
+        self.kill();
+    }
 }
 
 impl Drop for Host {
@@ -44,33 +55,42 @@ impl Drop for Host {
     }
 }
 
+/// The parent of a process: of a worker, its shim.
+fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    after_name.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 async fn start(data_dir: &Path, mark: &Mark) -> Result<Snakepit, StartError> {
     let config = PoolConfig::new("default", adapter(Kind::Rust, mark)).size(1);
     Snakepit::builder().data_dir(data_dir).pool(config).start().await
 }
 
 #[test]
-fn workers_leave_when_their_host_is_killed() {
-    on_both_runtimes(|| async {
-        let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
-        let mut host = Host::start(directory.path(), &mark, &[]);
-        host.kill();
-        mark.assert_nothing_left().await;
-    });
-}
-
-#[test]
-fn what_outlives_a_killed_host_is_ended_by_the_next_start_before_anything_else() {
+fn nothing_outlives_a_killed_host() {
     on_both_runtimes(|| async {
         let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
         let mut host = Host::start(directory.path(), &mark, &["--ignore-eof", "--forks-child"]);
         host.kill();
-        assert!(host.workers.iter().all(|pid| oracle::runs(*pid)), "the workers were to outlive their host");
+        mark.assert_nothing_left().await;
         let pit = start(directory.path(), &mark).await.unwrap();
-        assert!(host.workers.iter().all(|pid| !oracle::runs(*pid)));
+        assert_eq!((pit.recovery().records, pit.recovery().ended), (2, 0));
+        pit.shutdown(HANG).await;
+    });
+}
+
+#[test]
+fn what_outlives_a_host_killed_with_its_shims_is_ended_by_the_next_start_before_anything_else() {
+    on_both_runtimes(|| async {
+        let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
+        let mut host = Host::start(directory.path(), &mark, &["--ignore-eof", "--forks-child"]);
+        host.kill_with_shims();
+        oracle::eventually("the workers go with their shims", || mark.processes().len() == 2).await;
+        let pit = start(directory.path(), &mark).await.unwrap();
         assert_eq!(pit.recovery().records, 2);
-        // Two workers, and a child of each.
-        assert_eq!((pit.recovery().ended, pit.recovery().survivors), (4, 0));
+        // A child of each worker.
+        assert_eq!((pit.recovery().ended, pit.recovery().survivors), (2, 0));
         assert_eq!(pit.shutdown(HANG).await.processes_left, [0_i32; 0]);
         mark.assert_nothing_left().await;
         let again = start(directory.path(), &mark).await.unwrap();
@@ -79,26 +99,40 @@ fn what_outlives_a_killed_host_is_ended_by_the_next_start_before_anything_else()
     });
 }
 
-#[test]
-fn a_process_that_only_looks_like_a_worker_is_never_signalled() {
-    on_both_runtimes(|| async {
-        let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
-        let mut host = Host::start(directory.path(), &mark, &["--ignore-eof"]);
+/// Processes of the test's own that only look like workers; killed when dropped.
+struct Strangers([Child; 2]);
+
+impl Strangers {
+    fn start() -> Self {
         // The same program, started by somebody else: no mark of the host's run.
         let mut twin = Command::new(stub());
         twin.arg("--ignore-eof").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut sleeper = Command::new("sleep");
         sleeper.arg("600").env("SNAKEPIT_MARK", "not.a.real.mark");
-        let mut strangers = [spawn(&mut twin), spawn(&mut sleeper)];
-        host.kill();
-        let pit = start(directory.path(), &mark).await.unwrap();
-        assert_eq!(pit.recovery().ended, 2);
-        assert!(strangers[1].try_wait().unwrap().is_none(), "a stranger was ended");
-        pit.shutdown(HANG).await;
-        for stranger in &mut strangers {
+        Self([spawn(&mut twin), spawn(&mut sleeper)])
+    }
+}
+
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        for stranger in &mut self.0 {
             let _ = stranger.kill();
-            stranger.wait().unwrap();
+            let _ = stranger.wait();
         }
+    }
+}
+
+#[test]
+fn a_process_that_only_looks_like_a_worker_is_never_signalled() {
+    on_both_runtimes(|| async {
+        let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
+        let mut host = Host::start(directory.path(), &mark, &["--ignore-eof", "--forks-child"]);
+        let mut strangers = Strangers::start();
+        host.kill_with_shims();
+        let pit = start(directory.path(), &mark).await.unwrap();
+        assert_eq!(pit.recovery().survivors, 0);
+        assert!(strangers.0[1].try_wait().unwrap().is_none(), "a stranger was ended");
+        pit.shutdown(HANG).await;
         mark.assert_nothing_left().await;
     });
 }

@@ -66,6 +66,16 @@ pub enum LossCause {
         /// What the registry said.
         what: String,
     },
+    /// The shim that held its process was killed, and with it the process.
+    #[error("its shim was killed")]
+    ShimLost,
+    /// Something that it started does not end even when killed: it hangs in the kernel, or may not be signalled. Its
+    /// record is kept, and its slot is tried again only after a rest.
+    #[error("its process {pid}, or what that started, does not end even when killed")]
+    Unstoppable {
+        /// The number of its process.
+        pid: i32,
+    },
     /// It was ended from outside before it could say why.
     #[error("its actor was ended")]
     ActorEnded,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::adapter::AdapterFailure;
 use crate::id::{InvalidName, PoolName};
+use crate::process::ContainmentLevel;
 
 /// Why a pit did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,26 @@ pub enum StartError {
         /// What the store said.
         message: String,
     },
+    /// The system does not let workers be held as firmly as was required.
+    #[error("containment level {required} is required, and only {found} is reached{}", because(shortfall.as_deref()))]
+    Containment {
+        /// What was required.
+        required: ContainmentLevel,
+        /// What is reached here.
+        found: ContainmentLevel,
+        /// Why no more.
+        shortfall: Option<String>,
+    },
+    /// The pools need more open files than this process may have.
+    #[error(
+        "the pools need {need} open files, and the limit is {limit}: raise it (`ulimit -n`), or let the pit raise it"
+    )]
+    OpenFilesLimit {
+        /// How many are needed, with those that are open already.
+        need: u64,
+        /// The soft limit (`getrlimit(2)`, `RLIMIT_NOFILE`).
+        limit: u64,
+    },
     /// An adapter could not get ready what its workers need.
     #[error("pool {pool} cannot start: {source}")]
     Adapter {
@@ -52,6 +73,10 @@ pub enum StartError {
         /// Why.
         message: String,
     },
+}
+
+fn because(shortfall: Option<&str>) -> String {
+    shortfall.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
 /// What is wrong with a configuration.

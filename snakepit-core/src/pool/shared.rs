@@ -125,8 +125,8 @@ impl PoolShared {
 
     pub(crate) fn stopped(&self, outcome: StopOutcome) {
         let counter = match outcome {
-            StopOutcome::Left(_) => &self.stops.left,
-            StopOutcome::Killed(_) => &self.stops.killed,
+            StopOutcome::Left => &self.stops.left,
+            StopOutcome::Killed => &self.stops.killed,
             StopOutcome::Stuck => &self.stops.stuck,
         };
         counter.fetch_add(1, Ordering::Relaxed);

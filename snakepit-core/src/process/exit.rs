@@ -15,6 +15,13 @@ pub enum ProcessExit {
     Signal(i32),
 }
 
+impl ProcessExit {
+    /// From what `wait(2)` says.
+    pub(super) fn from_wait_status(status: i32) -> Self {
+        ExitStatus::from_raw(status).into()
+    }
+}
+
 impl From<ExitStatus> for ProcessExit {
     fn from(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {

@@ -1,76 +1,98 @@
-//! The one owner of a process and its group.
+//! The one owner of a worker's process and of everything that it starts.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Child;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use rustix::process::{PidfdFlags, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::process::output::{self, OutputLine, OutputStream, StderrTail};
-use crate::process::{ProcessExit, ProcessIdentity};
+use crate::process::tether::{Tether, TreeEnd};
+use crate::process::watch::{Link, TreeState, watch_shim, watch_worker};
+use crate::process::{ProcessIdentity, TermTarget};
 
-/// How long the output of a process that has ended may take to reach its end. A child that left the group may hold the
-/// pipes open for ever.
+/// How long the output of a process that has ended may take to reach its end. Somebody else may hold the pipes open for
+/// ever.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
+/// How long a tree may take to go once it is killed past a shim that does not answer.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A running process, the leader of a group of its own. Dropping it kills the group.
-///
-/// The leader is not reaped before its group has been killed: until then its number cannot be given to another process
-/// or group, so that a signal by that number cannot reach a stranger (`setpgid(2)`, `wait(2)`).
+/// A running process and its tree. Dropping it kills the tree.
 #[derive(Debug)]
 pub(crate) struct OsProcess {
-    identity: ProcessIdentity,
-    leader: Leader,
-    pidfd: OwnedFd,
-    output: Option<(OwnedFd, OwnedFd)>,
+    pid: i32,
+    identity: Option<ProcessIdentity>,
+    tether: Tether,
+    term: TermTarget,
+    tree: watch::Receiver<TreeState>,
+    output: Option<Output>,
     drains: JoinSet<()>,
     stderr_tail: StderrTail,
+}
+
+/// The host's ends of what a process prints.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
 }
 
 /// How a stop went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopOutcome {
     /// It left when asked.
-    Left(ProcessExit),
+    Left,
     /// It had to be killed.
-    Killed(ProcessExit),
-    /// It did not go even when killed: it hangs in the kernel.
+    Killed,
+    /// Something of it did not go even when killed: it hangs in the kernel.
     Stuck,
 }
 
-/// The child, until it is reaped. Kills the group before the leader's number is given back, also when dropped.
-#[derive(Debug)]
-struct Leader(Mutex<Option<Child>>);
-
 impl OsProcess {
-    /// Takes over a child that was just started as the leader of its own group.
-    pub(super) fn own(child: Child, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        // From here on an error drops the leader, which kills the group.
-        let leader = Leader(Mutex::new(Some(child)));
-        let identity = ProcessIdentity::read(pid)?;
-        let handle = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
-        let pidfd = pidfd_open(handle, PidfdFlags::empty())?;
-        Ok(Self {
-            identity,
-            leader,
-            pidfd,
-            output: Some((stdout, stderr)),
-            drains: JoinSet::new(),
-            stderr_tail: StderrTail::default(),
-        })
+    /// Takes over a worker that runs behind a shim. Called within a runtime.
+    pub(super) fn behind_shim(
+        tether: Tether,
+        link: Link,
+        pid: i32,
+        output: Output,
+        term: TermTarget,
+    ) -> Self {
+        let identity = tether.bonds().know_shim_child(pid);
+        let (sender, tree) = watch::channel(TreeState::Running);
+        tokio::spawn(watch_shim(tether.bonds().clone(), link, sender));
+        Self::new(tether, pid, identity, tree, output, term)
     }
 
-    pub(crate) fn identity(&self) -> &ProcessIdentity {
-        &self.identity
+    /// Takes over a worker that is a child of this host. Called within a runtime.
+    pub(super) fn of_our_own(tether: Tether, pid: i32, output: Output, term: TermTarget) -> io::Result<Self> {
+        let identity = ProcessIdentity::read(pid)?;
+        let (sender, tree) = watch::channel(TreeState::Running);
+        tokio::spawn(watch_worker(tether.bonds().clone(), sender)?);
+        Ok(Self::new(tether, pid, Some(identity), tree, output, term))
+    }
+
+    fn new(
+        tether: Tether,
+        pid: i32,
+        identity: Option<ProcessIdentity>,
+        tree: watch::Receiver<TreeState>,
+        output: Output,
+        term: TermTarget,
+    ) -> Self {
+        let (output, drains, stderr_tail) = (Some(output), JoinSet::new(), StderrTail::default());
+        Self { pid, identity, tether, term, tree, output, drains, stderr_tail }
+    }
+
+    /// Its number, for people to read.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Which process it is; `None` where it had ended before anybody could look.
+    pub(crate) fn identity(&self) -> Option<&ProcessIdentity> {
+        self.identity.as_ref()
     }
 
     /// The last lines of stderr, which go on being filled while the process prints.
@@ -83,7 +105,7 @@ impl OsProcess {
         &mut self,
         on_line: impl Fn(OutputStream, OutputLine) + Clone + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let Some((stdout, stderr)) = self.output.take() else { return Ok(()) };
+        let Some(Output { stdout, stderr }) = self.output.take() else { return Ok(()) };
         for (fd, stream) in [(stdout, OutputStream::Stdout), (stderr, OutputStream::Stderr)] {
             let source = pipe::Receiver::from_owned_fd(fd)?;
             self.drains.spawn(output::drain(source, stream, self.stderr_tail.clone(), on_line.clone()));
@@ -91,111 +113,66 @@ impl OsProcess {
         Ok(())
     }
 
-    /// A future that resolves when the leader has ended; it borrows nothing and reaps nothing.
-    pub(crate) fn ended(&self) -> io::Result<impl Future<Output = ()> + Send + use<>> {
-        // A descriptor of its own, because a poller takes each number once.
-        let pidfd = self.pidfd.try_clone()?;
-        #[expect(unsafe_code, reason = "the only constructor that tokio has left for a descriptor")]
-        // SAFETY: the descriptor is owned by the `AsyncFd` and never taken out of it.
-        let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE)? };
-        Ok(async move {
-            // Readable means ended (`pidfd_open(2)`); an error means that the runtime ends, and with it the process.
-            let _ = pidfd.readable().await;
-        })
-    }
-
-    /// Kills the whole group at once.
-    pub(crate) fn kill(&self) {
-        self.leader.signal(Signal::SIGKILL);
-    }
-
-    /// Reaps a leader that has ended, and kills what is left of its group. `None` while it still runs.
-    pub(crate) fn reap(&self) -> Option<ProcessExit> {
-        self.leader.reap()
-    }
-
-    /// Waits until all that the process printed has been read, for a short while at most.
-    pub(crate) async fn finish_output(&mut self) {
-        let all_read = async { while self.drains.join_next().await.is_some() {} };
-        if tokio::time::timeout(OUTPUT_GRACE, all_read).await.is_err() {
-            self.drains.abort_all();
+    /// A future that resolves when the worker's own process has ended; it borrows nothing.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut tree = self.tree.clone();
+        async move {
+            // The sender goes only with the runtime, and with it the process.
+            let _ = tree.wait_for(|state| *state != TreeState::Running).await;
         }
     }
 
-    /// Asks the group to leave with TERM; kills it when `patience` is over; gives up after `kill_grace` more.
+    /// What is known of the process and its tree.
+    pub(crate) fn state(&self) -> TreeState {
+        *self.tree.borrow()
+    }
+
+    /// Kills the whole tree at once.
+    pub(crate) fn kill(&self) {
+        self.tether.bonds().kill();
+    }
+
+    /// Waits until all that the process printed has been read, for a short while at most. Says whether somebody else
+    /// holds its output open.
+    pub(crate) async fn finish_output(&mut self) -> bool {
+        let all_read = async { while self.drains.join_next().await.is_some() {} };
+        let leaked = tokio::time::timeout(OUTPUT_GRACE, all_read).await.is_err();
+        self.drains.abort_all();
+        leaked
+    }
+
+    /// Asks the worker to leave; kills the tree when `patience` is over; gives up after `kill_grace` and a last attempt.
     pub(crate) async fn stop(
         &mut self,
         patience: impl Future<Output = ()>,
         kill_grace: Duration,
     ) -> StopOutcome {
-        self.leader.signal(Signal::SIGTERM);
-        // A stopped process hears TERM only once it goes on.
-        self.leader.signal(Signal::SIGCONT);
-        if let Some(exit) = self.wait(patience).await {
-            return StopOutcome::Left(exit);
+        self.tether.bonds().term(self.term);
+        tokio::select! {
+            gone = self.gone() => return if gone.is_some() { StopOutcome::Left } else { StopOutcome::Stuck },
+            () = patience => {}
         }
-        self.kill();
-        match self.wait(tokio::time::sleep(kill_grace)).await {
-            Some(exit) => StopOutcome::Killed(exit),
+        match self.end(kill_grace).await {
+            Some(_) => StopOutcome::Killed,
             None => StopOutcome::Stuck,
         }
     }
 
-    /// Waits until the leader has ended or the time has, whichever comes first; reaping tells which.
-    async fn wait(&self, patience: impl Future<Output = ()>) -> Option<ProcessExit> {
-        match self.ended() {
-            Ok(ended) => tokio::select! { () = ended => {} () = patience => {} },
-            Err(_) => patience.await,
+    /// Kills the tree and waits until nothing is left of it. `None`: something does not go.
+    pub(crate) async fn end(&mut self, kill_grace: Duration) -> Option<TreeEnd> {
+        self.kill();
+        if let Ok(end) = tokio::time::timeout(kill_grace, self.gone()).await {
+            return end;
         }
-        self.reap()
+        self.tether.bonds().kill_past_shim();
+        tokio::time::timeout(LAST_PATIENCE, self.gone()).await.unwrap_or(None)
     }
-}
 
-impl Leader {
-    fn signal(&self, signal: Signal) {
-        if let Some(child) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            signal_group(child, signal);
+    async fn gone(&mut self) -> Option<TreeEnd> {
+        let over = |state: &TreeState| matches!(state, TreeState::Gone(_) | TreeState::Unstoppable);
+        match self.tree.wait_for(over).await.as_deref() {
+            Ok(TreeState::Gone(end)) => Some(*end),
+            _ => None,
         }
     }
-
-    fn reap(&self) -> Option<ProcessExit> {
-        let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let leader = child.as_mut()?;
-        if !has_ended(leader) {
-            return None;
-        }
-        signal_group(leader, Signal::SIGKILL);
-        let status = leader.wait().ok()?;
-        *child = None;
-        Some(status.into())
-    }
-}
-
-impl Drop for Leader {
-    fn drop(&mut self) {
-        let Some(mut child) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        signal_group(&child, Signal::SIGKILL);
-        // Reaping may wait for the kernel to free the process, and a drop must not: a thread of its own waits. Where
-        // none can be made the process is dead all the same, and its entry goes when this host does.
-        let _ = std::thread::Builder::new().name("snakepit-reap".to_owned()).spawn(move || child.wait());
-    }
-}
-
-/// Whether the leader has ended, without reaping it: its number stays taken.
-fn has_ended(child: &Child) -> bool {
-    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    let status = waitid(Id::Pid(group(child)), flags);
-    !matches!(status, Ok(WaitStatus::StillAlive))
-}
-
-fn group(child: &Child) -> Pid {
-    // A pid is a positive `i32` on every Unix; std hands it out as `u32`.
-    Pid::from_raw(child.id().cast_signed())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the group is ours: its leader is not reaped yet")]
-fn signal_group(child: &Child, signal: Signal) {
-    // A group whose members have all ended cannot be signalled, and need not be.
-    let _ = killpg(group(child), signal);
 }

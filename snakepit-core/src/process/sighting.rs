@@ -79,6 +79,35 @@ pub(crate) fn end(sighting: &Sighting) -> EndOutcome {
     }
 }
 
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    pub(crate) survivors: Vec<ProcessIdentity>,
+}
+
+/// Ends every process whose marker is wanted, looking again until two looks find none, or until `patience` is over.
+pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: std::time::Duration) -> io::Result<Sweep> {
+    let began = tokio::time::Instant::now();
+    let mut clean = 0;
+    loop {
+        let mut survivors = Vec::new();
+        for sighting in scan()?.into_iter().filter(|sighting| wanted(&sighting.marker)) {
+            if end(&sighting) != EndOutcome::Gone {
+                survivors.push(sighting.identity);
+            }
+        }
+        clean = if survivors.is_empty() { clean + 1 } else { 0 };
+        if clean == 2 || began.elapsed() >= patience {
+            return Ok(Sweep { survivors });
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "called where blocking is allowed; the killed need a moment"
+        )]
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 fn open(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }

@@ -1,5 +1,9 @@
-//! The one place that starts a process.
+//! The one place that starts processes: shims, and workers where there is no shim.
+//!
+//! Nothing here runs code between a fork and an exec, so that the system can spare the fork (`posix_spawn(3)`): copying
+//! the tables of a host with 2 GB of memory takes a thousand times as long.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,17 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::process::marker::VARIABLE;
-use crate::process::os_process::OsProcess;
-use crate::process::{Marker, ProcessSpec, Wire, WirePipes};
+use crate::process::containment::ShimProgram;
+use crate::process::shim::packet::Step;
+use crate::process::tether::Tether;
+use crate::process::{Marker, ProcessIdentity, ProcessSpec, Wire, WirePipes, marker, shim};
 
-/// A process that has just been started, and the host's ends of what connects it.
-#[derive(Debug)]
-pub(crate) struct Spawned {
-    pub(crate) process: OsProcess,
-    pub(crate) pipes: Option<WirePipes>,
-}
+/// The name of a shim in lists of processes.
+const SHIM_NAME: &str = "snakepit-shim";
 
 /// Why a process could not be started. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,14 @@ pub(crate) enum SpawnError {
     WorkingDirectory { cwd: PathBuf, source: io::Error },
     #[error("program {} cannot be run: {source}", program.display())]
     Refused { program: PathBuf, source: io::Error },
+    #[error("{what} could not be set: {source}")]
+    NotSet { what: &'static str, source: io::Error },
+    #[error("{what} holds a zero byte, which no program can be given")]
+    ZeroByte { what: String },
+    #[error("{option} needs a shim, and there is none: {shortfall}")]
+    NeedsShim { option: &'static str, shortfall: String },
+    #[error("the shim did not come up: {what}")]
+    Shim { what: String },
     #[error("no pipes or handles for the process: {source}")]
     Resources {
         #[from]
@@ -38,8 +48,48 @@ pub(crate) enum SpawnError {
     },
 }
 
-/// Starts the process that `spec` describes, in a group of its own and marked. Blocks for as long as the fork takes.
-pub(crate) fn spawn(spec: &ProcessSpec, marker: &Marker) -> Result<Spawned, SpawnError> {
+/// A shim that has just been started, and the host's ends of what the worker will print.
+#[derive(Debug)]
+pub(super) struct StartedShim {
+    pub(super) tether: Tether,
+    pub(super) identity: ProcessIdentity,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// A worker that was started without a shim.
+#[derive(Debug)]
+pub(super) struct StartedWorker {
+    pub(super) tether: Tether,
+    pub(super) pid: i32,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    pub(super) pipes: Option<WirePipes>,
+}
+
+/// Starts a shim, in a group of its own and marked. Blocks for as long as the system takes to make a process.
+pub(super) fn spawn_shim(program: &ShimProgram, marker: Option<&Marker>) -> io::Result<StartedShim> {
+    let (link, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let (stdout, their_stdout) = io::pipe()?;
+    let (stderr, their_stderr) = io::pipe()?;
+    let mut command = Command::new(program.path());
+    command.arg0(SHIM_NAME).env(shim::VARIABLE, "1").stdin(theirs).stdout(their_stdout).stderr(their_stderr);
+    command.process_group(0);
+    if let Some(marker) = marker {
+        command.arg(marker.to_string()).env(marker::VARIABLE, marker.to_string());
+    }
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts a process; it is tied at once")]
+    let child = command.spawn()?;
+    // The command holds the child's ends; while it lives, their end of file never comes.
+    drop(command);
+    let pid = child.id().cast_signed();
+    let tether = Tether::to_shim(child, link, marker.cloned())?;
+    let identity = ProcessIdentity::read(pid)?;
+    Ok(StartedShim { tether, identity, stdout: stdout.into(), stderr: stderr.into() })
+}
+
+/// Starts a worker without a shim, in a group of its own and marked. Blocks for as long as the fork takes.
+pub(super) fn spawn_worker(spec: &ProcessSpec, marker: Marker) -> Result<StartedWorker, SpawnError> {
     if let Some(cwd) = &spec.cwd {
         check_cwd(cwd)?;
     }
@@ -48,7 +98,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, marker: &Marker) -> Result<Spawned, Spaw
     if spec.clear_env {
         command.env_clear();
     }
-    command.envs(&spec.env).env(VARIABLE, marker.to_string());
+    command.envs(&spec.env).env(marker::VARIABLE, marker.to_string());
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
@@ -57,29 +107,71 @@ pub(crate) fn spawn(spec: &ProcessSpec, marker: &Marker) -> Result<Spawned, Spaw
     command.stdin(Stdio::null()).stdout(their_stdout).stderr(their_stderr).process_group(0);
     let pipes = match spec.wire {
         Wire::None => None,
-        Wire::Pipes => Some(connect_wire(&mut command)?),
+        Wire::Pipes => {
+            let (pipes, theirs) = wire()?;
+            let mappings = theirs.into_iter().zip([3, 4]);
+            let mappings = mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect();
+            command.fd_mappings(mappings).map_err(io::Error::other)?;
+            Some(pipes)
+        }
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that starts a process; its owner follows at once"
-    )]
-    let child = command.spawn().map_err(|source| refused(&spec.program, source))?;
-    // The command holds the child's ends of all pipes; while it lives, their end of file never comes.
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts a process; it is tied at once")]
+    let child = command.spawn().map_err(|source| refused(spec, source))?;
     drop(command);
-    let process = OsProcess::own(child, OwnedFd::from(stdout), OwnedFd::from(stderr))?;
-    Ok(Spawned { process, pipes })
+    let pid = child.id().cast_signed();
+    let tether = Tether::to_worker(child, marker)?;
+    Ok(StartedWorker { tether, pid, stdout: stdout.into(), stderr: stderr.into(), pipes })
 }
 
-/// Makes the pipes that the process finds on file descriptors 3 and 4.
-fn connect_wire(command: &mut Command) -> io::Result<WirePipes> {
+/// Makes the wire: the host's ends, and what the worker reads from and writes to.
+pub(super) fn wire() -> io::Result<(WirePipes, [OwnedFd; 2])> {
     let (their_input, to_worker) = io::pipe()?;
     let (from_worker, their_output) = io::pipe()?;
-    let mappings = vec![
-        FdMapping { parent_fd: their_input.into(), child_fd: 3 },
-        FdMapping { parent_fd: their_output.into(), child_fd: 4 },
-    ];
-    command.fd_mappings(mappings).map_err(io::Error::other)?;
-    Ok(WirePipes { to_worker: to_worker.into(), from_worker: from_worker.into() })
+    let pipes = WirePipes { to_worker: to_worker.into(), from_worker: from_worker.into() };
+    Ok((pipes, [their_input.into(), their_output.into()]))
+}
+
+/// Finds a program that is named without a path, as a shell would, in the host's `PATH`.
+pub(super) fn find_program(program: &Path) -> Result<PathBuf, SpawnError> {
+    use std::os::unix::fs::PermissionsExt;
+    if program.components().count() != 1 || program.has_root() {
+        return Ok(program.to_owned());
+    }
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
+    let mut refused = None;
+    for candidate in candidates {
+        match candidate.metadata() {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => return Ok(candidate),
+            Ok(found) if found.is_file() => refused = Some(candidate),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(match refused {
+        Some(program) => SpawnError::Refused { program, source: io::ErrorKind::PermissionDenied.into() },
+        None => SpawnError::ProgramNotFound { program: program.to_owned() },
+    })
+}
+
+/// What a shim's report of a failed step means.
+pub(super) fn failed_step(spec: &ProcessSpec, program: &Path, step: Step, errno: i32) -> SpawnError {
+    let source = io::Error::from_raw_os_error(errno);
+    let what = match step {
+        Step::Exec => return refused(&ProcessSpec { program: program.to_owned(), ..spec.clone() }, source),
+        Step::Directory => {
+            return SpawnError::WorkingDirectory { cwd: spec.cwd.clone().unwrap_or_default(), source };
+        }
+        Step::Plan => "the plan of the start",
+        Step::Fork => "a process of its own",
+        Step::Group => "a process group of its own",
+        Step::Wire => "the wire",
+        Step::Limit => "a resource limit",
+        Step::OomScore => "oom_score_adj",
+        Step::Nice => "nice",
+        Step::User => "the user",
+        Step::Lifeline => "the lifeline to its shim",
+    };
+    SpawnError::NotSet { what, source }
 }
 
 /// The system says "not found" for a missing program and a missing directory alike; this tells them apart.
@@ -90,38 +182,16 @@ fn check_cwd(cwd: &Path) -> Result<(), SpawnError> {
     if is_directory { Ok(()) } else { Err(not_entered(io::ErrorKind::NotADirectory.into())) }
 }
 
-fn refused(program: &Path, source: io::Error) -> SpawnError {
-    let program = program.to_owned();
+fn refused(spec: &ProcessSpec, source: io::Error) -> SpawnError {
+    let program = spec.program.clone();
+    // A relative path is looked for in the worker's directory.
+    let place = spec.cwd.as_ref().map_or_else(|| program.clone(), |cwd| cwd.join(&program));
     match source.kind() {
         // The system says this also of a script that is there and whose first line names what is not.
-        io::ErrorKind::NotFound if program.is_file() && program.components().count() > 1 => {
+        io::ErrorKind::NotFound if place.is_file() && program.components().count() > 1 => {
             SpawnError::InterpreterNotFound { program }
         }
         io::ErrorKind::NotFound => SpawnError::ProgramNotFound { program },
         _ => SpawnError::Refused { program, source },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
-    use crate::process::RunId;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn why_not(program: &Path) -> String {
-        let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
-        let marker = Marker { run: RunId::new(), life: WorkerLife { worker, incarnation: Incarnation(1) } };
-        spawn(&ProcessSpec::new(program), &marker).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_script_without_its_interpreter_is_told_from_a_missing_program() {
-        let directory = tempfile::tempdir().unwrap();
-        let script = directory.path().join("worker");
-        assert!(why_not(&script).ends_with("was not found"), "{}", why_not(&script));
-        std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
-        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-        assert!(why_not(&script).contains("the interpreter or loader"), "{}", why_not(&script));
     }
 }

@@ -4,8 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::process::TermTarget;
+
+/// What a worker's OOM score is raised to: it goes before its host, and not before what is worse.
+const OOM_SCORE: u16 = 500;
 
 /// A process to start, described by an adapter and started by the worker that will own it.
+///
+/// The fields from `user` on need the shim, which sets them between its fork and the program's start; without one
+/// ([`ContainmentLevel::InProcess`](crate::ContainmentLevel::InProcess)) a spec that asks for them is refused, except for
+/// the default of `oom_score_adj`, which is then not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSpec {
     /// The program: a path, or a name that is looked up in the host's `PATH`.
@@ -20,6 +30,21 @@ pub struct ProcessSpec {
     pub cwd: Option<PathBuf>,
     /// What connects it with its adapter.
     pub wire: Wire,
+    /// Who is asked to leave when the worker is stopped.
+    pub term: TermTarget,
+    /// As whom it runs; `None`: as the host. Needs the right to change users, and then the right to signal that user's
+    /// processes, or nothing could end it.
+    pub user: Option<UserIds>,
+    /// Its priority, from -20 (first) to 19 (last); `None`: the host's. Below the host's needs privileges.
+    pub nice: Option<i32>,
+    /// The least `oom_score_adj` it has, up to 1000; one that is higher already stays. Default 500: where memory runs
+    /// out, a worker goes before its host. `None`: the host's.
+    pub oom_score_adj: Option<u16>,
+    /// Limits on what it may use.
+    pub limits: Vec<ResourceLimit>,
+    /// How long it may take to leave by itself once its host is gone without a farewell. Default zero: it is killed at
+    /// once, so that the host's successor finds nothing.
+    pub orphan_grace: Duration,
 }
 
 impl ProcessSpec {
@@ -32,7 +57,24 @@ impl ProcessSpec {
             clear_env: false,
             cwd: None,
             wire: Wire::None,
+            term: TermTarget::default(),
+            user: None,
+            nice: None,
+            oom_score_adj: Some(OOM_SCORE),
+            limits: Vec::new(),
+            orphan_grace: Duration::ZERO,
         }
+    }
+
+    /// What only a shim can set, where the spec asks for it.
+    pub(super) fn needs_shim(&self) -> Option<&'static str> {
+        let asked = [
+            (self.user.is_some(), "user"),
+            (self.nice.is_some(), "nice"),
+            (!self.limits.is_empty(), "limits"),
+            (self.oom_score_adj.is_some_and(|score| score != OOM_SCORE), "oom_score_adj"),
+        ];
+        asked.into_iter().find_map(|(asked, name)| asked.then_some(name))
     }
 }
 
@@ -52,4 +94,64 @@ pub struct WirePipes {
     pub to_worker: OwnedFd,
     /// What the process writes arrives here.
     pub from_worker: OwnedFd,
+}
+
+/// A user, by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserIds {
+    /// The user.
+    pub uid: u32,
+    /// The user's first group.
+    pub gid: u32,
+    /// The user's further groups, 1024 at most.
+    pub groups: Vec<u32>,
+}
+
+/// A limit on one resource (`setrlimit(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// Which resource.
+    pub resource: Resource,
+    /// What the process may use, in the resource's unit; `None`: without limit.
+    pub soft: Option<u64>,
+    /// What it may raise that to; `None`: without limit. Above the host's own needs privileges.
+    pub hard: Option<u64>,
+}
+
+/// What can be limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// Bytes of address space.
+    AddressSpace,
+    /// Bytes of a core dump.
+    CoreSize,
+    /// Seconds of processor time.
+    CpuTime,
+    /// Bytes of any file that it writes.
+    FileSize,
+    /// Open files.
+    OpenFiles,
+    /// Processes and threads of its user.
+    Processes,
+    /// Bytes of stack.
+    Stack,
+}
+
+impl Resource {
+    /// The system's number for it.
+    pub(super) fn number(self) -> u32 {
+        use nix::libc;
+        // The type of these constants differs between C libraries; all are small and positive.
+        #[expect(clippy::unnecessary_cast, reason = "see above")]
+        match self {
+            Self::AddressSpace => libc::RLIMIT_AS as u32,
+            Self::CoreSize => libc::RLIMIT_CORE as u32,
+            Self::CpuTime => libc::RLIMIT_CPU as u32,
+            Self::FileSize => libc::RLIMIT_FSIZE as u32,
+            Self::OpenFiles => libc::RLIMIT_NOFILE as u32,
+            Self::Processes => libc::RLIMIT_NPROC as u32,
+            Self::Stack => libc::RLIMIT_STACK as u32,
+        }
+    }
 }

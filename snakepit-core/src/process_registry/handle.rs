@@ -44,7 +44,11 @@ impl ProcessRegistryRef {
     }
 
     /// Writes the intent to start a process. Nothing may be started before this returns `Ok`.
-    pub(crate) async fn reserve(&self, life: WorkerLife) -> Result<(), RegistryError> {
+    pub(crate) async fn reserve(
+        &self,
+        life: WorkerLife,
+        _shim: Option<ProcessIdentity>,
+    ) -> Result<(), RegistryError> {
         let actor = self.address.current().ok_or(RegistryError::Away)?;
         answer(actor.call(|reply| ProcessRegistryMessage::Reserve { life, reply }, None).await)
     }

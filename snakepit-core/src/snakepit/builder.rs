@@ -10,16 +10,18 @@ use ractor::ActorCell;
 use snakepit_supervisor::{ChildSpec, SupervisorSpec};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
 use crate::config::{CheckedPoolConfig, PoolConfig};
 use crate::error::{ConfigError, StartError};
 use crate::id::PoolName;
 use crate::pool::PoolShared;
-use crate::process::{RunId, boot_id};
+use crate::process::{Containment, ContainmentLevel, Launcher, RunId, SpawnStep, boot_id};
 use crate::process_registry::{
     DirectoryLock, LockError, ProcessRegistry, ProcessRegistryArgs, ProcessRegistryRef, Store, recover,
 };
 use crate::snakepit::handle::{Pit, Snakepit};
+use crate::snakepit::open_files;
 use crate::snakepit::pool_tree::PoolTree;
 
 /// How long a data directory may stay locked by a host that is just dying.
@@ -28,10 +30,14 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// Collects what a pit is made of. Made by [`Snakepit::builder`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SnakepitBuilder {
     data_dir: Option<PathBuf>,
     pools: Vec<PoolConfig>,
+    shim_program: Option<PathBuf>,
+    required_level: Option<ContainmentLevel>,
+    raise_file_limit: bool,
+    spawn_observer: Option<Arc<dyn Fn(SpawnStep) + Send + Sync>>,
 }
 
 impl SnakepitBuilder {
@@ -44,6 +50,38 @@ impl SnakepitBuilder {
     /// Adds a pool.
     pub fn pool(mut self, config: PoolConfig) -> Self {
         self.pools.push(config);
+        self
+    }
+
+    /// Refuses the start where workers would be held less firmly than this. Default: whatever the system makes possible
+    /// is taken, and a level below [`ContainmentLevel::Tree`] is logged as a warning.
+    pub fn require_level(mut self, level: ContainmentLevel) -> Self {
+        self.required_level = Some(level);
+        self
+    }
+
+    /// The program to run as the shim of each worker: one that calls [`shim::init`](crate::shim::init) first in its
+    /// `main`, such as this crate's own `snakepit-shim`.
+    ///
+    /// Default: this program itself, which needs nothing of its `main`. Only a host that is loaded into another program
+    /// as a library has to name one.
+    pub fn shim_program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.shim_program = Some(path.into());
+        self
+    }
+
+    /// Raises this process's soft limit of open files where the pools need more, as far as the hard limit allows; workers
+    /// get the limit that was there before. Default: a limit that is too low is a
+    /// [`StartError::OpenFilesLimit`], because the limit is the whole program's.
+    pub fn raise_file_limit(mut self) -> Self {
+        self.raise_file_limit = true;
+        self
+    }
+
+    /// Calls `observer` after every step of the start of every worker's process, within the start: what it does there
+    /// holds the start up. For tests and for tracing of slow starts.
+    pub fn observe_spawns(mut self, observer: impl Fn(SpawnStep) + Send + Sync + 'static) -> Self {
+        self.spawn_observer = Some(Arc::new(observer));
         self
     }
 
@@ -69,7 +107,13 @@ impl SnakepitBuilder {
 
     async fn start_under(self, supervisor: Option<ActorCell>) -> Result<Snakepit, StartError> {
         let data_dir = self.data_dir.clone().ok_or(ConfigError::NoDataDir)?;
+        let (shim_program, observer) = (self.shim_program.clone(), self.spawn_observer.clone());
+        let (required, raise) = (self.required_level, self.raise_file_limit);
         let pools = self.check()?;
+        let workers = pools.iter().map(|pool| u64::from(pool.options.size)).sum();
+        let open_files = open_files::ensure(workers, raise)?;
+        let launcher = Launcher::probe(shim_program.as_deref(), open_files, observer).await;
+        let containment = contained(&launcher, required)?;
         let lock = Arc::new(lock(&data_dir).await?);
         prepare_adapters(&pools, &data_dir).await?;
         let run = RunId::new();
@@ -84,7 +128,7 @@ impl SnakepitBuilder {
         let requests = Arc::new(AtomicU64::new(0));
         let trees = pools.iter().map(|config| {
             let shared = PoolShared::new(config.name.clone(), config.options.clone(), Arc::clone(&requests));
-            PoolTree::new(config, &Arc::new(shared), &registry, &data_dir)
+            PoolTree::new(config, &Arc::new(shared), &registry, &launcher, &data_dir)
         });
         let mut spec = SupervisorSpec::new("snakepit")
             .child(ChildSpec::worker("process registry", move || (ProcessRegistry, registry_args.clone())));
@@ -98,7 +142,7 @@ impl SnakepitBuilder {
             None => spec.start().await,
         };
         let root = started.map_err(|error| StartError::Supervision { message: error.to_string() })?;
-        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery }))
+        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery, containment }))
     }
 
     fn check(self) -> Result<Vec<CheckedPoolConfig>, ConfigError> {
@@ -114,6 +158,22 @@ impl SnakepitBuilder {
         }
         if checked.is_empty() { Err(ConfigError::NoPool) } else { Ok(checked) }
     }
+}
+
+/// How firmly workers will be held, told to whoever reads the log.
+fn contained(launcher: &Launcher, required: Option<ContainmentLevel>) -> Result<Containment, StartError> {
+    let containment = launcher.containment();
+    let (found, shortfall) = (containment.level(), containment.shortfall().map(str::to_owned));
+    if let Some(required) = required.filter(|required| *required > found) {
+        return Err(StartError::Containment { required, found, shortfall });
+    }
+    match shortfall {
+        None => info!(containment = %found, "workers are held"),
+        Some(shortfall) => {
+            warn!(containment = %found, shortfall, "workers are not held as firmly as they could be");
+        }
+    }
+    Ok(containment)
 }
 
 /// Holds the data directory. A host that is just dying may still hold it for a moment.
@@ -157,5 +217,16 @@ async fn open_store(data_dir: &Path) -> Result<Arc<Store>, StartError> {
         Ok(Ok(store)) => Ok(Arc::new(store)),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+impl std::fmt::Debug for SnakepitBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnakepitBuilder")
+            .field("data_dir", &self.data_dir)
+            .field("pools", &self.pools)
+            .field("shim_program", &self.shim_program)
+            .field("required_level", &self.required_level)
+            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{AwaitReadyError, ExecuteError};
 use crate::id::{PoolName, SessionId};
 use crate::payload::Payload;
 use crate::pool::{PoolRef, PoolStats, Response, ResponseStream};
-use crate::process::RunId;
+use crate::process::{Containment, RunId};
 use crate::process_registry::RecoveryReport;
 use crate::request::Request;
 use crate::snakepit::builder::SnakepitBuilder;
@@ -39,6 +39,7 @@ pub(super) struct Pit {
     pub(super) pools: BTreeMap<PoolName, (PoolRef, SupervisorRef)>,
     pub(super) run: RunId,
     pub(super) recovery: RecoveryReport,
+    pub(super) containment: Containment,
 }
 
 impl Snakepit {
@@ -168,6 +169,11 @@ impl Snakepit {
     /// What the start found of earlier runs.
     pub fn recovery(&self) -> &RecoveryReport {
         &self.pit.recovery
+    }
+
+    /// How firmly the workers' processes are held, as was found out at the start.
+    pub fn containment(&self) -> &Containment {
+        &self.pit.containment
     }
 
     /// Stops everything within `budget`: no more requests, those under way are finished, processes are asked to leave,

@@ -14,6 +14,7 @@ use crate::config::CheckedPoolConfig;
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{Incarnation, Slot, WorkerLife};
 use crate::pool::{Pool, PoolArgs, PoolRef, PoolShared, SlotReport};
+use crate::process::Launcher;
 use crate::process_registry::ProcessRegistryRef;
 use crate::session_affinity::{SessionAffinity, SessionAffinityArgs};
 use crate::worker::{Worker, WorkerArgs, WorkerExit};
@@ -34,6 +35,7 @@ impl PoolTree {
         config: &CheckedPoolConfig,
         shared: &Arc<PoolShared>,
         registry: &ProcessRegistryRef,
+        launcher: &Launcher,
         data_dir: &Path,
     ) -> Self {
         let id = format!("pool {}", shared.name);
@@ -44,6 +46,7 @@ impl PoolTree {
             pool: Arc::clone(shared),
             adapter: Arc::clone(&config.adapter),
             registry: registry.clone(),
+            launcher: launcher.clone(),
             data_dir: data_dir.to_owned(),
         };
         let pool = PoolArgs {

@@ -10,6 +10,7 @@ use crate::adapter::Adapter;
 use crate::error::WorkerLoss;
 use crate::id::WorkerLife;
 use crate::pool::PoolShared;
+use crate::process::Launcher;
 use crate::process_registry::ProcessRegistryRef;
 use crate::worker::farewell::Farewell;
 use crate::worker::life::WorkerState;
@@ -29,6 +30,7 @@ pub(crate) struct WorkerArgs {
     pub(crate) pool: Arc<PoolShared>,
     pub(crate) adapter: Arc<dyn Adapter>,
     pub(crate) registry: ProcessRegistryRef,
+    pub(crate) launcher: Launcher,
     pub(crate) data_dir: PathBuf,
 }
 

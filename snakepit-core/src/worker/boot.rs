@@ -3,14 +3,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::task::spawn_blocking;
 
 use crate::adapter::{Adapter, AdapterReports, Connect, Connected, WorkerContext};
 use crate::error::LossCause;
 use crate::id::WorkerLife;
-use crate::process::{Marker, ProcessSpec, SpawnError, Spawned, WirePipes, spawn};
+use crate::process::{
+    Launcher, OnGone, ProcessExit, ProcessSpec, SpawnError, SpawnStep, Spawned, TreeEnd, WirePipes,
+};
 use crate::process_registry::{ProcessRegistryRef, RegistryError};
 use crate::worker::message::WorkerMessage;
 
@@ -20,6 +22,8 @@ pub(super) struct Boot {
     pub(super) adapter: Arc<dyn Adapter>,
     pub(super) data_dir: PathBuf,
     pub(super) registry: ProcessRegistryRef,
+    pub(super) launcher: Launcher,
+    pub(super) stop_grace: Duration,
     pub(super) reports: AdapterReports,
     pub(super) payload_limit: usize,
     pub(super) worker: ActorRef<WorkerMessage>,
@@ -37,8 +41,7 @@ impl Boot {
     }
 
     async fn boot(&self) -> Result<Connected, LossCause> {
-        let context = WorkerContext { life: self.life.clone(), data_dir: self.data_dir.clone() };
-        let pipes = match self.adapter.process_spec(&context)? {
+        let pipes = match self.adapter.process_spec(&self.context())? {
             Some(spec) => self.start_process(spec).await?,
             None => None,
         };
@@ -55,23 +58,39 @@ impl Boot {
     /// The record is written before the process starts: a crash in between leaves a record without a process, which the
     /// next start forgives. The other order leaves a process without a record, which nobody would ever find.
     async fn start_process(&self, spec: ProcessSpec) -> Result<Option<WirePipes>, LossCause> {
-        self.registry.reserve(self.life.clone()).await?;
         let marker = self.registry.marker(&self.life);
-        let Spawned { process, pipes } = self.spawn(spec, marker).await?;
-        let identity = process.identity().clone();
+        let prepared = self.launcher.prepare(marker, self.on_gone()).await?;
+        self.registry.reserve(self.life.clone(), prepared.shim().cloned()).await?;
+        self.launcher.observe(SpawnStep::IntentCommitted);
+        let Spawned { process, pipes } = self.launcher.go(prepared, spec, self.stop_grace).await?;
+        let identity = process.identity().cloned();
         // From here on the worker owns the process. A worker that has ended drops it, which kills it.
         let _ = self.worker.cast(WorkerMessage::ProcessStarted { process });
-        self.registry.activate(self.life.clone(), identity).await?;
+        // A process that has ended already is not worth a record; its end takes the intent out.
+        if let Some(identity) = identity {
+            self.registry.activate(self.life.clone(), identity).await?;
+            self.launcher.observe(SpawnStep::Activated);
+        }
         Ok(pipes)
     }
 
-    async fn spawn(&self, spec: ProcessSpec, marker: Marker) -> Result<Spawned, LossCause> {
-        // Forking a large host takes long. Where nobody waits any more, the process is dropped as soon as it exists.
-        let spawned = spawn_blocking(move || spawn(&spec, &marker)).await;
-        match spawned {
-            Ok(result) => Ok(result?),
-            Err(error) => Err(LossCause::SpawnFailed { message: error.to_string() }),
-        }
+    /// What is owed once nothing is left of the process: its record taken out, and its adapter told where the process had
+    /// no chance to clean up after itself.
+    fn on_gone(&self) -> OnGone {
+        let (registry, life) = (self.registry.clone(), self.life.clone());
+        let (adapter, context) = (Arc::clone(&self.adapter), self.context());
+        Box::new(move |end| {
+            registry.release(life);
+            let cleaned_up =
+                matches!(end, TreeEnd::NeverStarted | TreeEnd::Ended { exit: Some(ProcessExit::Code(_)) });
+            if !cleaned_up {
+                adapter.on_kill(&context);
+            }
+        })
+    }
+
+    fn context(&self) -> WorkerContext {
+        WorkerContext { life: self.life.clone(), data_dir: self.data_dir.clone() }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a worker's end owes to others, whichever way it ends: its process killed, its record taken out, its pool told.
+//! What a worker's end owes to others, whichever way it ends: its process killed, its pool told. Its record is taken out
+//! by whoever sees that nothing is left of its process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,14 +76,13 @@ impl Farewell {
         self.with(|belongings| belongings.said = true);
     }
 
-    /// The end was not asked for; the process is gone.
+    /// The end was not asked for. The record goes when the process has.
     pub(super) fn say_lost(&self, cause: LossCause) -> Arc<WorkerLoss> {
         let stderr_tail = self.with(|belongings| {
             belongings.said = true;
             belongings.stderr.as_ref().map(StderrTail::lines).unwrap_or_default()
         });
         let loss = Arc::new(WorkerLoss { life: self.life.clone(), cause, stderr_tail });
-        self.registry.release(self.life.clone());
         self.pool.worker(WorkerReport::Lost { loss: Arc::clone(&loss) });
         loss
     }
@@ -95,7 +95,7 @@ impl Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.stop_tasks();
-        // Dropping the process kills its group.
+        // Dropping the process kills its tree.
         drop(self.take_process());
         if !self.with(|belongings| belongings.said) {
             self.say_lost(LossCause::ActorEnded);

@@ -7,12 +7,12 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef};
 use snakepit_supervisor::{DoNotRestart, ExitReason};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::adapter::{AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connected};
 use crate::error::LossCause;
 use crate::pool::{Vitals, WorkerReport};
-use crate::process::{OsProcess, ProcessExit, StopOutcome};
+use crate::process::{OsProcess, ProcessExit, StopOutcome, TreeEnd, TreeState};
 use crate::timer::Timer;
 use crate::worker::actor::{Worker, WorkerArgs, WorkerExit};
 use crate::worker::boot::Boot;
@@ -76,6 +76,8 @@ impl WorkerState {
             adapter: Arc::clone(&self.args.adapter),
             data_dir: self.args.data_dir.clone(),
             registry: self.args.registry.clone(),
+            launcher: self.args.launcher.clone(),
+            stop_grace: self.args.pool.options.stop_grace,
             reports: AdapterReports::new(Arc::new(sink)),
             payload_limit: self.args.pool.options.payload_limit,
             worker: self.myself.clone(),
@@ -94,23 +96,19 @@ impl WorkerState {
     }
 
     pub(super) fn process_started(&mut self, worker: &Worker, mut process: OsProcess) -> PhaseVerdict {
-        self.process = Some(ProcessView { pid: process.identity().pid(), running: true });
+        self.process = Some(ProcessView { pid: process.pid(), running: true });
         let life = worker.life.clone();
-        let watched = process
-            .drain_output(move |stream, line| log_output(&life, stream, &line))
-            .and_then(|()| process.ended());
+        let drained = process.drain_output(move |stream, line| log_output(&life, stream, &line));
+        let (ended, myself) = (process.ended(), self.myself.clone());
+        worker.farewell.keep_task(tokio::spawn(async move {
+            ended.await;
+            let _ = myself.cast(WorkerMessage::ProcessEnded);
+        }));
         worker.farewell.keep_process(process);
-        match watched {
-            Ok(ended) => {
-                let myself = self.myself.clone();
-                worker.farewell.keep_task(tokio::spawn(async move {
-                    ended.await;
-                    let _ = myself.cast(WorkerMessage::ProcessEnded);
-                }));
-                PhaseVerdict::Stay
-            }
+        match drained {
+            Ok(()) => PhaseVerdict::Stay,
             Err(error) => {
-                let cause = LossCause::SpawnFailed { message: format!("it cannot be watched: {error}") };
+                let cause = LossCause::SpawnFailed { message: format!("its output cannot be read: {error}") };
                 self.event(PhaseEvent::Condemned { cause })
             }
         }
@@ -153,12 +151,16 @@ impl WorkerState {
     }
 
     pub(super) fn process_ended(&mut self, worker: &Worker) -> PhaseVerdict {
-        // `None`: it cannot be asked for its exit any more, which leaves the fact that it is gone.
-        let exit = worker.farewell.process(OsProcess::reap).flatten().unwrap_or(ProcessExit::Signal(0));
-        if let Some(process) = &mut self.process {
-            process.running = false;
-        }
-        self.event(PhaseEvent::ProcessEnded { exit })
+        let Some(process) = &mut self.process else { return PhaseVerdict::Stay };
+        process.running = false;
+        let cause = match worker.farewell.process(OsProcess::state) {
+            Some(TreeState::Exited(exit) | TreeState::Gone(TreeEnd::Ended { exit: Some(exit) })) => {
+                LossCause::ProcessExited { exit }
+            }
+            Some(TreeState::Unstoppable) => LossCause::Unstoppable { pid: process.pid },
+            _ => LossCause::ShimLost,
+        };
+        self.event(PhaseEvent::ProcessEnded { cause })
     }
 
     pub(super) fn adapter_ended(&mut self, cell: &ActorCell, reason: &ExitReason) -> PhaseVerdict {
@@ -209,18 +211,37 @@ impl WorkerState {
     /// The life is over: sees the process off, tells the pool, and asks the Starter for the next life.
     async fn end(&mut self, worker: &Worker, cause: LossCause) -> ActorProcessingErr {
         worker.farewell.stop_tasks();
-        if let Some(mut process) = worker.farewell.take_process() {
-            process.kill();
-            process.finish_output().await;
-        }
+        let cause = match worker.farewell.take_process() {
+            Some(process) => self.see_off(worker, process, cause).await,
+            None => cause,
+        };
         let is_fatal = self.is_fatal(&cause);
         let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };
         if is_fatal { Box::new(DoNotRestart::new(exit)) } else { Box::new(exit) }
     }
 
+    /// Ends what is left of a process, and waits for it: whatever it held, such as a port, is free before the next life.
+    async fn see_off(&self, worker: &Worker, mut process: OsProcess, cause: LossCause) -> LossCause {
+        let pid = process.pid();
+        let end = process.end(self.args.pool.options.kill_grace).await;
+        if process.finish_output().await {
+            warn!(worker = %worker.life, "the output of a worker that is gone is held open by somebody else");
+        }
+        if end.is_some() {
+            return cause;
+        }
+        error!(worker = %worker.life, pid, "process does not go even when killed; its record is kept");
+        LossCause::Unstoppable { pid }
+    }
+
     fn is_fatal(&self, cause: &LossCause) -> bool {
         let fatal = &self.args.pool.options.restart.fatal_exit_codes;
-        matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(code) } if fatal.contains(code))
+        match cause {
+            LossCause::ProcessExited { exit: ProcessExit::Code(code) } => fatal.contains(code),
+            // Another start beside what is left could only make it worse.
+            LossCause::Unstoppable { .. } => true,
+            _ => false,
+        }
     }
 
     fn await_heartbeat(&mut self) {
@@ -286,7 +307,9 @@ impl WorkerState {
                 worker.farewell.say_stuck();
                 return;
             }
-            process.finish_output().await;
+            if process.finish_output().await {
+                warn!(worker = %worker.life, "the output of a worker that is gone is held open by somebody else");
+            }
         }
         worker.farewell.say_stopped().await;
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::adapter::AdapterFailure;
 use crate::error::LossCause;
-use crate::process::ProcessExit;
 
 /// How long a process may take to leave by itself after it has closed the wire. Its exit code says more than the wire.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
@@ -37,7 +36,7 @@ pub(super) enum Awaiting {
 pub(super) enum PhaseEvent {
     BootFailed { cause: LossCause },
     AdapterEnded { failure: AdapterFailure },
-    ProcessEnded { exit: ProcessExit },
+    ProcessEnded { cause: LossCause },
     Condemned { cause: LossCause },
     FarewellElapsed,
 }
@@ -90,8 +89,7 @@ impl Phase {
                     }
                 }
             }
-            (Self::Booting | Self::Ready, PhaseEvent::ProcessEnded { exit }) => {
-                let cause = LossCause::ProcessExited { exit };
+            (Self::Booting | Self::Ready, PhaseEvent::ProcessEnded { cause }) => {
                 if alive.adapter {
                     dying(cause, Awaiting::Adapter, PhaseVerdict::AwaitFarewell { within: WIRE_GRACE })
                 } else {
@@ -117,8 +115,8 @@ impl Phase {
             // The wire closed first; how the process ended says more.
             (
                 Self::Dying { cause: LossCause::Disconnected, awaiting: Awaiting::Process },
-                PhaseEvent::ProcessEnded { exit },
-            ) => end(LossCause::ProcessExited { exit }),
+                PhaseEvent::ProcessEnded { cause },
+            ) => end(cause),
             // Killed for a reason of its own: the signal says nothing new.
             (Self::Dying { cause, awaiting: Awaiting::Process }, PhaseEvent::ProcessEnded { .. }) => {
                 end(cause.clone())
@@ -160,6 +158,7 @@ impl From<AdapterFailure> for LossCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::ProcessExit;
 
     const BOTH: Alive = Alive { process: true, adapter: true };
     const NO_ADAPTER: Alive = Alive { process: true, adapter: false };
@@ -169,6 +168,10 @@ mod tests {
 
     fn exited() -> LossCause {
         LossCause::ProcessExited { exit: EXIT }
+    }
+
+    fn killed() -> LossCause {
+        LossCause::ProcessExited { exit: ProcessExit::Signal(9) }
     }
 
     fn stuck() -> LossCause {
@@ -189,7 +192,7 @@ mod tests {
     #[test]
     fn a_process_that_ends_is_heard_out_on_the_wire() {
         let mut phase = Phase::Ready;
-        let verdict = phase.on(PhaseEvent::ProcessEnded { exit: EXIT }, NO_PROCESS);
+        let verdict = phase.on(PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS);
         assert_eq!(verdict, PhaseVerdict::AwaitFarewell { within: WIRE_GRACE });
         let event = PhaseEvent::AdapterEnded { failure: AdapterFailure::Disconnected };
         assert_eq!(ends(&mut phase, event, NONE), exited());
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn a_wire_that_stays_open_does_not_keep_a_dead_worker() {
         let mut phase = Phase::Ready;
-        let _ = phase.on(PhaseEvent::ProcessEnded { exit: EXIT }, NO_PROCESS);
+        let _ = phase.on(PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS);
         assert_eq!(ends(&mut phase, PhaseEvent::FarewellElapsed, NO_PROCESS), exited());
     }
 
@@ -207,7 +210,7 @@ mod tests {
         let mut phase = Phase::Ready;
         let event = PhaseEvent::AdapterEnded { failure: AdapterFailure::Disconnected };
         assert_eq!(phase.on(event, NO_ADAPTER), PhaseVerdict::AwaitFarewell { within: EXIT_GRACE });
-        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { exit: EXIT }, NONE), exited());
+        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NONE), exited());
     }
 
     #[test]
@@ -218,9 +221,9 @@ mod tests {
             phase.on(PhaseEvent::FarewellElapsed, NO_ADAPTER),
             PhaseVerdict::Kill { within: EXIT_GRACE }
         );
-        let event = PhaseEvent::ProcessEnded { exit: ProcessExit::Signal(9) };
+        let event = PhaseEvent::ProcessEnded { cause: killed() };
         // Whether it was killed or left just then cannot be told apart.
-        assert_eq!(ends(&mut phase, event, NONE), LossCause::ProcessExited { exit: ProcessExit::Signal(9) });
+        assert_eq!(ends(&mut phase, event, NONE), killed());
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
         let mut phase = Phase::Ready;
         let event = PhaseEvent::AdapterEnded { failure: protocol() };
         assert_eq!(phase.on(event, NO_ADAPTER), PhaseVerdict::Kill { within: EXIT_GRACE });
-        let cause = ends(&mut phase, PhaseEvent::ProcessEnded { exit: ProcessExit::Signal(9) }, NONE);
+        let cause = ends(&mut phase, PhaseEvent::ProcessEnded { cause: killed() }, NONE);
         assert_eq!(cause, protocol().into());
     }
 
@@ -239,7 +242,7 @@ mod tests {
             assert_eq!(verdict, PhaseVerdict::Kill { within: EXIT_GRACE });
             let event = PhaseEvent::AdapterEnded { failure: AdapterFailure::Disconnected };
             assert_eq!(phase.on(event, NO_ADAPTER), PhaseVerdict::Stay);
-            assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { exit: EXIT }, NONE), stuck());
+            assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NONE), stuck());
         }
     }
 
@@ -254,7 +257,7 @@ mod tests {
         let mut phase = Phase::Booting;
         let verdict = phase.on(PhaseEvent::BootFailed { cause: LossCause::Disconnected }, BOTH);
         assert_eq!(verdict, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE });
-        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { exit: EXIT }, NO_PROCESS), exited());
+        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS), exited());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
+use crate::process::Launcher;
 use crate::process::RunId;
 use crate::process_registry::ProcessRegistryRef;
 use crate::request::Request;
@@ -45,7 +46,13 @@ impl Bench {
         let shared =
             PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)));
         let registry = ProcessRegistryRef::new(RunId::new());
-        let tree = PoolTree::new(&config, &Arc::new(shared), &registry, std::path::Path::new("/nowhere"));
+        let tree = PoolTree::new(
+            &config,
+            &Arc::new(shared),
+            &registry,
+            &Launcher::direct(),
+            std::path::Path::new("/nowhere"),
+        );
         SupervisorSpec::new("bench").child(tree.spec).start().await.unwrap();
         Self { pool: tree.pool, supervisor: tree.supervisor, lives }
     }

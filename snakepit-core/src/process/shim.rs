@@ -1,0 +1,26 @@
+//! The shim: a small process between the host and each worker, the parent of exactly one worker's tree.
+//!
+//! A host that dies, in whatever way, takes no time to say so: its end of a socket closes, and the shim kills the tree.
+//! What loses its parent becomes the shim's child, so nothing of the tree can get away from it. The shim is the host's
+//! own program, started again and caught before its `main` ([`entry`]); it never runs any of the program's code.
+//!
+//! Everything below [`entry`], [`keeper`], [`offspring`] and [`tree`] runs in the shim; [`packet`] and [`plan`] are what
+//! both sides know.
+
+mod entry;
+mod keeper;
+mod offspring;
+pub(super) mod packet;
+pub(super) mod plan;
+mod tree;
+
+pub(super) use entry::{VARIABLE, is_in_the_program};
+pub use packet::TermTarget;
+
+/// Becomes a shim where a host has started this program as one; returns at once otherwise.
+///
+/// Not needed where this crate is linked into the program itself: then the loader calls it. A program that is given to
+/// [`SnakepitBuilder::shim_program`](crate::SnakepitBuilder::shim_program) calls it first in its `main`.
+pub fn init() {
+    entry::become_shim_if_asked();
+}

@@ -1,0 +1,361 @@
+//! What ties a process tree to the host: cut it, in whatever way, and the tree ends.
+//!
+//! The tether outlives the worker that held it until the tree has been seen off: on the runtime where there is one, on a
+//! thread of its own where the runtime is gone.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tracing::error;
+
+use crate::process::shim::TermTarget;
+use crate::process::shim::packet::{News, Order, SIZE};
+use crate::process::{Marker, ProcessExit, ProcessIdentity, sighting, signal};
+
+/// How long the processes of a tree that lost its shim may take to go once they have been killed.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a tree came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TreeEnd {
+    /// No program was ever run.
+    NeverStarted,
+    /// The worker ended so, and nothing is left of what it started.
+    Ended { exit: Option<ProcessExit> },
+    /// Its shim was killed, and the rest by us.
+    ShimLost,
+}
+
+/// Called once, when nothing is left of a tree.
+pub(crate) type OnGone = Box<dyn FnOnce(TreeEnd) + Send>;
+
+/// The host's hold on one tree. Dropping it kills the tree.
+#[derive(Debug)]
+pub(super) struct Tether(Arc<Bonds>);
+
+/// What the tether is made of. Kept until the tree has been seen off.
+pub(super) struct Bonds {
+    keeper: Keeper,
+    /// The process that the host itself has to reap: the shim, or the worker where there is none. Whoever takes it sees
+    /// the tree off.
+    child: Mutex<Option<Child>>,
+    /// A handle of that process.
+    child_handle: OwnedFd,
+    /// A handle of the worker's own process, once it runs.
+    worker: OnceLock<OwnedFd>,
+    /// Whether a worker may exist: set before the shim is told to go.
+    may_have_worker: AtomicBool,
+    marker: Option<Marker>,
+    exit: Mutex<Option<ProcessExit>>,
+    on_gone: Mutex<Option<OnGone>>,
+}
+
+/// Who holds the tree.
+#[derive(Debug)]
+enum Keeper {
+    /// A shim at the other end of this socket.
+    Shim(OwnedFd),
+    /// Nobody but this host.
+    Host,
+}
+
+impl Tether {
+    /// Ties a shim that was just started.
+    pub(super) fn to_shim(child: Child, link: OwnedFd, marker: Option<Marker>) -> io::Result<Self> {
+        Self::tie(child, Keeper::Shim(link), marker)
+    }
+
+    /// Ties a worker that was just started without a shim, as the leader of a group of its own.
+    pub(super) fn to_worker(child: Child, marker: Marker) -> io::Result<Self> {
+        let tether = Self::tie(child, Keeper::Host, Some(marker))?;
+        tether.0.know_worker(tether.0.child_handle.try_clone()?);
+        Ok(tether)
+    }
+
+    fn tie(mut child: Child, keeper: Keeper, marker: Option<Marker>) -> io::Result<Self> {
+        // From here on an error must end the child: a shim leaves with its socket, a worker is killed.
+        match signal::open(child.id().cast_signed()) {
+            Ok(child_handle) => Ok(Self(Arc::new(Bonds {
+                keeper,
+                child: Mutex::new(Some(child)),
+                child_handle,
+                worker: OnceLock::new(),
+                may_have_worker: AtomicBool::new(false),
+                marker,
+                exit: Mutex::default(),
+                on_gone: Mutex::default(),
+            }))),
+            Err(error) => {
+                signal_group(&child, Signal::SIGKILL);
+                drop(keeper);
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn bonds(&self) -> &Arc<Bonds> {
+        &self.0
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+impl Bonds {
+    /// Says what is to happen when nothing is left.
+    pub(super) fn when_gone(&self, on_gone: OnGone) {
+        *lock(&self.on_gone) = Some(on_gone);
+    }
+
+    /// Remembers the worker's own process.
+    fn know_worker(&self, handle: OwnedFd) {
+        // Told once, right after the start.
+        let _ = self.worker.set(handle);
+    }
+
+    /// Remembers the worker that a shim has started, and says which process it is. `None`: it has ended already, and its
+    /// number may be another's; whoever is no child of the shim is not it.
+    pub(super) fn know_shim_child(&self, pid: i32) -> Option<ProcessIdentity> {
+        let shim = lock(&self.child).as_ref().map(|child| child.id().cast_signed())?;
+        let handle = signal::open(pid).ok()?;
+        let identity = ProcessIdentity::read(pid).ok()?;
+        if parent(pid)? != shim {
+            return None;
+        }
+        self.know_worker(handle);
+        Some(identity)
+    }
+
+    /// From here on a worker may exist.
+    pub(super) fn expect_worker(&self) {
+        self.may_have_worker.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn marker(&self) -> Option<&Marker> {
+        self.marker.as_ref()
+    }
+
+    pub(super) fn know_exit(&self, exit: ProcessExit) {
+        *lock(&self.exit) = Some(exit);
+    }
+
+    /// The socket to the shim, where there is one.
+    pub(super) fn link(&self) -> Option<&OwnedFd> {
+        match &self.keeper {
+            Keeper::Shim(link) => Some(link),
+            Keeper::Host => None,
+        }
+    }
+
+    /// A handle that is readable once the host's own child has ended.
+    pub(super) fn child_handle(&self) -> BorrowedFd<'_> {
+        self.child_handle.as_fd()
+    }
+
+    /// Asks the worker to leave.
+    pub(super) fn term(&self, target: TermTarget) {
+        match &self.keeper {
+            Keeper::Shim(link) => {
+                order(link, Order::Term(target));
+                // A shim that somebody stopped would not hear it.
+                signal::send(self.child_handle(), rustix::process::Signal::CONT);
+            }
+            Keeper::Host => {
+                self.signal_own_group(Signal::SIGTERM);
+                // A stopped process hears TERM only once it goes on.
+                self.signal_own_group(Signal::SIGCONT);
+            }
+        }
+    }
+
+    /// Kills the tree.
+    pub(super) fn kill(&self) {
+        match &self.keeper {
+            Keeper::Shim(link) => {
+                order(link, Order::Kill);
+                signal::send(self.child_handle(), rustix::process::Signal::CONT);
+            }
+            Keeper::Host => self.signal_own_group(Signal::SIGKILL),
+        }
+    }
+
+    /// Kills past a shim that does not answer, and the shim: what is left is found by its mark.
+    pub(super) fn kill_past_shim(&self) {
+        if let Some(worker) = self.worker.get() {
+            signal::kill_group(worker.as_fd());
+        }
+        // One that has told of the worker's end answers, and is still at it; nobody could do better.
+        if lock(&self.exit).is_none() {
+            signal::send(self.child_handle(), rustix::process::Signal::KILL);
+        }
+    }
+
+    fn cut(&self) {
+        self.kill();
+        if let Keeper::Shim(link) = &self.keeper {
+            // Also where another descriptor of the socket is still open somewhere, the shim sees its end.
+            let _ = shutdown(link, Shutdown::Write);
+        }
+    }
+
+    fn signal_own_group(&self, signal: Signal) {
+        if let Some(child) = &*lock(&self.child) {
+            signal_group(child, signal);
+        }
+    }
+
+    /// Sees the tree off once its shim, or the worker where there is none, has ended or is about to; blocks until then.
+    /// `done`: the shim has said that nothing is left. `None`: something is left that cannot be killed.
+    pub(super) fn see_off(&self, done: bool) -> Option<TreeEnd> {
+        let child = lock(&self.child).take();
+        let end = self.end_of(child, done)?;
+        if let Some(on_gone) = lock(&self.on_gone).take() {
+            on_gone(end);
+        }
+        Some(end)
+    }
+
+    fn end_of(&self, child: Option<Child>, done: bool) -> Option<TreeEnd> {
+        if let Some(mut child) = child {
+            match &self.keeper {
+                Keeper::Shim(_) => drop(child.wait()),
+                Keeper::Host => {
+                    wait_without_reaping(&child);
+                    signal_group(&child, Signal::SIGKILL);
+                    if let Ok(status) = child.wait() {
+                        self.know_exit(status.into());
+                    }
+                }
+            }
+        }
+        let exit = *lock(&self.exit);
+        match &self.keeper {
+            Keeper::Shim(_) if !self.may_have_worker.load(Ordering::Relaxed) => Some(TreeEnd::NeverStarted),
+            Keeper::Shim(_) if done => Some(TreeEnd::Ended { exit }),
+            Keeper::Shim(_) => {
+                if let Some(worker) = self.worker.get() {
+                    signal::kill_group(worker.as_fd());
+                }
+                self.sweep().then_some(TreeEnd::ShimLost)
+            }
+            Keeper::Host => self.sweep().then_some(TreeEnd::Ended { exit }),
+        }
+    }
+
+    /// Ends what carries the tree's mark. Says whether all of it is gone.
+    fn sweep(&self) -> bool {
+        let Some(marker) = &self.marker else { return true };
+        match sighting::sweep(|seen| seen == marker, SWEEP_PATIENCE) {
+            Ok(sweep) => sweep.survivors.is_empty(),
+            Err(error) => {
+                error!(worker = %marker.life, %error, "what a worker left behind cannot be looked for");
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Bonds {
+    fn drop(&mut self) {
+        let Some(child) = lock(&self.child).take() else { return };
+        // The runtime that would have seen the tree off is gone. The tree ends all the same; what is left to do is to reap
+        // the child and to take its record out, which waits, and a drop must not.
+        let last = Self {
+            keeper: std::mem::replace(&mut self.keeper, Keeper::Host),
+            child: Mutex::new(Some(child)),
+            child_handle: match self.child_handle.try_clone() {
+                Ok(handle) => handle,
+                Err(_) => return,
+            },
+            worker: std::mem::take(&mut self.worker),
+            may_have_worker: AtomicBool::new(self.may_have_worker.load(Ordering::Relaxed)),
+            marker: self.marker.take(),
+            exit: Mutex::new(*lock(&self.exit)),
+            on_gone: Mutex::new(lock(&self.on_gone).take()),
+        };
+        // Where no thread can be made the tree ends all the same, and its entry goes when this host does.
+        let _ = std::thread::Builder::new().name("snakepit-reap".to_owned()).spawn(move || {
+            let done = last.hear_out();
+            last.see_off(done);
+        });
+    }
+}
+
+impl Bonds {
+    /// Reads what the shim still has to say. Says whether it was that nothing is left.
+    fn hear_out(&self) -> bool {
+        let Keeper::Shim(link) = &self.keeper else { return false };
+        let mut done = false;
+        loop {
+            let mut files = [PollFd::from_borrowed_fd(link.as_fd(), PollFlags::IN)];
+            if poll(&mut files, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
+                return done;
+            }
+            let mut bytes = [0; SIZE];
+            match recv(link, &mut bytes[..], RecvFlags::DONTWAIT) {
+                Ok((_, length @ 1..)) => match News::decode(&bytes[..length.min(SIZE)]) {
+                    Ok(News::Exited { status }) => self.know_exit(ProcessExit::from_wait_status(status)),
+                    Ok(News::Done) => done = true,
+                    Ok(_) | Err(_) => {}
+                },
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => return done,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Bonds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bonds")
+            .field("keeper", &self.keeper)
+            .field("marker", &self.marker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parent of a process (`proc_pid_stat(5)`, field 4).
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn order(link: &OwnedFd, order: Order) {
+    // A shim that is gone is heard of as the end of the socket.
+    let _ = send(link, &order.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until a child has ended; its number stays taken.
+fn wait_without_reaping(child: &Child) {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    while waitid(Id::Pid(group(child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(nix::Error::EINTR)
+    {
+    }
+}
+
+fn group(child: &Child) -> Pid {
+    // A pid is a positive `i32` on every Unix; std hands it out as `u32`.
+    Pid::from_raw(child.id().cast_signed())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the group is ours: its leader is not reaped yet")]
+fn signal_group(child: &Child, signal: Signal) {
+    // A group whose members have all ended cannot be signalled, and need not be.
+    let _ = killpg(group(child), signal);
+}

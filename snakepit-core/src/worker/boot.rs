@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::ActorRef;
+use tokio::sync::oneshot;
 
 use crate::adapter::{Adapter, AdapterReports, Connect, Connected, WorkerContext};
 use crate::error::LossCause;
@@ -27,11 +28,13 @@ pub(super) struct Boot {
     pub(super) reports: AdapterReports,
     pub(super) payload_limit: usize,
     pub(super) worker: ActorRef<WorkerMessage>,
+    /// Told, or dropped, when nothing is left of what the boot has started.
+    pub(super) gone: Option<oneshot::Sender<()>>,
 }
 
 impl Boot {
     /// Boots, and tells the worker how it went.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let message = match self.boot().await {
             Ok(connected) => WorkerMessage::BootFinished { connected },
             Err(cause) => WorkerMessage::BootFailed { cause },
@@ -40,7 +43,7 @@ impl Boot {
         let _ = self.worker.cast(message);
     }
 
-    async fn boot(&self) -> Result<Connected, LossCause> {
+    async fn boot(&mut self) -> Result<Connected, LossCause> {
         let pipes = match self.adapter.process_spec(&self.context())? {
             Some(spec) => self.start_process(spec).await?,
             None => None,
@@ -57,9 +60,10 @@ impl Boot {
 
     /// The record is written before the process starts: a crash in between leaves a record without a process, which the
     /// next start forgives. The other order leaves a process without a record, which nobody would ever find.
-    async fn start_process(&self, spec: ProcessSpec) -> Result<Option<WirePipes>, LossCause> {
+    async fn start_process(&mut self, spec: ProcessSpec) -> Result<Option<WirePipes>, LossCause> {
         let marker = self.registry.marker(&self.life);
-        let prepared = self.launcher.prepare(marker, self.on_gone()).await?;
+        let on_gone = self.on_gone();
+        let prepared = self.launcher.prepare(marker, on_gone).await?;
         self.registry.reserve(self.life.clone(), prepared.shim().cloned()).await?;
         self.launcher.observe(SpawnStep::IntentCommitted);
         let Spawned { process, pipes } = self.launcher.go(prepared, spec, self.stop_grace).await?;
@@ -76,9 +80,9 @@ impl Boot {
 
     /// What is owed once nothing is left of the process: its record taken out, and its adapter told where the process had
     /// no chance to clean up after itself.
-    fn on_gone(&self) -> OnGone {
+    fn on_gone(&mut self) -> OnGone {
         let (registry, life) = (self.registry.clone(), self.life.clone());
-        let (adapter, context) = (Arc::clone(&self.adapter), self.context());
+        let (adapter, context, gone) = (Arc::clone(&self.adapter), self.context(), self.gone.take());
         Box::new(move |end| {
             registry.release(life);
             let cleaned_up =
@@ -86,6 +90,8 @@ impl Boot {
             if !cleaned_up {
                 adapter.on_kill(&context);
             }
+            // Dropped with this closure, which tells the worker.
+            drop(gone);
         })
     }
 

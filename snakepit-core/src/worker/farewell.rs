@@ -2,8 +2,11 @@
 //! by whoever sees that nothing is left of its process.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::WorkerLife;
@@ -27,6 +30,8 @@ pub(super) struct Farewell {
 struct Belongings {
     process: Option<OsProcess>,
     stderr: Option<StderrTail>,
+    /// Resolves when nothing is left of what the boot has started, also where it never got as far as a process.
+    gone: Option<oneshot::Receiver<()>>,
     tasks: Vec<JoinHandle<()>>,
     /// Whether the pool needs no telling: it has been told, or it asked for the end itself.
     said: bool,
@@ -40,6 +45,21 @@ impl Farewell {
     /// A task that ends with the worker.
     pub(super) fn keep_task(&self, task: JoinHandle<()>) {
         self.with(|belongings| belongings.tasks.push(task));
+    }
+
+    /// The boot begins, and with it what may have to be waited for.
+    pub(super) fn keep_boot(&self, boot: JoinHandle<()>, gone: oneshot::Receiver<()>) {
+        self.with(|belongings| belongings.gone = Some(gone));
+        self.keep_task(boot);
+    }
+
+    /// Waits until nothing is left of what the boot has started. A start that was cut short leaves its shim to end by
+    /// itself, which takes a moment.
+    pub(super) async fn until_gone(&self, patience: Duration) {
+        if let Some(gone) = self.with(|belongings| belongings.gone.take()) {
+            // One that takes longer keeps its record.
+            let _ = timeout(patience, gone).await;
+        }
     }
 
     /// The process that ends with the worker.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef};
 use snakepit_supervisor::{DoNotRestart, ExitReason};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
@@ -71,6 +71,7 @@ impl WorkerState {
         let pool = self.args.pool.reporter();
         pool.worker(WorkerReport::Booting { slot: life.worker.slot, worker: self.myself.clone() });
         let sink = LifeReports { life: life.clone(), pool, vitals: Arc::clone(&self.vitals) };
+        let (gone, until_gone) = oneshot::channel();
         let boot = Boot {
             life,
             adapter: Arc::clone(&self.args.adapter),
@@ -81,8 +82,9 @@ impl WorkerState {
             reports: AdapterReports::new(Arc::new(sink)),
             payload_limit: self.args.pool.options.payload_limit,
             worker: self.myself.clone(),
+            gone: Some(gone),
         };
-        worker.farewell.keep_task(tokio::spawn(boot.run()));
+        worker.farewell.keep_boot(tokio::spawn(boot.run()), until_gone);
     }
 
     /// Announces this worker again to every later life of the pool.
@@ -213,7 +215,10 @@ impl WorkerState {
         worker.farewell.stop_tasks();
         let cause = match worker.farewell.take_process() {
             Some(process) => self.see_off(worker, process, cause).await,
-            None => cause,
+            None => {
+                worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
+                cause
+            }
         };
         let is_fatal = self.is_fatal(&cause);
         let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };
@@ -311,6 +316,7 @@ impl WorkerState {
                 warn!(worker = %worker.life, "the output of a worker that is gone is held open by somebody else");
             }
         }
+        worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
         worker.farewell.say_stopped().await;
     }
 }

@@ -1,5 +1,11 @@
 //! What the operating system says of processes, asked without any of the code under test.
 
+mod family;
+mod handle;
+
+pub use family::{Relative, children, descendants, look};
+pub use handle::ProcessHandle;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

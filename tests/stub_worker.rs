@@ -2,20 +2,18 @@
 //!
 //! Whatever its flags, it ends by itself when its host is gone, except under `--ignore-eof`, and then within minutes.
 
-#[path = "stub_worker/commands.rs"]
-mod commands;
-#[path = "stub_worker/flags.rs"]
-mod flags;
-#[path = "stub_worker/raw.rs"]
-mod raw;
+pub(crate) mod commands;
+pub(crate) mod flags;
+pub(crate) mod raw;
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use crate::flags::{Flags, Manner};
+use crate::stub_worker::flags::{Flags, Manner};
 
-fn main() -> ExitCode {
-    let flags = match Flags::parse(std::env::args().skip(1)) {
+/// Serves as the flags say.
+pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
+    let flags = match Flags::parse(args) {
         Ok(flags) => flags,
         Err(error) => {
             eprintln!("stub-worker: {error}");
@@ -50,6 +48,6 @@ fn fork_child() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "it stands for work that takes time and hears nothing")]
-fn sleep(duration: Duration) {
+pub(crate) fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }

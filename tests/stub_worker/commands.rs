@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use snakepit_adapters::worker::{CommandError, CommandResult, Context, Worker};
 use snakepit_adapters::{JSON, Payload, WorkerErrorKind};
 
-use crate::flags::Flags;
+use crate::stub_worker::flags::Flags;
 
 /// What happens when a request begins, whatever its command.
 struct Begin {
@@ -143,7 +143,7 @@ fn answer_with(payload: Payload) -> CommandResult<Payload> {
 
 fn sleep(ctx: &Context, duration: Duration, hears_cancel: bool) -> CommandResult<()> {
     if !hears_cancel {
-        crate::sleep(duration);
+        crate::stub_worker::sleep(duration);
         return Ok(());
     }
     if ctx.cancelled_within(duration) { Err(CommandError::cancelled()) } else { Ok(()) }

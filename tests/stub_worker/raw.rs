@@ -13,14 +13,15 @@ use snakepit_adapters::port::frame::{
 };
 use snakepit_adapters::{OCTET_STREAM, Payload};
 
-use crate::flags::Breach;
+use crate::stub_worker::flags::Breach;
 
 /// How long a worker stays that ignores the end of its host: long enough for any test, not for ever.
-const STAYS: Duration = Duration::from_mins(5);
+pub(crate) const STAYS: Duration = Duration::from_mins(5);
 /// Larger than any window that a test opens, small enough to end if nobody stops it.
 const CHUNKS: u32 = 100_000;
 
-struct Wire {
+/// Both ends of the wire as the worker has them.
+pub(crate) struct Wire {
     from_host: File,
     to_host: File,
     decoder: Decoder,
@@ -37,7 +38,7 @@ pub(crate) fn serve(breach: Breach) -> ExitCode {
     // A host that is gone ends the wire with an error or with nothing, and the worker well.
     let ended = Wire::open().and_then(|mut wire| wire.serve(breach));
     if breach == Breach::IgnoreEof {
-        crate::sleep(STAYS);
+        crate::stub_worker::sleep(STAYS);
     }
     match ended {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -49,7 +50,7 @@ pub(crate) fn serve(breach: Breach) -> ExitCode {
 }
 
 impl Wire {
-    fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         Ok(Self {
             from_host: File::open("/dev/fd/3")?,
             to_host: OpenOptions::new().write(true).open("/dev/fd/4")?,
@@ -75,7 +76,7 @@ impl Wire {
         Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<Frame>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Frame>> {
         loop {
             match self.decoder.next_incoming().map_err(io::Error::other)? {
                 Some(Incoming::Frame(frame)) => return Ok(Some(frame)),
@@ -92,7 +93,7 @@ impl Wire {
         }
     }
 
-    fn ready(&mut self) -> io::Result<()> {
+    pub(crate) fn ready(&mut self) -> io::Result<()> {
         self.frame(Kind::Ready, 0, br#"{"protocol": 1, "capacity": 1, "agent": "stub-worker"}"#)
     }
 
@@ -129,7 +130,7 @@ impl Wire {
     }
 
     /// One Result, or an empty stream.
-    fn echo(&mut self, id: u64, stream: bool, payload: &Payload) -> io::Result<()> {
+    pub(crate) fn echo(&mut self, id: u64, stream: bool, payload: &Payload) -> io::Result<()> {
         if stream { self.frame(Kind::End, id, b"") } else { self.payload(Kind::Result, id, payload) }
     }
 
@@ -137,7 +138,7 @@ impl Wire {
         self.to_host.write_all(&payload_frame(kind, id, payload)?)
     }
 
-    fn frame(&mut self, kind: Kind, id: u64, body: &[u8]) -> io::Result<()> {
+    pub(crate) fn frame(&mut self, kind: Kind, id: u64, body: &[u8]) -> io::Result<()> {
         let mut out = BytesMut::new();
         put_frame(&mut out, kind, id, body);
         self.to_host.write_all(&out)

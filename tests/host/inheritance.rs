@@ -1,0 +1,32 @@
+//! What a host may pass on to its workers by accident, done on purpose.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use crate::host::plan::Plan;
+
+/// Spoils the host where the plan says so: TERM blocked, HUP ignored, a socket that every child inherits, and a soft
+/// limit of descriptors above what it was. Returns what is to be kept open.
+pub(super) fn spoil(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+    if !plan.is_spoiled {
+        return Ok(None);
+    }
+    let mut term = SigSet::empty();
+    term.add(Signal::SIGTERM);
+    term.thread_block()?;
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    #[expect(unsafe_code, reason = "a disposition is changed on purpose")]
+    // SAFETY: an ignored signal runs no code.
+    unsafe {
+        sigaction(Signal::SIGHUP, &ignore)?;
+    }
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    println!("limit {soft}");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    // Without close-on-exec, as libraries in other languages make them.
+    Ok(Some(socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?))
+}

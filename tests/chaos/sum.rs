@@ -1,0 +1,69 @@
+//! What a run comes to.
+
+use std::fmt;
+use std::time::Duration;
+
+use snakepit_tests::oracle::Relative;
+
+/// The count of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) rounds: u32,
+    pub(crate) survivors: usize,
+    pub(crate) strangers_signalled: usize,
+    /// Processes that had lost their parent when they ended: without any, nothing was proved.
+    pub(crate) orphans: usize,
+    /// Whatever else went wrong, in words.
+    pub(crate) complaints: usize,
+    /// How long it took until nothing was left, for each round.
+    to_empty: Vec<Duration>,
+}
+
+impl Sum {
+    pub(crate) fn emptied(&mut self, took: Duration) {
+        self.to_empty.push(took);
+    }
+
+    /// A round that left something: says what.
+    pub(crate) fn survived(&mut self, round: u32, left: &[Relative]) {
+        println!("round {round}: {} survived", left.len());
+        for process in left {
+            println!("  {process}");
+        }
+        self.survivors += left.len();
+    }
+
+    /// A round that went wrong in another way.
+    pub(crate) fn complain(&mut self, round: u32, what: &str) {
+        println!("round {round}: {what}");
+        self.complaints += 1;
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.survivors == 0 && self.strangers_signalled == 0 && self.complaints == 0
+    }
+
+    /// The time that so many of a hundred rounds stayed below.
+    fn percentile(&self, percent: usize) -> Duration {
+        let mut sorted = self.to_empty.clone();
+        sorted.sort_unstable();
+        let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted.get(at).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [half, most, all] = [50, 99, 100].map(|percent| self.percentile(percent).as_secs_f64() * 1e3);
+        writeln!(f, "time to empty: p50 {half:.1} ms, p99 {most:.1} ms, max {all:.1} ms")?;
+        writeln!(f, "orphans reaped {}", self.orphans)?;
+        if self.complaints > 0 {
+            writeln!(f, "complaints {}", self.complaints)?;
+        }
+        write!(
+            f,
+            "rounds {}, survivors {}, strangers signalled {}, worst {all:.0} ms",
+            self.rounds, self.survivors, self.strangers_signalled
+        )
+    }
+}

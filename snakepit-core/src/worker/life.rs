@@ -213,12 +213,11 @@ impl WorkerState {
     /// The life is over: sees the process off, tells the pool, and asks the Starter for the next life.
     async fn end(&mut self, worker: &Worker, cause: LossCause) -> ActorProcessingErr {
         worker.farewell.stop_tasks();
-        let cause = match worker.farewell.take_process() {
-            Some(process) => self.see_off(worker, process, cause).await,
-            None => {
-                worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
-                cause
-            }
+        let cause = if let Some(process) = worker.farewell.take_process() {
+            self.see_off(worker, process, cause).await
+        } else {
+            worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
+            cause
         };
         let is_fatal = self.is_fatal(&cause);
         let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };

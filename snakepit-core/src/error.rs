@@ -9,5 +9,5 @@ mod worker;
 pub use execute::ExecuteError;
 pub use loss::{LossCause, PoolFailure, WorkerLoss};
 pub use ready::{AwaitReadyError, EndSessionError};
-pub use start::{ConfigError, StartError};
+pub use start::{ConfigError, StartError, TriedDirectory};
 pub use worker::{WorkerError, WorkerErrorKind};

@@ -14,6 +14,19 @@ pub struct InvalidName {
     rule: &'static str,
 }
 
+impl InvalidName {
+    /// Checks a plain name: 1 to 64 ASCII letters, digits, `_` and `-`.
+    pub(crate) fn check(what: &'static str, name: &str) -> Result<(), Self> {
+        let fits = (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if fits {
+            return Ok(());
+        }
+        let name = name.chars().take(80).collect();
+        Err(Self { what, name, rule: "1 to 64 ASCII letters, digits, '_' and '-'" })
+    }
+}
+
 /// The name of a pool: 1 to 64 ASCII letters, digits, `_` and `-`.
 ///
 /// It stands in environment markers, log fields and metric labels, so it never needs quoting.
@@ -26,17 +39,8 @@ impl PoolName {
     /// # Errors
     /// [`InvalidName`] for an empty name, one over 64 bytes, or one with another character.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
-        let fits = (1..=64).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if fits {
-            Ok(Self(name.into()))
-        } else {
-            Err(InvalidName {
-                what: "pool name",
-                name: name.chars().take(80).collect(),
-                rule: "1 to 64 ASCII letters, digits, '_' and '-'",
-            })
-        }
+        InvalidName::check("pool name", name)?;
+        Ok(Self(name.into()))
     }
 
     /// The name as text.

@@ -18,6 +18,7 @@ mod payload;
 mod pool;
 mod process;
 mod process_registry;
+pub mod registry;
 mod request;
 mod session_affinity;
 mod snakepit;
@@ -27,7 +28,7 @@ mod worker;
 pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions};
 pub use error::{
     AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, StartError,
-    WorkerError, WorkerErrorKind, WorkerLoss,
+    TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};

@@ -6,14 +6,13 @@
 
 mod containment;
 mod exit;
-mod identity;
+pub(crate) mod identity;
 mod launch;
 mod marker;
 mod os_process;
 mod output;
 pub(crate) mod shim;
 pub(crate) mod sighting;
-mod signal;
 mod spawn;
 mod spec;
 mod tether;
@@ -22,9 +21,8 @@ mod watch;
 pub use containment::{Containment, ContainmentLevel, SpawnStep};
 pub use exit::ProcessExit;
 pub use identity::ProcessIdentity;
-pub(crate) use identity::boot_id;
 pub(crate) use launch::{Launcher, Spawned};
-pub(crate) use marker::{Marker, RunId};
+pub(crate) use marker::{HostMark, HostRun, Marker, RegistryId, RunId};
 pub(crate) use os_process::{OsProcess, StopOutcome};
 pub(crate) use output::{OutputLine, OutputStream, StderrTail};
 pub use shim::TermTarget;

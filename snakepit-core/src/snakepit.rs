@@ -1,6 +1,7 @@
 //! The pit: everything that one embedding service runs, started downwards and stopped upwards.
 
 mod builder;
+mod data_dir;
 mod handle;
 mod open_files;
 pub(crate) mod pool_tree;

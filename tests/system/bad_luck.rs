@@ -25,7 +25,7 @@ fn a_configuration_that_cannot_work_is_refused_before_anything_starts() {
         let data_dir = directory.path().join("never made");
         let with_dir = || builder().data_dir(&data_dir);
         let table = [
-            (builder().pool(pool("a")), "a pit needs a data directory"),
+            (with_dir().instance("a/b").pool(pool("a")), "instance name \"a/b\" is not valid"),
             (with_dir(), "a pit needs at least one pool"),
             (with_dir().pool(pool("a b")), "pool name \"a b\" is not valid"),
             (with_dir().pool(pool("a")).pool(pool("a")), "two pools are named a"),
@@ -55,15 +55,18 @@ fn a_data_dir_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_registry_file_that_is_no_registry_is_named_and_left_alone() {
+fn a_registry_that_cannot_be_opened_and_not_put_aside_is_named() {
     on_both_runtimes(|| async {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("processes.redb");
-        std::fs::write(&file, b"this is something else").unwrap();
-        let error = builder().data_dir(directory.path()).pool(pool("a")).start().await.unwrap_err();
+        let start = async || builder().data_dir(directory.path()).pool(pool("a")).start().await;
+        start().await.unwrap().shutdown(HANG).await;
+        let mut files = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        let file = files.find(|path| path.extension().is_some_and(|end| end == "redb")).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", &file).unwrap();
+        let error = start().await.unwrap_err();
         let StartError::Registry { path, .. } = &error else { panic!("{error}") };
-        assert_eq!(*path, file);
-        assert_eq!(std::fs::read(&file).unwrap(), b"this is something else");
+        assert_eq!(*path, directory.path());
     });
 }
 

@@ -22,6 +22,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// None was given, and none of the usual places can be used.
+    #[error("no data directory can be used, and none was configured{}", listed(tried))]
+    NoDataDir {
+        /// The places that were tried, in order.
+        tried: Vec<TriedDirectory>,
+    },
     /// Another host has the data directory open.
     #[error("data directory {} is in use by the host with process id {holder}", path.display())]
     DataDirInUse {
@@ -79,6 +85,22 @@ fn because(shortfall: Option<&str>) -> String {
     shortfall.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
+/// A place for the data directory that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TriedDirectory {
+    /// Where.
+    pub path: PathBuf,
+    /// What the system said.
+    pub reason: String,
+}
+
+fn listed(tried: &[TriedDirectory]) -> String {
+    tried
+        .iter()
+        .fold(String::new(), |list, tried| format!("{list}; {}: {}", tried.path.display(), tried.reason))
+}
+
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -95,9 +117,6 @@ pub enum ConfigError {
     /// No pool was given.
     #[error("a pit needs at least one pool")]
     NoPool,
-    /// No data directory was given.
-    #[error("a pit needs a data directory: its registry of processes lives there")]
-    NoDataDir,
     /// An option has a value that cannot work.
     #[error("pool {pool}: {option} {rule}")]
     Option {

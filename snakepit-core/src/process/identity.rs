@@ -1,30 +1,104 @@
-//! Which process: a number that the system uses again is no identity, so the start time and the boot go with it.
+//! Which process: a number that the system uses again is no identity, so what it never uses again goes with it.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod handle;
+mod scope;
+
+pub(crate) use scope::Scope;
+
 /// A process, told apart from every other that has had or will have the same number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Its number.
     pid: i32,
-    /// When it started, in clock ticks since boot (`proc_pid_stat(5)`, field 22).
+    /// When it started, in clock ticks since boot (`proc_pid_stat(5)`, field 22). Two processes that have the same number
+    /// one after the other often have the same start, too.
     start_time: u64,
     /// Which boot of the machine (`/proc/sys/kernel/random/boot_id`).
     boot_id: String,
+    /// The inode of its handle, which is not given out twice in a boot; `None` where the kernel has none (before 6.9).
+    #[serde(default)]
+    inode: Option<u64>,
 }
 
 impl ProcessIdentity {
     /// Reads the identity of the process that has this number now.
     ///
     /// # Errors
-    /// What reading `/proc` says, `NotFound` where there is no such process.
+    /// What the system says, `NotFound` where there is no such process.
     pub(crate) fn read(pid: i32) -> io::Result<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        Self::of(handle::of_number(pid)?.as_fd(), pid)
+    }
+
+    /// Reads the identity of the process that a handle stands for, and that has this number.
+    ///
+    /// # Errors
+    /// What the system says, `NotFound` where it is gone or has another number.
+    pub(crate) fn of(pidfd: BorrowedFd<'_>, pid: i32) -> io::Result<Self> {
+        let inode = handle::inode(pidfd)?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(handle::say_gone)?;
         let start_time = start_time(&stat)
             .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))?;
-        Ok(Self { pid, start_time, boot_id: boot_id()? })
+        // What was read of the number is this process's, for it has the number still.
+        if handle::number(pidfd)? != Some(pid) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Self { pid, start_time, boot_id: boot_id()?.to_owned(), inode })
+    }
+
+    /// Opens a handle of exactly this process: opened first, compared after. `None` when it is gone, or when its number
+    /// belongs to another by now.
+    ///
+    /// The process may have ended and wait to be reaped. One that is gone may still be opened where its group has
+    /// members, which a signal to the group reaches. Where [`is_certain`](Self::is_certain) says no, a process with the
+    /// same number and the same start passes for it.
+    ///
+    /// # Errors
+    /// What the system says: it is not known whether the process is gone.
+    pub(crate) fn open(&self) -> io::Result<Option<OwnedFd>> {
+        if self.boot_id != boot_id()? {
+            return Ok(None);
+        }
+        if let Some(inode) = self.inode {
+            match handle::of_inode(inode) {
+                Ok(None) => return Ok(None),
+                Ok(Some(pidfd)) => return Ok(self.is_that_of(pidfd.as_fd(), true)?.then_some(pidfd)),
+                // This kernel opens no process by its inode; it is compared below.
+                Err(_) => {}
+            }
+        }
+        match handle::of_number(self.pid) {
+            Ok(pidfd) => Ok(self.is_that_of(pidfd.as_fd(), false)?.then_some(pidfd)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this is the identity of the process that a handle stands for, or `gone` when that is gone.
+    fn is_that_of(&self, pidfd: BorrowedFd<'_>, gone: bool) -> io::Result<bool> {
+        match Self::of(pidfd, self.pid) {
+            Ok(found) => Ok(found == *self),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(gone && !handle::is_listed(pidfd)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the process runs; one that waits to be reaped does not.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn runs(&self) -> io::Result<bool> {
+        Ok(self.open()?.is_some_and(|pidfd| !handle::has_ended(pidfd.as_fd())))
+    }
+
+    /// Whether the identity can belong to no other process. If not, only a marker in the process's environment tells.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.inode.is_some()
     }
 
     /// The number, for people to read; it identifies nothing by itself.
@@ -32,15 +106,20 @@ impl ProcessIdentity {
         self.pid
     }
 
-    /// Which boot of the machine it belongs to.
-    pub(crate) fn boot_id(&self) -> &str {
-        &self.boot_id
+    /// What tells the process from others with its number, as short as it goes.
+    pub(crate) fn token(&self) -> u64 {
+        self.inode.unwrap_or(self.start_time)
     }
 }
 
-/// This boot of the machine.
-pub(crate) fn boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+/// This boot of the machine. Read once: it cannot change while a process lives.
+pub(crate) fn boot_id() -> io::Result<&'static str> {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(boot);
+    }
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    Ok(BOOT.get_or_init(|| boot))
 }
 
 /// Field 22 of `/proc/pid/stat`. A program's name may hold spaces and parentheses, so fields count from the last `)`.
@@ -53,6 +132,10 @@ fn start_time(stat: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn own_pid() -> i32 {
+        i32::try_from(std::process::id()).unwrap()
+    }
+
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let rest = "S 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 332282 0 0";
@@ -63,10 +146,35 @@ mod tests {
 
     #[test]
     fn a_live_process_has_the_same_identity_twice() {
-        let me = i32::try_from(std::process::id()).unwrap();
-        let identity = ProcessIdentity::read(me).unwrap();
-        assert_eq!(identity, ProcessIdentity::read(me).unwrap());
-        assert_eq!(identity.pid(), me);
+        let identity = ProcessIdentity::read(own_pid()).unwrap();
+        assert_eq!(identity, ProcessIdentity::read(own_pid()).unwrap());
+        assert_eq!(identity.pid(), own_pid());
         assert_eq!(ProcessIdentity::read(i32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(ProcessIdentity::read(-1).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(identity.runs().unwrap());
+    }
+
+    #[test]
+    fn only_the_very_process_is_opened() {
+        let own = ProcessIdentity::read(own_pid()).unwrap();
+        let parent = ProcessIdentity::read(std::os::unix::process::parent_id().cast_signed()).unwrap();
+        let table = [
+            ("itself", own.clone(), true),
+            ("another start", ProcessIdentity { start_time: own.start_time + 1, ..own.clone() }, false),
+            ("another inode", ProcessIdentity { inode: Some(u64::MAX), ..own.clone() }, false),
+            ("another's inode", ProcessIdentity { inode: parent.inode, ..own.clone() }, !own.is_certain()),
+            ("another number", ProcessIdentity { pid: parent.pid, ..own.clone() }, false),
+            ("another boot", ProcessIdentity { boot_id: "earlier".to_owned(), ..own.clone() }, false),
+        ];
+        for (case, identity, opened) in table {
+            assert_eq!(identity.open().unwrap().is_some(), opened, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_inodes_can_be_read() {
+        let text = r#"{"pid": 7, "start_time": 100, "boot_id": "b"}"#;
+        let identity: ProcessIdentity = serde_json::from_str(text).unwrap();
+        assert_eq!((identity.is_certain(), identity.token()), (false, 100));
     }
 }

@@ -1,57 +1,115 @@
 //! Marked processes of the system: found by their environment, ended only after a second look.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::time::Instant;
 
+use crate::process::identity::handle;
 use crate::process::marker::VARIABLE;
 use crate::process::{Marker, ProcessIdentity};
 
 /// Where the system lists its processes.
-pub(crate) const PROC: &str = "/proc";
+const PROC: &str = "/proc";
+/// How many processes are held open at once: few of the descriptors that a host may have.
+const AT_ONCE: usize = 64;
 
 /// A running process that carries a marker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sighting {
     pub(crate) identity: ProcessIdentity,
     pub(crate) marker: Marker,
 }
 
+/// What the environment of a process says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// It carries this marker.
+    Marked(Marker),
+    /// It carries none, has ended, or is gone.
+    Unmarked,
+    /// The system does not show it to us.
+    Unreadable,
+}
+
 /// What came of ending a sighted process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum EndOutcome {
-    /// KILL was sent to it.
-    Signalled,
+    /// KILL was sent to it; the handle tells when it has ended.
+    Signalled(OwnedFd),
     /// It had gone, or its number belongs to another process by now.
     Gone,
     /// The system does not let us.
     Refused,
 }
 
-/// Every running process whose environment holds a marker and may be read by us.
-pub(crate) fn scan() -> io::Result<Vec<Sighting>> {
-    scan_in(Path::new(PROC))
+/// What a sweep found and did.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// Those that were killed and have ended.
+    pub(crate) ended: Vec<Sighting>,
+    /// Those that run still: the system does not let us, or they hang in the kernel.
+    pub(crate) survivors: Vec<Sighting>,
 }
 
-/// The same, with the processes listed somewhere else.
-pub(crate) fn scan_in(proc: &Path) -> io::Result<Vec<Sighting>> {
+/// Every running process whose environment holds a marker and may be read by us.
+pub(crate) fn scan() -> io::Result<Vec<Sighting>> {
     let mut sightings = Vec::new();
-    for entry in std::fs::read_dir(proc)? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        sightings.extend(sight(pid));
+    for pid in pids()? {
+        let Marking::Marked(marker) = marking(pid)? else { continue };
+        match ProcessIdentity::read(pid) {
+            Ok(identity) => sightings.push(Sighting { identity, marker }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(sightings)
 }
 
-/// Looks at one process. `None` for a stranger, one that is gone, one that has ended, or one that we may not read.
-fn sight(pid: i32) -> Option<Sighting> {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let marker = marker_in(&environment)?;
-    let identity = ProcessIdentity::read(pid).ok()?;
-    Some(Sighting { identity, marker })
+/// The numbers of all running processes, by the number of their group.
+pub(crate) fn groups() -> io::Result<HashMap<i32, Vec<i32>>> {
+    let mut groups: HashMap<i32, Vec<i32>> = HashMap::new();
+    for pid in pids()? {
+        // One that is gone meanwhile is in no group.
+        let stat = std::fs::read_to_string(Path::new(PROC).join(pid.to_string()).join("stat")).ok();
+        if let Some(group) = stat.as_deref().and_then(group_of_running) {
+            groups.entry(group).or_default().push(pid);
+        }
+    }
+    Ok(groups)
+}
+
+/// Field 5 of `/proc/pid/stat`, the group, unless field 3 says that the process has ended.
+fn group_of_running(stat: &str) -> Option<i32> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    fields.nth(1)?.parse().ok().filter(|_| !has_ended)
+}
+
+fn pids() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir(PROC)? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(pids)
+}
+
+/// Reads the marker of a process.
+///
+/// # Errors
+/// Where it is not known: this process has no descriptor left, or no memory.
+pub(crate) fn marking(pid: i32) -> io::Result<Marking> {
+    use nix::libc::{EMFILE, ENFILE};
+    match std::fs::read(Path::new(PROC).join(pid.to_string()).join("environ")) {
+        Ok(environment) => Ok(marker_in(&environment).map_or(Marking::Unmarked, Marking::Marked)),
+        Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Marking::Unreadable),
+        Err(_) => Ok(Marking::Unmarked),
+    }
 }
 
 fn marker_in(environment: &[u8]) -> Option<Marker> {
@@ -63,64 +121,88 @@ fn marker_in(environment: &[u8]) -> Option<Marker> {
 
 /// Kills a process that was sighted, if it still is the same: the handle is opened first, then everything is compared
 /// once more, then the handle is signalled. A number that changed hands in between is never signalled.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "signalled through a handle whose process was compared after opening"
-)]
-pub(crate) fn end(sighting: &Sighting) -> EndOutcome {
-    let Some(handle) = open(sighting.identity.pid()) else { return EndOutcome::Gone };
-    if sight(sighting.identity.pid()).as_ref() != Some(sighting) {
-        return EndOutcome::Gone;
+pub(crate) fn end(sighting: &Sighting) -> io::Result<EndOutcome> {
+    let Some(pidfd) = sighting.identity.open()? else { return Ok(EndOutcome::Gone) };
+    let still_marked =
+        matches!(marking(sighting.identity.pid())?, Marking::Marked(marker) if marker == sighting.marker);
+    // The environment was read of this process if its number is its own before and after.
+    if !still_marked || !handle::is_listed(pidfd.as_fd()) {
+        return Ok(EndOutcome::Gone);
     }
-    match pidfd_send_signal(&handle, Signal::KILL) {
-        Ok(()) => EndOutcome::Signalled,
-        Err(rustix::io::Errno::SRCH) => EndOutcome::Gone,
-        Err(_) => EndOutcome::Refused,
+    match handle::kill(pidfd.as_fd()) {
+        Ok(true) => Ok(EndOutcome::Signalled(pidfd)),
+        Ok(false) => Ok(EndOutcome::Gone),
+        Err(_) => Ok(EndOutcome::Refused),
     }
 }
 
-/// What a sweep came to.
-#[derive(Debug, Default)]
-pub(crate) struct Sweep {
-    pub(crate) survivors: Vec<ProcessIdentity>,
+/// Ends every process with a wanted marker, and those that they start meanwhile: looks again until two looks in a row
+/// find nothing to end, or `patience` is over. Blocks.
+///
+/// # Errors
+/// Where processes cannot be looked for.
+pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io::Result<Sweep> {
+    let until = Instant::now() + patience;
+    let mut sweep = Sweep::default();
+    let mut clean_looks = 0;
+    while clean_looks < 2 {
+        let found: Vec<_> = scan()?.into_iter().filter(|sighting| wanted(&sighting.marker)).collect();
+        let look = Look::take(&found, until)?;
+        clean_looks = if look.ended.is_empty() && look.hanging == 0 { clean_looks + 1 } else { 0 };
+        sweep.ended.extend(look.ended);
+        sweep.survivors = look.survivors;
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    sweep.ended.retain(|sighting| !sweep.survivors.contains(sighting));
+    Ok(sweep)
 }
 
-/// Ends every process whose marker is wanted, looking again until two looks find none, or until `patience` is over.
-pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: std::time::Duration) -> io::Result<Sweep> {
-    let began = tokio::time::Instant::now();
-    let mut clean = 0;
-    loop {
-        let mut survivors = Vec::new();
-        for sighting in scan()?.into_iter().filter(|sighting| wanted(&sighting.marker)) {
-            if end(&sighting) != EndOutcome::Gone {
-                survivors.push(sighting.identity);
+/// One look: what came of ending those that it found.
+#[derive(Default)]
+struct Look {
+    ended: Vec<Sighting>,
+    survivors: Vec<Sighting>,
+    /// How many of the survivors were signalled.
+    hanging: usize,
+}
+
+impl Look {
+    fn take(found: &[Sighting], until: Instant) -> io::Result<Self> {
+        let mut look = Self::default();
+        for some in found.chunks(AT_ONCE) {
+            let mut dying = Vec::new();
+            for sighting in some {
+                match end(sighting)? {
+                    EndOutcome::Signalled(pidfd) => dying.push((sighting.clone(), pidfd)),
+                    EndOutcome::Gone => {}
+                    EndOutcome::Refused => look.survivors.push(sighting.clone()),
+                }
+            }
+            handle::wait_for_ends(dying.iter().map(|(_, pidfd)| pidfd), until);
+            for (sighting, pidfd) in dying {
+                if handle::has_ended(pidfd.as_fd()) {
+                    look.ended.push(sighting);
+                } else {
+                    look.hanging += 1;
+                    look.survivors.push(sighting);
+                }
             }
         }
-        clean = if survivors.is_empty() { clean + 1 } else { 0 };
-        if clean == 2 || began.elapsed() >= patience {
-            return Ok(Sweep { survivors });
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "called where blocking is allowed; the killed need a moment"
-        )]
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        Ok(look)
     }
-}
-
-fn open(pid: i32) -> Option<OwnedFd> {
-    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
-    use crate::process::RunId;
+    use crate::process::HostRun;
 
     fn marker() -> Marker {
         let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
-        Marker { run: RunId::new(), life: WorkerLife { worker, incarnation: Incarnation(1) } }
+        HostRun::of_a_test().marker(&WorkerLife { worker, incarnation: Incarnation(1) })
     }
 
     #[test]
@@ -137,6 +219,28 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         let sighting = Sighting { identity: ProcessIdentity::read(me).unwrap(), marker: marker() };
         // Were the second look missing, this test would be killed.
-        assert_eq!(end(&sighting), EndOutcome::Gone);
+        assert!(matches!(end(&sighting).unwrap(), EndOutcome::Gone));
+    }
+
+    #[test]
+    fn a_sweep_that_wants_nothing_finds_nothing() {
+        let sweep = sweep(|_| false, Duration::from_secs(5)).unwrap();
+        assert_eq!((sweep.ended.len(), sweep.survivors.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_member_of_a_group_is_one_that_runs() {
+        let table = [
+            ("7 (a) S 1 50 9 0", Some(50)),
+            ("7 (a) b) R 1 50 9 0", Some(50)),
+            ("7 (a) Z 1 50 9 0", None),
+            ("7 (a) S 1", None),
+            ("7 (a", None),
+        ];
+        for (stat, group) in table {
+            assert_eq!(group_of_running(stat), group, "{stat}");
+        }
+        let own = std::process::id().cast_signed();
+        assert!(groups().unwrap().values().flatten().any(|pid| *pid == own));
     }
 }

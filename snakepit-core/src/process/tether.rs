@@ -16,9 +16,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tracing::error;
 
+use crate::process::identity::handle;
 use crate::process::shim::TermTarget;
 use crate::process::shim::packet::{News, Order, SIZE};
-use crate::process::{Marker, ProcessExit, ProcessIdentity, sighting, signal};
+use crate::process::{Marker, ProcessExit, ProcessIdentity, sighting};
 
 /// How long the processes of a tree that lost its shim may take to go once they have been killed.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,7 +51,7 @@ pub(super) struct Bonds {
     /// A handle of that process.
     child_handle: OwnedFd,
     /// A handle of the worker's own process, once it runs.
-    worker: OnceLock<OwnedFd>,
+    worker: OnceLock<(i32, OwnedFd)>,
     /// Whether a worker may exist: set before the shim is told to go.
     may_have_worker: AtomicBool,
     marker: Option<Marker>,
@@ -75,14 +76,15 @@ impl Tether {
 
     /// Ties a worker that was just started without a shim, as the leader of a group of its own.
     pub(super) fn to_worker(child: Child, marker: Marker) -> io::Result<Self> {
+        let pid = child.id().cast_signed();
         let tether = Self::tie(child, Keeper::Host, Some(marker))?;
-        tether.0.know_worker(tether.0.child_handle.try_clone()?);
+        tether.0.know_worker(pid, tether.0.child_handle.try_clone()?);
         Ok(tether)
     }
 
     fn tie(mut child: Child, keeper: Keeper, marker: Option<Marker>) -> io::Result<Self> {
         // From here on an error must end the child: a shim leaves with its socket, a worker is killed.
-        match signal::open(child.id().cast_signed()) {
+        match handle::of_number(child.id().cast_signed()) {
             Ok(child_handle) => Ok(Self(Arc::new(Bonds {
                 keeper,
                 child: Mutex::new(Some(child)),
@@ -120,21 +122,21 @@ impl Bonds {
     }
 
     /// Remembers the worker's own process.
-    fn know_worker(&self, handle: OwnedFd) {
+    fn know_worker(&self, pid: i32, handle: OwnedFd) {
         // Told once, right after the start.
-        let _ = self.worker.set(handle);
+        let _ = self.worker.set((pid, handle));
     }
 
     /// Remembers the worker that a shim has started, and says which process it is. `None`: it has ended already, and its
     /// number may be another's; whoever is no child of the shim is not it.
     pub(super) fn know_shim_child(&self, pid: i32) -> Option<ProcessIdentity> {
         let shim = lock(&self.child).as_ref().map(|child| child.id().cast_signed())?;
-        let handle = signal::open(pid).ok()?;
-        let identity = ProcessIdentity::read(pid).ok()?;
+        let handle = handle::of_number(pid).ok()?;
+        let identity = ProcessIdentity::of(handle.as_fd(), pid).ok()?;
         if parent(pid)? != shim {
             return None;
         }
-        self.know_worker(handle);
+        self.know_worker(pid, handle);
         Some(identity)
     }
 
@@ -170,7 +172,7 @@ impl Bonds {
             Keeper::Shim(link) => {
                 order(link, Order::Term(target));
                 // A shim that somebody stopped would not hear it.
-                signal::send(self.child_handle(), rustix::process::Signal::CONT);
+                handle::go_on(self.child_handle());
             }
             Keeper::Host => {
                 self.signal_own_group(Signal::SIGTERM);
@@ -185,7 +187,7 @@ impl Bonds {
         match &self.keeper {
             Keeper::Shim(link) => {
                 order(link, Order::Kill);
-                signal::send(self.child_handle(), rustix::process::Signal::CONT);
+                handle::go_on(self.child_handle());
             }
             Keeper::Host => self.signal_own_group(Signal::SIGKILL),
         }
@@ -193,12 +195,18 @@ impl Bonds {
 
     /// Kills past a shim that does not answer, and the shim: what is left is found by its mark.
     pub(super) fn kill_past_shim(&self) {
-        if let Some(worker) = self.worker.get() {
-            signal::kill_group(worker.as_fd());
-        }
+        self.kill_worker_group();
         // One that has told of the worker's end answers, and is still at it; nobody could do better.
         if lock(&self.exit).is_none() {
-            signal::send(self.child_handle(), rustix::process::Signal::KILL);
+            // One that is gone already is what was wanted.
+            let _ = handle::kill(self.child_handle());
+        }
+    }
+
+    fn kill_worker_group(&self) {
+        if let Some((pid, worker)) = self.worker.get() {
+            // What this does not reach carries the tree's mark.
+            let _ = handle::kill_group(worker.as_fd(), *pid);
         }
     }
 
@@ -245,9 +253,7 @@ impl Bonds {
             Keeper::Shim(_) if !self.may_have_worker.load(Ordering::Relaxed) => Some(TreeEnd::NeverStarted),
             Keeper::Shim(_) if done => Some(TreeEnd::Ended { exit }),
             Keeper::Shim(_) => {
-                if let Some(worker) = self.worker.get() {
-                    signal::kill_group(worker.as_fd());
-                }
+                self.kill_worker_group();
                 self.sweep().then_some(TreeEnd::ShimLost)
             }
             Keeper::Host => self.sweep().then_some(TreeEnd::Ended { exit }),

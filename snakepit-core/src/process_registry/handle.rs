@@ -1,89 +1,117 @@
-//! The registry as others hold it: a stable way to it over restarts of its actor.
+//! The registry as others hold it. It needs no actor to be up: what is asked waits for the writer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::rpc::CallResult;
+use tokio::sync::oneshot;
 
-use crate::address::Address;
 use crate::id::WorkerLife;
-use crate::process::{Marker, ProcessIdentity, RunId};
-use crate::process_registry::message::ProcessRegistryMessage;
+use crate::process::{HostRun, Marker, ProcessIdentity};
+use crate::process_registry::ledger::Change;
+use crate::process_registry::queue::{Queue, Request};
 
 /// How long a stopping worker waits for its record to be taken out: many commits, and less than its farewell.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A way to the registry.
+/// A way to the registry. Cheap to clone; the registry is closed when the last clone is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct ProcessRegistryRef {
-    run: RunId,
-    address: Address<ProcessRegistryMessage>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: HostRun,
+    queue: Arc<Queue>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 /// Why the registry did not take something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegistryError {
-    #[error("the registry could not write: {message}")]
+    #[error("the process registry could not write: {message}")]
     NotWritten { message: String },
-    #[error("the registry is restarting")]
-    Away,
+    #[error("too much waits for the process registry")]
+    Busy,
+    #[error("the process registry has no record of this life")]
+    NotReserved,
+    #[error("the process registry was interrupted")]
+    Interrupted,
 }
 
 impl ProcessRegistryRef {
-    pub(crate) fn new(run: RunId) -> Self {
-        Self { run, address: Address::default() }
+    pub(crate) fn new(host: HostRun) -> Self {
+        Self { shared: Arc::new(Shared { host, queue: Arc::default() }) }
     }
 
-    /// Where the actor says that it is up.
-    pub(super) fn address(&self) -> &Address<ProcessRegistryMessage> {
-        &self.address
+    /// Where requests wait for the writer.
+    pub(super) fn queue(&self) -> Arc<Queue> {
+        Arc::clone(&self.shared.queue)
     }
 
-    /// The mark that the process of a life carries.
+    /// The mark that the processes of a life carry.
     pub(crate) fn marker(&self, life: &WorkerLife) -> Marker {
-        Marker { run: self.run, life: life.clone() }
+        self.shared.host.marker(life)
     }
 
-    /// Writes the intent to start a process. Nothing may be started before this returns `Ok`.
+    /// Writes the intent to start a process below `shim`, where there is one. Nothing may be started before this returns
+    /// `Ok`.
+    ///
+    /// # Cancellation
+    /// The intent may be written all the same; [`release`](Self::release) takes it out.
     pub(crate) async fn reserve(
         &self,
         life: WorkerLife,
-        _shim: Option<ProcessIdentity>,
+        shim: Option<ProcessIdentity>,
     ) -> Result<(), RegistryError> {
-        let actor = self.address.current().ok_or(RegistryError::Away)?;
-        answer(actor.call(|reply| ProcessRegistryMessage::Reserve { life, reply }, None).await)
+        self.ask(life, Change::Reserve { shim }).await
     }
 
-    /// Writes which process it became.
+    /// Writes which process it became. Where that fails it is tried again with whatever is written next.
     pub(crate) async fn activate(
         &self,
         life: WorkerLife,
         process: ProcessIdentity,
     ) -> Result<(), RegistryError> {
-        let actor = self.address.current().ok_or(RegistryError::Away)?;
-        answer(actor.call(|reply| ProcessRegistryMessage::Activate { life, process, reply }, None).await)
+        self.ask(life, Change::Activate { process }).await
     }
 
-    /// Takes the record out. Where that fails, the next start finds a record without a process, and takes it out then.
+    /// Writes that the process was asked to leave, without waiting.
+    pub(crate) fn stopping(&self, life: WorkerLife) {
+        self.tell(life, Change::Stopping);
+    }
+
+    /// Writes that the process does not go, without waiting. The record stays, for the next start to find.
+    pub(crate) fn stuck(&self, life: WorkerLife, why: String) {
+        self.tell(life, Change::Stuck { why });
+    }
+
+    /// Takes the record out, without waiting, from any thread: the processes are gone. A life without a record is left
+    /// alone.
     pub(crate) fn release(&self, life: WorkerLife) {
-        self.address.cast(ProcessRegistryMessage::Release { life, reply: None });
+        self.tell(life, Change::Release);
     }
 
-    /// The same, and waits until it is done. For a worker that was asked to stop: the registry may be stopped next.
+    /// The same, and waits until it is done. For a worker that was asked to stop: this host may end next.
     pub(crate) async fn release_and_wait(&self, life: WorkerLife) {
-        if let Some(actor) = self.address.current() {
-            // Where it takes too long, the next start takes the record out.
-            let _ = actor
-                .call(|reply| ProcessRegistryMessage::Release { life, reply: Some(reply) }, Some(PATIENCE))
-                .await;
-        }
+        // Where it takes too long, the next start takes the record out.
+        let _ = tokio::time::timeout(PATIENCE, self.ask(life, Change::Release)).await;
     }
-}
 
-fn answer<M>(
-    result: Result<CallResult<Result<(), RegistryError>>, ractor::MessagingErr<M>>,
-) -> Result<(), RegistryError> {
-    match result {
-        Ok(CallResult::Success(answer)) => answer,
-        Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => Err(RegistryError::Away),
+    fn tell(&self, life: WorkerLife, change: Change) {
+        // Nothing to change about a life without a record.
+        let _ = self.shared.queue.push(Request { life, change, reply: None });
+    }
+
+    async fn ask(&self, life: WorkerLife, change: Change) -> Result<(), RegistryError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Request { life, change, reply: Some(reply) })?;
+        // The writer has panicked over it. Whether it was written is not known.
+        answer.await.unwrap_or(Err(RegistryError::Interrupted))
     }
 }

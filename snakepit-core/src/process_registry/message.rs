@@ -1,21 +1,10 @@
-//! What the registry is asked.
+//! What the registry's actor is told.
 
-use ractor::RpcReplyPort;
-
-use crate::id::WorkerLife;
-use crate::process::ProcessIdentity;
-use crate::process_registry::handle::RegistryError;
-
-/// What workers ask of the registry.
+/// What the registry's actor is told. Requests do not pass it: they wait where no crash can lose them.
 #[derive(Debug)]
 pub(crate) enum ProcessRegistryMessage {
-    /// Writes the intent to start a process; answered once it would survive this host's death.
-    Reserve { life: WorkerLife, reply: RpcReplyPort<Result<(), RegistryError>> },
-    /// Writes which process it became.
-    Activate { life: WorkerLife, process: ProcessIdentity, reply: RpcReplyPort<Result<(), RegistryError>> },
-    /// Takes the record out: the process and its group are gone. Whoever is about to end waits for the answer, because
-    /// the registry ends next, and what still lies in its mailbox then is lost.
-    Release { life: WorkerLife, reply: Option<RpcReplyPort<()>> },
+    /// The writer's thread has panicked.
+    WriterEnded,
 }
 
 #[cfg(feature = "cluster")]

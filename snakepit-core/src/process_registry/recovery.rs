@@ -1,24 +1,25 @@
 //! Recovery: before anything starts, what earlier runs left behind is ended.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
-use crate::process::sighting::{self, EndOutcome, PROC, Sighting};
-use crate::process::{Marker, RunId, boot_id};
-use crate::process_registry::orphan::{OrphanVerdict, judge};
+mod marks;
+mod records;
+
+use crate::process::sighting::{Sweep, sweep};
+use crate::process::{HostRun, ProcessIdentity};
 use crate::process_registry::record::Record;
-use crate::process_registry::store::{Store, StoreError};
+use crate::process_registry::store::{Found, Store, StoreError};
+use marks::Marks;
+use records::Leftovers;
 
 /// How long a killed process may take to go before it is reported as a survivor.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait between two looks at the system.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// What the start found of earlier runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub struct RecoveryReport {
     pub ended: usize,
     /// How many could not be ended. Their records are kept, and the next start tries again.
     pub survivors: usize,
+    /// How many records name a process that may be theirs or a stranger's, which the system does not say. It was left
+    /// alone, and the record is kept.
+    pub unreadable: usize,
+    /// Where a registry file went that could not be opened. What it had recorded was found by the marks that worker
+    /// processes carry.
+    pub quarantined_file: Option<PathBuf>,
+    /// Whether the run before this one had left nothing; `None` where nothing is known of it.
+    pub clean_shutdown: Option<bool>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// Why it is not known what earlier runs left. Their records are kept: a process that nobody has seen gone may run.
@@ -44,112 +55,71 @@ pub(crate) enum RecoveryError {
     },
 }
 
-/// Ends what the records of runs other than `run` still have running, and takes out the records proven dead.
-pub(crate) async fn recover(store: Arc<Store>, run: RunId) -> Result<RecoveryReport, RecoveryError> {
-    recover_in(store, run, Path::new(PROC)).await
-}
-
-async fn recover_in(store: Arc<Store>, run: RunId, proc: &Path) -> Result<RecoveryReport, RecoveryError> {
-    let records = earlier_records(&store, run).await?;
-    let mut report = RecoveryReport { records: records.len(), ..RecoveryReport::default() };
-    if records.is_empty() {
-        return Ok(report);
-    }
-    let records = Arc::new(records);
-    let patience_ends = Instant::now() + PATIENCE;
-    let mut ended: Vec<Sighting> = Vec::new();
-    let survivors = loop {
-        let look = Look::take(Arc::clone(&records), proc.to_owned()).await?;
-        ended.extend(look.signalled.iter().filter(|new| !ended.contains(new)).cloned().collect::<Vec<_>>());
-        let clean = look.signalled.is_empty() && look.refused.is_empty();
-        if clean || Instant::now() >= patience_ends {
-            break look.signalled.into_iter().chain(look.refused).map(|sighting| sighting.marker).collect();
+/// Ends what runs other than `own` have left running, and takes out the records proven dead. Blocks.
+///
+/// It does not trust the records alone: processes are known by their marks, too, so that it ends the same ones when the
+/// file was lost.
+pub(crate) fn recover(
+    store: &mut Store,
+    own: &HostRun,
+    found: Found,
+) -> Result<RecoveryReport, RecoveryError> {
+    let began = Instant::now();
+    let records: Vec<_> =
+        store.all()?.into_iter().filter(|(_, record)| !is_of(record.as_ref(), own)).collect();
+    let marks = Marks::of(own)?;
+    let mut leftovers = Leftovers::new(&records, began + PATIENCE);
+    leftovers.end()?;
+    let swept = sweep(|marker| marks.is_orphan(marker), PATIENCE)?;
+    let mut seen: HashSet<&ProcessIdentity> = leftovers.seen.keys().collect();
+    seen.extend(marks.orphans.iter().map(|sighting| &sighting.identity));
+    seen.extend(swept.ended.iter().chain(&swept.survivors).map(|sighting| &sighting.identity));
+    let mut surviving = HashSet::new();
+    for identity in &seen {
+        if identity.runs()? {
+            surviving.insert(*identity);
         }
-        sleep(BETWEEN_LOOKS).await;
-    };
-    report.survivors = Vec::len(&survivors);
-    report.ended = ended.len() - ended.iter().filter(|sighting| survivors.contains(&sighting.marker)).count();
-    forget_the_dead(&store, &records, &survivors).await?;
-    if report.ended > 0 || report.survivors > 0 {
-        warn!(
-            records = report.records,
-            ended = report.ended,
-            survivors = report.survivors,
-            "an earlier run left processes"
-        );
     }
+    let dead = records.iter().enumerate().filter(|(place, (_, record))| {
+        !leftovers.keeps(*place, &surviving)
+            && !record.as_ref().is_some_and(|record| is_survived(record, &swept))
+    });
+    let dead: Vec<_> = dead.map(|(_, (key, _))| (key.clone(), None)).collect();
+    if !dead.is_empty() {
+        store.commit(&dead)?;
+    }
+    let report = RecoveryReport {
+        records: records.len(),
+        ended: seen.len() - surviving.len(),
+        survivors: surviving.len(),
+        unreadable: leftovers.unreadable.len(),
+        quarantined_file: found.put_aside,
+        clean_shutdown: found.previous.map(|previous| previous.clean_shutdown),
+        took: began.elapsed(),
+    };
+    say(&report);
     Ok(report)
 }
 
-/// One look at the system: which orphans run, and what came of signalling them.
-#[derive(Default)]
-struct Look {
-    signalled: Vec<Sighting>,
-    refused: Vec<Sighting>,
+fn is_of(record: Option<&Record>, own: &HostRun) -> bool {
+    record.is_some_and(|record| record.run() == own.run)
 }
 
-impl Look {
-    async fn take(records: Arc<Vec<Record>>, proc: PathBuf) -> io::Result<Self> {
-        spawn_blocking(move || {
-            let mut look = Self::default();
-            for sighting in sighting::scan_in(&proc)? {
-                let is_orphan = records.iter().any(|record| judge(record, &sighting) == OrphanVerdict::End);
-                if !is_orphan {
-                    continue;
-                }
-                match sighting::end(&sighting) {
-                    EndOutcome::Signalled => look.signalled.push(sighting),
-                    EndOutcome::Gone => {}
-                    EndOutcome::Refused => look.refused.push(sighting),
-                }
-            }
-            Ok(look)
-        })
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+/// Whether a marked process of the record's life could not be ended.
+fn is_survived(record: &Record, swept: &Sweep) -> bool {
+    swept.survivors.iter().any(|sighting| {
+        sighting.marker.run == record.run() && Some(&sighting.marker.life) == record.life().as_ref()
+    })
+}
+
+fn say(report: &RecoveryReport) {
+    let RecoveryReport { records, ended, survivors, unreadable, took, .. } = report;
+    if *survivors > 0 || *unreadable > 0 || *ended > 0 {
+        warn!(records, ended, survivors, unreadable, ?took, "an earlier run left processes");
+    } else if *records > 0 {
+        info!(records, ?took, "an earlier run left records and no process");
     }
-}
-
-async fn earlier_records(store: &Arc<Store>, run: RunId) -> Result<Vec<Record>, StoreError> {
-    let store = Arc::clone(store);
-    let all = spawn_blocking(move || store.all()).await.expect("reading a table does not panic")?;
-    Ok(all.into_iter().filter(|record| record.run() != run).collect())
-}
-
-/// Takes out every record whose processes are proven gone: those of another boot, and those nobody was sighted of.
-async fn forget_the_dead(
-    store: &Arc<Store>,
-    records: &[Record],
-    survivors: &[Marker],
-) -> Result<(), RecoveryError> {
-    let boot = boot_id()?;
-    let dead: Vec<Marker> = records
-        .iter()
-        .filter_map(|record| Some((record, record.marker()?)))
-        .filter(|(record, marker)| record.boot_id() != boot || !survivors.contains(marker))
-        .map(|(_, marker)| marker)
-        .collect();
-    let store = Arc::clone(store);
-    Ok(spawn_blocking(move || store.remove(&dead)).await.expect("removing from a table does not panic")?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
-
-    #[tokio::test]
-    async fn records_are_kept_where_processes_cannot_be_looked_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(directory.path()).unwrap());
-        let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
-        let marker = Marker { run: RunId::new(), life: WorkerLife { worker, incarnation: Incarnation(1) } };
-        store.put(&marker, &Record::reserved(&marker, &boot_id().unwrap())).unwrap();
-        let blind = recover_in(Arc::clone(&store), RunId::new(), &directory.path().join("none")).await;
-        assert!(matches!(blind, Err(RecoveryError::System { .. })), "{blind:?}");
-        assert_eq!(store.all().unwrap().len(), 1);
-        let report = recover(Arc::clone(&store), RunId::new()).await.unwrap();
-        assert_eq!((report.records, report.ended, report.survivors), (1, 0, 0));
-        assert_eq!(store.all().unwrap().len(), 0);
-    }
-}
+mod tests;

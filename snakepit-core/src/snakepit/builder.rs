@@ -4,35 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use ractor::ActorCell;
 use snakepit_supervisor::{ChildSpec, SupervisorSpec};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::config::{CheckedPoolConfig, PoolConfig};
 use crate::error::{ConfigError, StartError};
 use crate::id::PoolName;
 use crate::pool::PoolShared;
-use crate::process::{Containment, ContainmentLevel, Launcher, RunId, SpawnStep, boot_id};
-use crate::process_registry::{
-    DirectoryLock, LockError, ProcessRegistry, ProcessRegistryArgs, ProcessRegistryRef, Store, recover,
-};
+use crate::process::{Containment, ContainmentLevel, Launcher, SpawnStep};
+use crate::process_registry::{OpenRegistry, ProcessRegistry, open};
+use crate::snakepit::data_dir;
 use crate::snakepit::handle::{Pit, Snakepit};
 use crate::snakepit::open_files;
 use crate::snakepit::pool_tree::PoolTree;
-
-/// How long a data directory may stay locked by a host that is just dying.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// How often the lock is tried meanwhile.
-const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// Collects what a pit is made of. Made by [`Snakepit::builder`].
 #[derive(Default)]
 pub struct SnakepitBuilder {
     data_dir: Option<PathBuf>,
+    instance: Option<String>,
     pools: Vec<PoolConfig>,
     shim_program: Option<PathBuf>,
     required_level: Option<ContainmentLevel>,
@@ -41,9 +34,22 @@ pub struct SnakepitBuilder {
 }
 
 impl SnakepitBuilder {
-    /// Where the pit keeps its registry of processes. One pit at a time uses a directory; it is made where there is none.
+    /// Where the pit keeps its registry of processes, on a disk of this machine. One pit at a time uses a directory; it is
+    /// made where there is none.
+    ///
+    /// Default: the first of these that can be made and written: `$RUNTIME_DIRECTORY` (of several the first), `/run/APP`,
+    /// `$XDG_STATE_HOME/APP` (else `$HOME/.local/state/APP`). `APP` is the [`instance`](Self::instance), or else the name
+    /// of the program. A directory that outlives the service's restarts is what lets the next start find what a killed one
+    /// left: under systemd, set `RuntimeDirectoryPreserve=restart`.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
+        self
+    }
+
+    /// Names this pit among several that share a data directory, or that a program runs at once: 1 to 64 ASCII letters,
+    /// digits, `_` and `-`. Each has a folder of that name to itself.
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = Some(name.into());
         self
     }
 
@@ -106,7 +112,7 @@ impl SnakepitBuilder {
     }
 
     async fn start_under(self, supervisor: Option<ActorCell>) -> Result<Snakepit, StartError> {
-        let data_dir = self.data_dir.clone().ok_or(ConfigError::NoDataDir)?;
+        let (configured, instance) = (self.data_dir.clone(), self.instance.clone());
         let (shim_program, observer) = (self.shim_program.clone(), self.spawn_observer.clone());
         let (required, raise) = (self.required_level, self.raise_file_limit);
         let pools = self.check()?;
@@ -114,24 +120,17 @@ impl SnakepitBuilder {
         let open_files = open_files::ensure(workers, raise)?;
         let launcher = Launcher::probe(shim_program.as_deref(), open_files, observer).await;
         let containment = contained(&launcher, required)?;
-        let lock = Arc::new(lock(&data_dir).await?);
+        let data_dir = data_dir::choose(configured, instance.as_deref())?;
+        // Nothing of this pit runs before everything of earlier ones has ended.
+        let OpenRegistry { args, handle: registry, run, recovery } = open(&data_dir).await?;
         prepare_adapters(&pools, &data_dir).await?;
-        let run = RunId::new();
-        let registry = ProcessRegistryRef::new(run);
-        let store = open_store(&data_dir).await?;
-        let recovery = recover(Arc::clone(&store), run)
-            .await
-            .map_err(|error| StartError::Registry { path: data_dir.clone(), message: error.to_string() })?;
-        let boot_id =
-            boot_id().map_err(|source| StartError::DataDir { path: "/proc".into(), source })?.into();
-        let registry_args = ProcessRegistryArgs { store, handle: registry.clone(), boot_id, lock };
         let requests = Arc::new(AtomicU64::new(0));
         let trees = pools.iter().map(|config| {
             let shared = PoolShared::new(config.name.clone(), config.options.clone(), Arc::clone(&requests));
             PoolTree::new(config, &Arc::new(shared), &registry, &launcher, &data_dir)
         });
         let mut spec = SupervisorSpec::new("snakepit")
-            .child(ChildSpec::worker("process registry", move || (ProcessRegistry, registry_args.clone())));
+            .child(ChildSpec::worker("process registry", move || (ProcessRegistry, args.clone())));
         let mut handles = BTreeMap::new();
         for tree in trees {
             spec = spec.child(tree.spec);
@@ -142,10 +141,13 @@ impl SnakepitBuilder {
             None => spec.start().await,
         };
         let root = started.map_err(|error| StartError::Supervision { message: error.to_string() })?;
-        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery, containment }))
+        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery, data_dir, containment }))
     }
 
     fn check(self) -> Result<Vec<CheckedPoolConfig>, ConfigError> {
+        if let Some(instance) = &self.instance {
+            data_dir::check_instance(instance)?;
+        }
         let mut names: Vec<PoolName> = Vec::new();
         let mut checked = Vec::new();
         for config in self.pools {
@@ -176,25 +178,6 @@ fn contained(launcher: &Launcher, required: Option<ContainmentLevel>) -> Result<
     Ok(containment)
 }
 
-/// Holds the data directory. A host that is just dying may still hold it for a moment.
-async fn lock(data_dir: &Path) -> Result<DirectoryLock, StartError> {
-    let patience_ends = Instant::now() + LOCK_PATIENCE;
-    loop {
-        let path = data_dir.to_owned();
-        let attempt = spawn_blocking(move || DirectoryLock::acquire(&path)).await;
-        match attempt.unwrap_or_else(|error| Err(LockError::Unusable(std::io::Error::other(error)))) {
-            Ok(lock) => return Ok(lock),
-            Err(LockError::Unusable(source)) => {
-                return Err(StartError::DataDir { path: data_dir.to_owned(), source });
-            }
-            Err(LockError::Held { holder }) if Instant::now() >= patience_ends => {
-                return Err(StartError::DataDirInUse { path: data_dir.to_owned(), holder });
-            }
-            Err(LockError::Held { .. }) => sleep(LOCK_RETRY).await,
-        }
-    }
-}
-
 async fn prepare_adapters(pools: &[CheckedPoolConfig], data_dir: &Path) -> Result<(), StartError> {
     for config in pools {
         let (adapter, data_dir) = (Arc::clone(&config.adapter), data_dir.to_owned());
@@ -210,20 +193,11 @@ async fn prepare_adapters(pools: &[CheckedPoolConfig], data_dir: &Path) -> Resul
     Ok(())
 }
 
-async fn open_store(data_dir: &Path) -> Result<Arc<Store>, StartError> {
-    let directory = data_dir.to_owned();
-    let failed = |message: String| StartError::Registry { path: Store::path(data_dir), message };
-    match spawn_blocking(move || Store::open(&directory)).await {
-        Ok(Ok(store)) => Ok(Arc::new(store)),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
 impl std::fmt::Debug for SnakepitBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SnakepitBuilder")
             .field("data_dir", &self.data_dir)
+            .field("instance", &self.instance)
             .field("pools", &self.pools)
             .field("shim_program", &self.shim_program)
             .field("required_level", &self.required_level)

@@ -1,6 +1,7 @@
 //! The pit as the embedding service holds it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) struct Pit {
     pub(super) run: RunId,
     pub(super) recovery: RecoveryReport,
     pub(super) containment: Containment,
+    pub(super) data_dir: PathBuf,
 }
 
 impl Snakepit {
@@ -174,6 +176,11 @@ impl Snakepit {
     /// How firmly the workers' processes are held, as was found out at the start.
     pub fn containment(&self) -> &Containment {
         &self.pit.containment
+    }
+
+    /// Where this pit keeps its registry of processes. [`registry::list`](crate::registry::list) reads it.
+    pub fn data_dir(&self) -> &Path {
+        &self.pit.data_dir
     }
 
     /// Stops everything within `budget`: no more requests, those under way are finished, processes are asked to leave,

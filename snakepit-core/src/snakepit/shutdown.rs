@@ -116,9 +116,10 @@ fn report(pool: &PoolRef, drain: DrainReport) -> PoolShutdown {
     }
 }
 
-/// Asks the system which processes carry this run's mark.
+/// Ends what still carries this run's mark: a process that was just being started when its worker was stopped, or one
+/// that has left its group. Says which of them the system does not let go.
 async fn processes_left(run: RunId) -> Vec<i32> {
-    let scan = spawn_blocking(sighting::scan).await;
-    let sightings = scan.ok().and_then(Result::ok).unwrap_or_default();
-    sightings.into_iter().filter(|s| s.marker.run == run).map(|s| s.identity.pid()).collect()
+    let swept = spawn_blocking(move || sighting::sweep(|marker| marker.run == run, FAREWELL)).await;
+    let swept = swept.ok().and_then(Result::ok).unwrap_or_default();
+    swept.survivors.iter().map(|sighting| sighting.identity.pid()).collect()
 }

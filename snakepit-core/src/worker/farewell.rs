@@ -85,6 +85,11 @@ impl Farewell {
         self.with(|belongings| belongings.tasks.drain(..).for_each(|task| task.abort()));
     }
 
+    /// The end was asked for; the process is told next.
+    pub(super) fn say_stopping(&self) {
+        self.registry.stopping(self.life.clone());
+    }
+
     /// The end was asked for; the process is gone.
     pub(super) async fn say_stopped(&self) {
         self.with(|belongings| belongings.said = true);
@@ -94,6 +99,7 @@ impl Farewell {
     /// The process does not go. Its record stays, for the next start to find.
     pub(super) fn say_stuck(&self) {
         self.with(|belongings| belongings.said = true);
+        self.registry.stuck(self.life.clone(), "it does not go even when killed".to_owned());
     }
 
     /// The end was not asked for. The record goes when the process has.

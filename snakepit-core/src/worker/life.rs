@@ -235,6 +235,7 @@ impl WorkerState {
             return cause;
         }
         error!(worker = %worker.life, pid, "process does not go even when killed; its record is kept");
+        worker.farewell.say_stuck();
         LossCause::Unstoppable { pid }
     }
 
@@ -301,6 +302,7 @@ impl WorkerState {
             let _ = adapter.cast(AdapterMessage::Drain);
         }
         if let Some(mut process) = worker.farewell.take_process() {
+            worker.farewell.say_stopping();
             let options = &self.args.pool.options;
             let patience_over =
                 stop_patience(self.args.pool.stop_by_changes(), options.stop_grace, options.kill_grace);

@@ -15,8 +15,8 @@ use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
+use crate::process::HostRun;
 use crate::process::Launcher;
-use crate::process::RunId;
 use crate::process_registry::ProcessRegistryRef;
 use crate::request::Request;
 use crate::snakepit::pool_tree::PoolTree;
@@ -45,7 +45,7 @@ impl Bench {
         let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
         let shared =
             PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)));
-        let registry = ProcessRegistryRef::new(RunId::new());
+        let registry = ProcessRegistryRef::new(HostRun::of_a_test());
         let tree = PoolTree::new(
             &config,
             &Arc::new(shared),

@@ -16,8 +16,8 @@ use crate::process::{ProcessIdentity, TermTarget};
 /// How long the output of a process that has ended may take to reach its end. Somebody else may hold the pipes open for
 /// ever.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
-/// How long a tree may take to go once it is killed past a shim that does not answer.
-const LAST_PATIENCE: Duration = Duration::from_secs(3);
+/// How long each of the last attempts to end a tree may take.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running process and its tree. Dropping it kills the tree.
 #[derive(Debug)]
@@ -164,7 +164,11 @@ impl OsProcess {
         if let Ok(end) = tokio::time::timeout(kill_grace, self.gone()).await {
             return end;
         }
-        self.tether.bonds().kill_past_shim();
+        self.tether.bonds().kill_worker_group();
+        if let Ok(end) = tokio::time::timeout(LAST_PATIENCE, self.gone()).await {
+            return end;
+        }
+        self.tether.bonds().kill_silent_shim();
         tokio::time::timeout(LAST_PATIENCE, self.gone()).await.unwrap_or(None)
     }
 

@@ -15,6 +15,9 @@ pub(super) mod plan;
 mod tree;
 
 pub(super) use entry::{VARIABLE, is_in_the_program};
+
+/// The name of a shim in lists of processes.
+pub(super) const NAME: &str = "snakepit-shim";
 pub use packet::TermTarget;
 
 /// Becomes a shim where a host has started this program as one; returns at once otherwise.

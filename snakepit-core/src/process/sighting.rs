@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::process::identity::handle;
 use crate::process::marker::VARIABLE;
+use crate::process::shim::NAME as SHIM_NAME;
 use crate::process::{Marker, ProcessIdentity};
 
 /// Where the system lists its processes.
@@ -137,16 +138,24 @@ pub(crate) fn end(sighting: &Sighting) -> io::Result<EndOutcome> {
 }
 
 /// Ends every process with a wanted marker, and those that they start meanwhile: looks again until two looks in a row
-/// find nothing to end, or `patience` is over. Blocks.
+/// find nothing to end, or `patience` is over. Shims are given half of that to finish by themselves. Blocks.
 ///
 /// # Errors
 /// Where processes cannot be looked for.
 pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io::Result<Sweep> {
     let until = Instant::now() + patience;
+    let shims_spared_until = Instant::now() + patience / 2;
     let mut sweep = Sweep::default();
     let mut clean_looks = 0;
     while clean_looks < 2 {
-        let found: Vec<_> = scan()?.into_iter().filter(|sighting| wanted(&sighting.marker)).collect();
+        let found = scan()?.into_iter().filter(|sighting| wanted(&sighting.marker));
+        let (shims, mut found): (Vec<_>, Vec<_>) = found.partition(is_shim);
+        if Instant::now() >= shims_spared_until {
+            found.extend(shims);
+        } else if !shims.is_empty() {
+            sweep.ended.extend(let_finish(shims, shims_spared_until)?);
+            clean_looks = 0;
+        }
         let look = Look::take(&found, until)?;
         clean_looks = if look.ended.is_empty() && look.hanging == 0 { clean_looks + 1 } else { 0 };
         sweep.ended.extend(look.ended);
@@ -157,6 +166,27 @@ pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io:
     }
     sweep.ended.retain(|sighting| !sweep.survivors.contains(sighting));
     Ok(sweep)
+}
+
+/// Whether a process is a shim, which ends its tree and then itself once its host is gone. It alone can find what has
+/// left the group and cleared its environment: killed in the middle of its work, it would leave that for ever.
+fn is_shim(sighting: &Sighting) -> bool {
+    let name = Path::new(PROC).join(sighting.identity.pid().to_string()).join("comm");
+    std::fs::read(name).is_ok_and(|name| name.trim_ascii_end() == SHIM_NAME.as_bytes())
+}
+
+/// Waits for shims that are at their work, and wakes those that were stopped. Those that have ended by themselves.
+fn let_finish(shims: Vec<Sighting>, until: Instant) -> io::Result<Vec<Sighting>> {
+    let mut working = Vec::new();
+    for shim in shims {
+        if let Some(pidfd) = shim.identity.open()? {
+            handle::go_on(pidfd.as_fd());
+            working.push((shim, pidfd));
+        }
+    }
+    handle::wait_for_ends(working.iter().map(|(_, pidfd)| pidfd), until);
+    working.retain(|(_, pidfd)| handle::has_ended(pidfd.as_fd()));
+    Ok(working.into_iter().map(|(shim, _)| shim).collect())
 }
 
 /// One look: what came of ending those that it found.

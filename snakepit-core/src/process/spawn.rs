@@ -19,9 +19,6 @@ use crate::process::shim::packet::Step;
 use crate::process::tether::Tether;
 use crate::process::{Marker, ProcessIdentity, ProcessSpec, Wire, WirePipes, marker, shim};
 
-/// The name of a shim in lists of processes.
-const SHIM_NAME: &str = "snakepit-shim";
-
 /// Why a process could not be started. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
@@ -73,7 +70,7 @@ pub(super) fn spawn_shim(program: &ShimProgram, marker: Option<&Marker>) -> io::
     let (stdout, their_stdout) = io::pipe()?;
     let (stderr, their_stderr) = io::pipe()?;
     let mut command = Command::new(program.path());
-    command.arg0(SHIM_NAME).env(shim::VARIABLE, "1").stdin(theirs).stdout(their_stdout).stderr(their_stderr);
+    command.arg0(shim::NAME).env(shim::VARIABLE, "1").stdin(theirs).stdout(their_stdout).stderr(their_stderr);
     command.process_group(0);
     if let Some(marker) = marker {
         command.arg(marker.to_string()).env(marker::VARIABLE, marker.to_string());

@@ -193,17 +193,17 @@ impl Bonds {
         }
     }
 
-    /// Kills past a shim that does not answer, and the shim: what is left is found by its mark.
-    pub(super) fn kill_past_shim(&self) {
-        self.kill_worker_group();
-        // One that has told of the worker's end answers, and is still at it; nobody could do better.
+    /// Kills a shim that has not told of the worker's end: what is left is found by its mark. One that has told is still
+    /// at its work, and nobody could do it better.
+    pub(super) fn kill_silent_shim(&self) {
         if lock(&self.exit).is_none() {
             // One that is gone already is what was wanted.
             let _ = handle::kill(self.child_handle());
         }
     }
 
-    fn kill_worker_group(&self) {
+    /// Kills the worker and its group past its shim.
+    pub(super) fn kill_worker_group(&self) {
         if let Some((pid, worker)) = self.worker.get() {
             // What this does not reach carries the tree's mark.
             let _ = handle::kill_group(worker.as_fd(), *pid);

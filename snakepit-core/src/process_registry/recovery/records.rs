@@ -95,7 +95,12 @@ impl<'a> Leftovers<'a> {
         if let Some(shim) = record.shim()
             && let Some(pidfd) = self.claim(place, shim, record)?
         {
-            self.kill(place, shim, pidfd, dying);
+            // It is at its work, or will be once it goes on; nobody else can do all of it.
+            if !handle::has_ended(pidfd.as_fd()) {
+                handle::go_on(pidfd.as_fd());
+                self.seen.entry(shim.clone()).or_default().insert(place);
+                dying.push(pidfd);
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use nix::unistd::{Pid, getpid, getppid, setsid, tcsetpgrp};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 
-pub use cgroup::{Cgroup, MemoryLimit};
+pub use cgroup::{Cgroup, Limit};
 pub use kept::{HANG, Keeping, Kept};
 
 use crate::keeper::order::Order;

@@ -95,3 +95,15 @@ pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
         sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// Asks again and again, without a runtime, whether something holds; gives up when the patience ends.
+pub fn holds_within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    true
+}

@@ -8,6 +8,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 
+use crate::keeper::HANG;
+use crate::oracle;
+
 /// The line of a stranger that is about to listen.
 const LISTENS: &str = "listens";
 
@@ -73,6 +76,11 @@ impl Strangers {
         Ok(strangers)
     }
 
+    /// Their process ids.
+    pub fn pids(&self) -> Vec<i32> {
+        self.0.iter().filter_map(|child| i32::try_from(child.id()).ok()).collect()
+    }
+
     /// Ends them, and says how many signals had reached them before: those heard, and those that killed or stopped.
     ///
     /// # Errors
@@ -80,9 +88,13 @@ impl Strangers {
     pub fn signals(mut self) -> io::Result<usize> {
         let mut count = 0;
         for child in &mut self.0 {
-            let is_stopped = crate::oracle::look(i32::try_from(child.id()).map_err(io::Error::other)?)
-                .is_some_and(|stranger| stranger.state == 'T');
-            count += usize::from(child.try_wait()?.is_some() || is_stopped);
+            let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+            let is_stopped = oracle::look(pid).is_some_and(|stranger| stranger.state == 'T');
+            let has_ended = child.try_wait()?.is_some();
+            if !is_stopped && !has_ended && !oracle::holds_within(HANG, || has_told_all(pid)) {
+                return Err(io::Error::other(format!("stranger {pid} does not tell what it heard")));
+            }
+            count += usize::from(has_ended || is_stopped);
             child.kill()?;
             child.wait()?;
             if let Some(output) = child.stdout.take() {
@@ -92,6 +104,15 @@ impl Strangers {
         self.0.clear();
         Ok(count)
     }
+}
+
+/// Whether a stranger waits for a signal and none waits for it.
+fn has_told_all(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().filter(|line| line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"));
+    let nothing_pending =
+        pending.clone().count() == 2 && pending.clone().all(|line| line.ends_with("\t0000000000000000"));
+    nothing_pending && oracle::look(pid).is_some_and(|stranger| stranger.state == 'S')
 }
 
 impl Drop for Strangers {

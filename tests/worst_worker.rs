@@ -40,7 +40,7 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
 
 fn misbehave(flags: &Flags) -> io::Result<ExitCode> {
     nix::unistd::alarm::set(LAST_NET);
-    if !flags.is_polite {
+    if !flags.is_polite && !flags.hears_term {
         // What it starts inherits this.
         let mut term = SigSet::empty();
         term.add(Signal::SIGTERM);
@@ -51,8 +51,11 @@ fn misbehave(flags: &Flags) -> io::Result<ExitCode> {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     offspring::leave(flags)?;
+    if let Some(bytes) = flags.flood {
+        print(bytes, &[&[b'x'; 99][..], b"\n"].concat().repeat(100))?;
+    }
     if let Some(bytes) = flags.line {
-        print_line(bytes)?;
+        print(bytes, &vec![b'x'; 64 * 1024])?;
     }
     if flags.closes_stdout {
         nix::unistd::close(1)?;
@@ -64,9 +67,8 @@ fn misbehave(flags: &Flags) -> io::Result<ExitCode> {
     Ok(serving::serve(flags))
 }
 
-/// One line of so many bytes that has no end.
-fn print_line(bytes: usize) -> io::Result<()> {
-    let piece = vec![b'x'; 64 * 1024];
+/// So many bytes, in pieces of some length.
+fn print(bytes: usize, piece: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let mut left = bytes;
     while left > 0 {

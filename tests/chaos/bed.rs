@@ -38,7 +38,7 @@ impl Bed {
 
     /// Starts a host with worst workers: its own flags, and those of its workers.
     pub(crate) fn host(&self, data_dir: &Path, flags: &[&str], misdeeds: &[&str]) -> io::Result<Kept> {
-        let mut args: Vec<&str> = vec!["host"];
+        let mut args: Vec<&str> = vec!["host", "--level", "tree"];
         args.extend(flags);
         let data_dir =
             data_dir.to_str().ok_or_else(|| io::Error::other("the directory has no plain name"))?;

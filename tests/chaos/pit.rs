@@ -27,7 +27,7 @@ pub(crate) fn run(bed: &Bed, ask: &Ask, sum: &mut Sum) -> Result<(), Box<dyn Err
     let mut chance = Chance::new(ask.seed);
     for round in 1..=ask.rounds {
         sum.rounds = round;
-        let mut kept = bed.keeping().env("RUST_LOG", "off").run(&program, [&config])?;
+        let mut kept = bed.keeping().quiet().run(&program, [&config])?;
         load(&mut kept, &mut chance);
         let until = Instant::now() + Duration::from_micros(chance.below(LATEST_US));
         while kept.line(until.saturating_duration_since(Instant::now())).is_some() {}
@@ -58,7 +58,7 @@ fn load(kept: &mut Kept, chance: &mut Chance) {
 
 /// The last start: what the pit says of its workers is what lives, and after a shutdown nothing does.
 fn last(bed: &Bed, program: &Path, config: &Path, round: u32, sum: &mut Sum) -> Result<(), Box<dyn Error>> {
-    let mut kept = bed.keeping().run(program, [config])?;
+    let mut kept = bed.keeping().quiet().run(program, [config])?;
     let by = Instant::now() + Duration::from_secs(30);
     let said = loop {
         kept.say(&json!({"id": 1, "op": "workers"}).to_string());

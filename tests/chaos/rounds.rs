@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use snakepit_tests::keeper::{HANG, Kept};
-use snakepit_tests::oracle::Relative;
+use snakepit_tests::oracle::{self, Relative};
 use tokio::time::Instant;
 
 use crate::ask::Ask;
@@ -45,7 +45,7 @@ pub(crate) fn play(
     }
     let misdeeds = if strike.needs_recovery() { MARKED } else { &[] };
     let mut kept = bed.host(data_dir, &["--mode", "churn", "--grace", "5"], misdeeds)?;
-    kept.answer("churning");
+    kept.answer("churning")?;
     let wait = Duration::from_micros(chance.below(LATEST_US));
     if let Some(line) = kept.line(wait) {
         sum.complain(round, &line);
@@ -74,11 +74,13 @@ fn recover(bed: &Bed, data_dir: &Path, round: u32, sum: &mut Sum) -> Result<(), 
             continue;
         }
         let mut next = bed.host(&lane, &["--size", "1", "--grace", "5"], MARKED)?;
-        let recovered = next.ask("recovered");
-        if !recovered.ends_with(" 0") {
-            sum.complain(round, &format!("the recovery says {recovered}"));
+        match next.ask("recovered") {
+            Ok(recovered) if recovered.ends_with(" 0") => {
+                next.ask("shutdown 1000")?;
+            }
+            Ok(recovered) => sum.complain(round, &format!("the recovery says {recovered}")),
+            Err(silence) => sum.complain(round, &format!("the next start: {silence}")),
         }
-        next.ask("shutdown 1000");
         next.say("leave");
         if let Err(left) = next.until_empty(PATIENCE) {
             sum.survived(round, &left);
@@ -106,7 +108,7 @@ fn spared(
         Ok(()) => sum.emptied(hit.elapsed()),
         Err(left) => sum.survived(round, &left),
     }
-    let again = kept.ask("pids");
+    let again = kept.ask("pids")?;
     if again.split(' ').count() != 3 {
         sum.complain(round, &format!("the pool has only {again}"));
     }
@@ -119,15 +121,11 @@ fn spared(
 
 /// Waits until none of some processes runs.
 fn gone(kept: &Kept, doomed: &[Relative]) -> Result<(), Vec<Relative>> {
-    let by = Instant::now() + PATIENCE;
-    loop {
-        let mut left = kept.others();
+    let mut left = Vec::new();
+    let all_gone = oracle::holds_within(PATIENCE, || {
+        left = kept.others();
         left.retain(|other| other.state != 'Z' && doomed.iter().any(|doomed| doomed.pid == other.pid));
-        if left.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > by {
-            return Err(left);
-        }
-    }
+        left.is_empty()
+    });
+    if all_gone { Ok(()) } else { Err(left) }
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use snakepit_tests::keeper::Kept;
-use snakepit_tests::oracle::ProcessHandle;
+use snakepit_tests::oracle::{ProcessHandle, Relative};
 
 use crate::chance::Chance;
 
@@ -92,13 +92,21 @@ impl Strike {
                 }
             }
             Self::Stopped => {
-                let others: Vec<_> =
-                    kept.others().iter().filter_map(|other| ProcessHandle::open(other.pid).ok()).collect();
-                all(&others, Signal::SIGSTOP);
+                all(&trees(kept), Signal::SIGSTOP);
                 kept.host().signal(Signal::SIGKILL);
             }
         }
     }
+}
+
+/// The shims that have a worker, and all below them. One that is just being born has not asked yet to be woken when its
+/// host dies, and a stop at that moment holds it until somebody wakes it.
+fn trees(kept: &Kept) -> Vec<ProcessHandle> {
+    let others = kept.others();
+    let has_child = |pid: i32| others.iter().any(|other| other.parent == pid);
+    let is_shim = |other: &&Relative| other.parent == kept.host().pid();
+    let wanted = others.iter().filter(|other| !is_shim(other) || has_child(other.pid));
+    wanted.filter_map(|other| ProcessHandle::open(other.pid).ok()).collect()
 }
 
 fn all(processes: &[ProcessHandle], signal: Signal) {

@@ -27,7 +27,7 @@ pub(crate) fn run(bed: &Bed, sum: &mut Sum) -> Result<(), Box<dyn Error>> {
         sum.rounds = number;
         // They all wait at the same time: the later ones have less and less to wait for.
         let _ = kept.line(WATCHED);
-        let now = kept.ask("pids");
+        let now = kept.ask("pids")?;
         if now != pids {
             sum.complain(number, &format!("workers started on {on} were {pids} and are {now}"));
         }

@@ -1,53 +1,60 @@
-//! Pits that are started with ever fewer file descriptors left: each is refused, or runs, and nothing stays open.
+//! Workers that are replaced with ever more file descriptors to be had, from none on: a start fails or succeeds, and
+//! nothing stays open.
 
 use std::error::Error;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use snakepit_adapters::{Snakepit, StartError};
-use tokio::time::sleep;
+use serde_json::json;
+use snakepit_adapters::Snakepit;
+use tokio::time::{Instant, sleep};
 
+use crate::host::PATIENCE;
 use crate::host::plan::Plan;
 
-/// The sweep: so many descriptors above those in use.
+/// The sweep: so many descriptors more than none.
 const ROOM: std::ops::RangeInclusive<u64> = 0..=20;
-/// How long a pit that was started may take to say that it is ready or that it is not.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Descriptors that the host has of a worker, at the least: they are free again when it is gone.
+const OF_A_WORKER: u64 = 6;
+/// How long a worker may take to come back under the limit before its starts are taken to fail.
+const UNDER_THE_LIMIT: Duration = Duration::from_millis(100);
 
 /// Says `room N WORD before F after F` for each step of the sweep.
 pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
-    // The first start opens what the process keeps for good.
-    stop(plan.builder().start().await?).await?;
+    let pit = plan.builder().start().await?;
+    pit.await_ready("default", PATIENCE).await?;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     for room in ROOM {
         let before = settled().await?;
-        setrlimit(Resource::RLIMIT_NOFILE, before + room, hard)?;
-        let started = attempt(plan).await;
+        setrlimit(Resource::RLIMIT_NOFILE, before.saturating_sub(OF_A_WORKER) + room, hard)?;
+        let incarnation = pit.workers("default").await?[0].incarnation;
+        // It is lost with its worker.
+        let _ = pit.execute("crash", &json!({})).await;
+        let word = if replaced(&pit, incarnation.0, UNDER_THE_LIMIT).await? { "ready" } else { "failed" };
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
-        let word = match started {
-            Ok(pit) => {
-                let is_ready = pit.await_ready("default", PATIENCE).await.is_ok();
-                stop(pit).await?;
-                if is_ready { "ready" } else { "failed" }
-            }
-            Err(_) => "refused",
-        };
+        if !replaced(&pit, incarnation.0, PATIENCE).await? {
+            return Err(format!("room {room}: the worker does not come back").into());
+        }
         println!("room {room} {word} before {before} after {}", settled().await?);
     }
     println!("done");
+    pit.shutdown(PATIENCE).await;
     std::future::pending().await
 }
 
-/// Starts a pit, and lets its first boots run into the limit.
-async fn attempt(plan: &Plan) -> Result<Snakepit, StartError> {
-    let pit = plan.builder().start().await?;
-    let _ = pit.await_ready("default", PATIENCE).await;
-    Ok(pit)
-}
-
-async fn stop(pit: Snakepit) -> Result<(), Box<dyn Error>> {
-    let report = pit.shutdown(Duration::from_secs(1)).await;
-    if report.processes_left.is_empty() { Ok(()) } else { Err(format!("left: {report:?}").into()) }
+/// Waits until a later life of the worker is ready.
+async fn replaced(pit: &Snakepit, than: u64, patience: Duration) -> Result<bool, Box<dyn Error>> {
+    let by = Instant::now() + patience;
+    loop {
+        let worker = &pit.workers("default").await?[0];
+        if worker.incarnation.0 > than && worker.agent.is_some() {
+            return Ok(true);
+        }
+        if Instant::now() > by {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// How many descriptors are open, once that is the same twice: an actor that is told to end lets go a little later.

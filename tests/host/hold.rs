@@ -1,6 +1,6 @@
 //! One pit, held for as long as the driver likes, and asked about by lines on stdin.
 //!
-//! `pids`, `busy`, `stats`, `recovered`, `shutdown MS`, `panic`, `drop`; each is answered by a line that begins with the same
+//! `pids`, `busy`, `stats`, `recovered`, `took` (the start, in microseconds), `shutdown MS`, `panic`, `drop`; each is answered by a line that begins with the same
 //! word. The first line of all is the process ids of the workers, once all are ready.
 
 use std::error::Error;
@@ -22,6 +22,7 @@ pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let builder = plan.builder();
     let start = async move |cell| builder.start_linked(cell).await;
     let cell = service.get_cell();
+    let began = Instant::now();
     let pit = match plan.started_on {
         StartedOn::Task => start(cell).await?,
         StartedOn::SpawnBlocking => {
@@ -32,8 +33,9 @@ pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
             tokio::spawn(task).await??
         }
     };
+    let took = began.elapsed();
     println!("{}", pids(&pit, plan.size).await?);
-    obey(pit, plan, said, &service).await
+    obey(pit, plan, said, &service, took).await
 }
 
 async fn obey(
@@ -41,6 +43,7 @@ async fn obey(
     plan: &Plan,
     mut said: UnboundedReceiver<String>,
     service: &ractor::ActorRef<()>,
+    started_in: Duration,
 ) -> Result<(), Box<dyn Error>> {
     while let Some(line) = said.recv().await {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
@@ -52,6 +55,7 @@ async fn obey(
                 let report = pit.recovery();
                 println!("recovered {} {} {}", report.records, report.ended, report.survivors);
             }
+            "took" => println!("took {}", started_in.as_micros()),
             "shutdown" => {
                 let report = pit.shutdown(Duration::from_millis(rest.parse()?)).await;
                 println!("shutdown {}", serde_json::to_string(&report)?);

@@ -9,8 +9,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::host::plan::Plan;
 
+/// Descriptors that the host starts with.
+const LOW: u64 = 24;
+
 /// Spoils the host where the plan says so: TERM blocked, HUP ignored, a socket that every child inherits, and a soft
-/// limit of descriptors above what it was. Returns what is to be kept open.
+/// limit of descriptors that the pit has to raise. Returns what is to be kept open.
 pub(super) fn spoil(plan: &Plan) -> io::Result<Option<OwnedFd>> {
     if !plan.is_spoiled {
         return Ok(None);
@@ -24,9 +27,10 @@ pub(super) fn spoil(plan: &Plan) -> io::Result<Option<OwnedFd>> {
     unsafe {
         sigaction(Signal::SIGHUP, &ignore)?;
     }
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    println!("limit {soft}");
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    // Too low for any pit, so that the pit has to raise it.
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, LOW, hard)?;
+    println!("limit {LOW}");
     // Without close-on-exec, as libraries in other languages make them.
     Ok(Some(socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use snakepit_adapters::{PoolConfig, PortAdapter, Snakepit, SnakepitBuilder};
+use snakepit_adapters::{ContainmentLevel, PoolConfig, PortAdapter, Snakepit, SnakepitBuilder, SpawnStep};
 
 use crate::oracle::Mark;
 
@@ -50,6 +50,12 @@ pub(super) struct Plan {
     pub(super) started_on: StartedOn,
     /// `--keep-alive MS`: how long an idle thread of the blocking pool lives.
     pub(super) thread_keep_alive: Option<Duration>,
+    /// `--halt STEP`: the first start of a worker that has done this step goes no further.
+    pub(super) halts_after: Option<SpawnStep>,
+    /// `--level tree`: a start that does not reach it is refused.
+    pub(super) level: Option<ContainmentLevel>,
+    /// `--on-signal MS`: TERM and INT shut the pit down within so long.
+    pub(super) shutdown_budget: Option<Duration>,
     data_dir: PathBuf,
     mark: String,
     program: PathBuf,
@@ -67,6 +73,9 @@ impl Plan {
             is_spoiled: false,
             started_on: StartedOn::Task,
             thread_keep_alive: None,
+            halts_after: None,
+            level: None,
+            shutdown_budget: None,
             data_dir: PathBuf::new(),
             mark: String::new(),
             program: PathBuf::new(),
@@ -83,6 +92,11 @@ impl Plan {
                 "--on" => plan.started_on = started_on(&value()?)?,
                 "--keep-alive" => {
                     plan.thread_keep_alive = Some(Duration::from_millis(number(&value()?)?));
+                }
+                "--halt" => plan.halts_after = Some(step(&value()?)?),
+                "--level" => plan.level = Some(level(&value()?)?),
+                "--on-signal" => {
+                    plan.shutdown_budget = Some(Duration::from_millis(number(&value()?)?));
                 }
                 unknown => return Err(format!("unknown flag {unknown}")),
             }
@@ -122,8 +136,47 @@ impl Plan {
             options.restart.backoff_base = Duration::from_millis(1);
             options.restart.backoff_max = Duration::from_millis(5);
         });
-        Snakepit::builder().data_dir(data_dir).pool(pool)
+        let mut builder = Snakepit::builder().data_dir(data_dir).pool(pool);
+        if let Some(level) = self.level {
+            builder = builder.require_level(level);
+        }
+        if self.is_spoiled {
+            builder = builder.raise_file_limit();
+        }
+        if let Some(last) = self.halts_after {
+            builder = builder.observe_spawns(move |step| halt(step, last));
+        }
+        builder
     }
+}
+
+/// Goes no further after one step, and says so.
+fn halt(step: SpawnStep, last: SpawnStep) {
+    if step == last {
+        println!("halted {step:?}");
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+fn step(text: &str) -> Result<SpawnStep, String> {
+    let all = [
+        SpawnStep::ShimSpawned,
+        SpawnStep::HelloReceived,
+        SpawnStep::IntentCommitted,
+        SpawnStep::GoSent,
+        SpawnStep::Started,
+        SpawnStep::Activated,
+    ];
+    let found = all.into_iter().find(|step| format!("{step:?}") == text);
+    found.ok_or_else(|| format!("unknown step {text}"))
+}
+
+fn level(text: &str) -> Result<ContainmentLevel, String> {
+    let all = [ContainmentLevel::InProcess, ContainmentLevel::Tree, ContainmentLevel::Kernel];
+    let found = all.into_iter().find(|level| level.to_string() == text);
+    found.ok_or_else(|| format!("unknown level {text}"))
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

@@ -24,7 +24,7 @@ pub(super) fn run(plan: &Plan, rounds: u32) -> Result<(), Box<dyn Error>> {
             let booting = runtime(plan)?;
             let start = plan.builder_below(&format!("round-{round}-{moment}")).start();
             let pit = booting.block_on(start)?;
-            booting.block_on(tokio::time::sleep(Duration::from_millis(moment)));
+            booting.block_on(async { tokio::time::sleep(Duration::from_millis(moment)).await });
             booting.shutdown_background();
             drop(pit);
         }

@@ -1,4 +1,4 @@
-//! Control groups: a second opinion on what is left, and a limit of memory to run into. Both need privilege.
+//! Control groups: a second opinion on what is left, and limits to run into. Both need privilege.
 
 use std::fs;
 use std::io;
@@ -57,28 +57,38 @@ impl Drop for Cgroup {
     }
 }
 
-/// A limit of memory for a single process, of either version of control groups.
+/// A limit that a single process and what it starts from then on run into, of either version of control groups.
 #[derive(Debug)]
-pub struct MemoryLimit {
+pub struct Limit {
     folder: PathBuf,
 }
 
-impl MemoryLimit {
-    /// Makes one, or says what is missing.
+impl Limit {
+    /// A limit of memory, or what is missing for one.
     ///
     /// # Errors
     /// What is missing.
-    pub fn make(bytes: u64) -> Result<Self, String> {
-        let (root, file) = match (mount("cgroup", "memory"), mount("cgroup2", "")) {
-            (Some(version_1), _) => (version_1, "memory.limit_in_bytes"),
-            (None, Some(version_2)) => (version_2, "memory.max"),
-            (None, None) => return Err("no cgroup is mounted".to_owned()),
-        };
-        let folder = root.join(name());
-        fs::create_dir(&folder).map_err(|error| format!("no cgroup can be made: {error}"))?;
-        let limit = Self { folder };
-        fs::write(limit.folder.join(file), bytes.to_string())
-            .map_err(|error| format!("memory cannot be limited: {error}"))?;
+    pub fn memory(bytes: u64) -> Result<Self, String> {
+        Self::make("memory", &[("memory.limit_in_bytes", bytes), ("memory.max", bytes)])
+    }
+
+    /// A limit of tasks, threads among them, or what is missing for one.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn tasks(count: u64) -> Result<Self, String> {
+        Self::make("pids", &[("pids.max", count)])
+    }
+
+    /// Writes the first of the files that is there.
+    fn make(controller: &str, files: &[(&str, u64)]) -> Result<Self, String> {
+        let root = mount("cgroup", controller).or_else(|| mount("cgroup2", ""));
+        let limit = Self { folder: root.ok_or("no cgroup is mounted")?.join(name()) };
+        fs::create_dir(&limit.folder).map_err(|error| format!("no cgroup can be made: {error}"))?;
+        let found = files.iter().find(|(file, _)| limit.folder.join(file).exists());
+        let (file, value) = found.ok_or(format!("the cgroup has no controller {controller}"))?;
+        fs::write(limit.folder.join(file), value.to_string())
+            .map_err(|error| format!("{file} cannot be set: {error}"))?;
         Ok(limit)
     }
 
@@ -89,9 +99,17 @@ impl MemoryLimit {
     pub fn hold(&self, pid: i32) -> io::Result<()> {
         fs::write(self.folder.join("cgroup.procs"), pid.to_string())
     }
+
+    /// Puts a process back into the group above, and so out of the limit.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn release(&self, pid: i32) -> io::Result<()> {
+        fs::write(self.folder.join("../cgroup.procs"), pid.to_string())
+    }
 }
 
-impl Drop for MemoryLimit {
+impl Drop for Limit {
     fn drop(&mut self) {
         let _ = fs::remove_dir(&self.folder);
     }

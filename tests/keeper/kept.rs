@@ -1,5 +1,6 @@
 //! A host under its keeper, as the driver of a test holds it.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub struct Keeping {
     tty: Option<PathBuf>,
     cgroup: Option<Cgroup>,
     env: Vec<(OsString, OsString)>,
+    is_quiet: bool,
 }
 
 /// A host under its keeper. Dropping it kills all that is left of it.
@@ -32,6 +34,8 @@ pub struct Kept {
     host: ProcessHandle,
     input: Option<ChildStdin>,
     said: Receiver<(Instant, String)>,
+    /// What the host said before the keeper had named it.
+    early: VecDeque<(Instant, String)>,
     cgroup: Option<Cgroup>,
     ended: Option<String>,
     orphans: usize,
@@ -40,7 +44,7 @@ pub struct Kept {
 impl Keeping {
     /// Kept by the program that plays all roles.
     pub fn by(roles: impl Into<PathBuf>) -> Self {
-        Self { roles: roles.into(), tty: None, cgroup: None, env: Vec::new() }
+        Self { roles: roles.into(), tty: None, cgroup: None, env: Vec::new(), is_quiet: false }
     }
 
     /// Gives the host a terminal, with the host in the foreground.
@@ -61,6 +65,12 @@ impl Keeping {
         self
     }
 
+    /// Lets nobody see what the host says on stderr.
+    pub fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
+    }
+
     /// Starts a program and waits until it runs.
     ///
     /// # Errors
@@ -76,6 +86,9 @@ impl Keeping {
         }
         command.arg("--").arg(program).args(args).envs(self.env);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        if self.is_quiet {
+            command.stderr(Stdio::null());
+        }
         #[expect(clippy::disallowed_methods, reason = "the keeper, ended and reaped when dropped")]
         let mut keeper = command.spawn()?;
         let (says, said) = channel();
@@ -89,18 +102,31 @@ impl Keeping {
                 }
             });
         }
-        let pid = said.recv_timeout(HANG).ok().and_then(|(_, line): (_, String)| {
-            line.strip_prefix(KEPT).and_then(|pid| pid.trim().parse().ok())
-        });
-        let host =
-            pid.ok_or_else(|| io::Error::other("the keeper names no host")).and_then(ProcessHandle::open);
-        match host {
-            Ok(host) => Ok(Kept { keeper, host, input, said, cgroup: self.cgroup, ended: None, orphans: 0 }),
+        let mut early = VecDeque::new();
+        match await_host(&said, &mut early) {
+            Ok(host) => {
+                let cgroup = self.cgroup;
+                Ok(Kept { keeper, host, input, said, early, cgroup, ended: None, orphans: 0 })
+            }
             Err(error) => {
                 let _ = keeper.kill();
                 keeper.wait()?;
                 Err(error)
             }
+        }
+    }
+}
+
+/// Waits for the keeper's word; the host may have said something before it.
+fn await_host(
+    said: &Receiver<(Instant, String)>,
+    early: &mut VecDeque<(Instant, String)>,
+) -> io::Result<ProcessHandle> {
+    loop {
+        let (at, line) = said.recv_timeout(HANG).map_err(io::Error::other)?;
+        match line.split_once(' ') {
+            Some((KEPT, pid)) => return ProcessHandle::open(pid.parse().map_err(io::Error::other)?),
+            _ => early.push_back((at, line)),
         }
     }
 }
@@ -120,6 +146,9 @@ impl Kept {
 
     /// The next line of the host, within a while; `None` when it says no more.
     pub fn line(&mut self, patience: Duration) -> Option<String> {
+        if let Some((_, line)) = self.early.pop_front() {
+            return Some(line);
+        }
         let by = Instant::now() + patience;
         loop {
             let (_, line) = self.said.recv_timeout(by.saturating_duration_since(Instant::now())).ok()?;
@@ -131,27 +160,38 @@ impl Kept {
 
     /// The first line from here on that begins with a word, without the word.
     ///
-    /// # Panics
-    /// Where the host says no such line.
-    pub fn answer(&mut self, word: &str) -> String {
+    /// # Errors
+    /// What the host said instead, and how it ended.
+    pub fn answer(&mut self, word: &str) -> Result<String, String> {
         let mut others = Vec::new();
         let by = Instant::now() + HANG;
         while let Some(line) = self.line(by.saturating_duration_since(Instant::now())) {
             if let Some(rest) = line.strip_prefix(word) {
-                return rest.trim().to_owned();
+                return Ok(rest.trim().to_owned());
             }
             others.push(line);
         }
-        panic!("the host never said {word:?}, but {others:?}; it ended with {:?}", self.ended);
+        let ended = self.ended().unwrap_or("it runs");
+        Err(format!("the host did not say {word:?} but {others:?}; its end: {ended}"))
     }
 
     /// Asks, and waits for the answer: a line that begins with the question's first word.
     ///
-    /// # Panics
-    /// Where the host does not answer.
-    pub fn ask(&mut self, question: &str) -> String {
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn ask(&mut self, question: &str) -> Result<String, String> {
         self.say(question);
         self.answer(question.split(' ').next().unwrap_or(question))
+    }
+
+    /// Waits until the host has ended, whatever is left of it, and says how.
+    pub fn until_ended(&mut self, patience: Duration) -> Option<&str> {
+        let by = Instant::now() + patience;
+        while self.ended.is_none() {
+            let (_, line) = self.said.recv_timeout(by.saturating_duration_since(Instant::now())).ok()?;
+            self.heard(&line);
+        }
+        self.ended()
     }
 
     /// How the host ended: a code, or the name of a signal.

@@ -9,6 +9,8 @@
 pub(super) struct Flags {
     /// `--polite`: hears TERM, Drain and the end of the wire; its offspring does not.
     pub(super) is_polite: bool,
+    /// `--hears-term`: blocks no signal of its own, and is bad in every other way.
+    pub(super) hears_term: bool,
     /// `--no-daemon`: no daemon of its own session.
     pub(super) has_daemon: bool,
     /// `--keep-env`: the daemon keeps the environment, and with it the mark.
@@ -27,6 +29,8 @@ pub(super) struct Flags {
     pub(super) stops_itself: bool,
     /// `--closes-stdout`: before it is ready.
     pub(super) closes_stdout: bool,
+    /// `--flood BYTES`: so much in lines to stdout before it is ready.
+    pub(super) flood: Option<usize>,
     /// `--line BYTES`: so much without a line end to stdout before it is ready.
     pub(super) line: Option<usize>,
 }
@@ -35,6 +39,7 @@ impl Flags {
     pub(super) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut flags = Self {
             is_polite: false,
+            hears_term: false,
             has_daemon: true,
             keeps_env: false,
             has_grandchild: true,
@@ -44,11 +49,13 @@ impl Flags {
             raises_limits: false,
             stops_itself: false,
             closes_stdout: false,
+            flood: None,
             line: None,
         };
         while let Some(flag) = args.next() {
             match flag.as_str() {
                 "--polite" => flags.is_polite = true,
+                "--hears-term" => flags.hears_term = true,
                 "--no-daemon" => flags.has_daemon = false,
                 "--keep-env" => flags.keeps_env = true,
                 "--no-grandchild" => flags.has_grandchild = false,
@@ -58,6 +65,7 @@ impl Flags {
                 "--raises-limits" => flags.raises_limits = true,
                 "--stops-itself" => flags.stops_itself = true,
                 "--closes-stdout" => flags.closes_stdout = true,
+                "--flood" => flags.flood = args.next().and_then(|bytes| bytes.parse().ok()),
                 "--line" => flags.line = args.next().and_then(|bytes| bytes.parse().ok()),
                 unknown => return Err(format!("unknown flag {unknown}")),
             }

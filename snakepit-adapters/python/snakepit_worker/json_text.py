@@ -1,7 +1,7 @@
 """JSON to values and back, strict (no NaN, no Infinity), without importing `json`.
 
 `import json` brings in `re`, which takes longer than all other imports of a worker together. The two C functions that do
-the work need neither; where an interpreter lacks them, the `json` module is used.
+the work need neither; where an interpreter lacks them, the `json` module is used. Large bodies go to `fast_json`, if it can be had.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Tuple
 
+LARGE = 4096
+"""Bytes from which on the faster way is worth its price."""
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _refuse_value(value: Any) -> Any:
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise TypeError(f"a value of type {name} has no form in JSON")
+def _form_of(value: Any) -> Any:
+    from .values import json_form  # Late: most workers answer with what JSON knows.
+
+    return json_form(value)
 
 
 def _accelerated() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], str]]:
@@ -36,7 +38,7 @@ def _accelerated() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any
         memo: Any = {}
 
     # No table of markers: a circular value ends in RecursionError, and a table would keep entries of a failed call.
-    encoder = make_encoder(None, _refuse_value, encode_basestring, None, ":", ",", False, False, False)
+    encoder = make_encoder(None, _form_of, encode_basestring, None, ":", ",", False, False, False)
     join = "".join
 
     def dumps(value: Any) -> str:
@@ -50,7 +52,7 @@ def _portable() -> Tuple[Callable[[str, int], Tuple[Any, int]], Callable[[Any], 
     import json
 
     decoder: Any = json.JSONDecoder(parse_constant=_refuse_constant)
-    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_refuse_value)
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_form_of)
     return decoder.scan_once, encoder.encode
 
 
@@ -62,13 +64,46 @@ except Exception:
     _scan, _dumps = _portable()
 
 
+class _Fast:
+    """`fast_json` if it can be had: asked for once, when the first large body is met."""
+
+    module: Any = None
+    was_asked_for = False
+
+
+def _fast() -> Any:
+    if not _Fast.was_asked_for:
+        try:
+            from . import fast_json
+
+            _Fast.module = fast_json
+        except Exception:
+            # Not installed, or not made for this interpreter: nothing depends on it.
+            pass
+        _Fast.was_asked_for = True
+    return _Fast.module
+
+
 def dumps(value: Any) -> bytes:
     """The UTF-8 text of `value`. Raises TypeError, ValueError or RecursionError for what JSON cannot say."""
-    return _dumps(value).encode("utf-8")
+    fast = _Fast.module
+    if fast is not None:
+        text: bytes = fast.dumps(value)
+        if text is not None:
+            return text
+    text = _dumps(value).encode("utf-8")
+    if fast is None and len(text) >= LARGE:
+        # How large a value is shows only in its text: this one is done, the next is quicker.
+        _fast()
+    return text
 
 
 def loads(raw: bytes) -> Any:
     """The value of a UTF-8 text. Raises ValueError (also for bytes that are not UTF-8) or RecursionError."""
+    if len(raw) >= LARGE and _fast() is not None:
+        found = _Fast.module.loads(raw)
+        if found is not None:
+            return found[0]
     text = str(raw, "utf-8")
     try:
         value, end = _scan(text, 0)

@@ -192,8 +192,8 @@ def give_unserialisable(what):
         return object()
     if what == "nan":
         return [float("nan")]
-    if what == "set":
-        return {"deep": [{1, 2}]}
+    if what == "complex":
+        return {"deep": [{1j}]}
     if what == "circle":
         circle = []
         circle.append(circle)
@@ -215,6 +215,14 @@ def give_unserialisable(what):
                 raise OSError("hands off")
         return Hostile(a=1)
     raise AssertionError(what)
+
+
+@worker.command
+def give_common_values():
+    import datetime
+    import decimal
+
+    return {"when": datetime.date(2026, 1, 2), "price": decimal.Decimal("1.10"), "tags": {"b", "a"}, "raw": b"\x00", "pair": (1, 2)}
 
 
 @worker.command

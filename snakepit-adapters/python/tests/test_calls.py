@@ -63,6 +63,11 @@ class Calls(unittest.TestCase):
         for value in (None, True, 0, -1, 2**70, 1.5, 1e300, "", "größe \U0001f40d \x00\n\"\\", [], {}, [[1, {"a": [None]}]], {"": ""}):
             self.assertEqual(self.host.call("echo", {"value": value}), value)
 
+    def test_common_values_travel_in_their_json_form(self):
+        self.assertEqual(self.host.call("give_common_values"), {
+            "when": "2026-01-02", "price": "1.10", "tags": ["a", "b"], "raw": "AA==", "pair": [1, 2],
+        })
+
     def test_bytes_go_both_ways_as_they_are(self):
         data = bytes(range(256))
         answer = self.host.result(self.host.begin("echo", data=data, content_type="application/octet-stream"))
@@ -193,7 +198,7 @@ class Errors(unittest.TestCase):
 
     def test_an_unserialisable_result_is_an_error_that_names_the_type(self):
         for what, word in (
-            ("object", "object"), ("nan", "JSON compliant"), ("set", "set"), ("circle", "contains itself"), ("deep", "too deeply"),
+            ("object", "object"), ("nan", "JSON compliant"), ("complex", "complex"), ("circle", "contains itself"), ("deep", "too deeply"),
             ("surrogate", "surrogates"), ("key", "keys must be"), ("generator", "generator"), ("hostile", "hands off"),
         ):
             with self.subTest(what):

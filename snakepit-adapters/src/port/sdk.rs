@@ -28,6 +28,7 @@ const FILES: &[EmbeddedFile] = embed![
     "command.py",
     "context.py",
     "failure.py",
+    "fast_json.py",
     "frame.py",
     "handshake.py",
     "incoming.py",
@@ -43,6 +44,7 @@ const FILES: &[EmbeddedFile] = embed![
     "registry.py",
     "request.py",
     "serving.py",
+    "values.py",
     "waiting_line.py",
     "worker.py",
 ];

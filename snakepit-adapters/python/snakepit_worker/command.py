@@ -5,11 +5,13 @@ from __future__ import annotations
 from .context import Context
 from .json_text import loads
 from .request import JSON_TYPE
+from .signature import CONTEXT, signature_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
+    from .annotations import Kinds
     from .request import Request
 
     Arguments = Tuple[Tuple[Any, ...], Dict[str, Any]]
@@ -18,40 +20,9 @@ IS_GENERATOR = 0x20
 IS_ASYNC = 0x80 | 0x200
 """co_flags of coroutine functions and asynchronous generators, as in `inspect`"""
 
-HAS_REST = 0x04
-HAS_KEYWORD_REST = 0x08
-CONTEXT = "ctx"
-UNREACHABLE = 1 << 62
-
 
 class InvalidArgument(Exception):
     """The arguments do not fit the command's signature."""
-
-
-class Signature:
-    """Which arguments a function takes, without the context."""
-
-    def __init__(
-        self, positional: Sequence[str], positional_only: int, keyword_only: Sequence[str], required: FrozenSet[str],
-        takes_rest: bool, takes_keyword_rest: bool,
-    ) -> None:
-        everything = (*positional, *keyword_only)
-        self.wants_context = CONTEXT in everything
-        self.context_index = positional.index(CONTEXT) if CONTEXT in positional else -1
-        if 0 <= self.context_index < positional_only:
-            raise TypeError(f"the parameter {CONTEXT} is filled by name: it cannot be positional-only")
-        self.positional = tuple(name for name in positional if name != CONTEXT)
-        self.positional_only = tuple(name for name in positional[:positional_only] if name != CONTEXT)
-        self.keyword_only_required = frozenset(keyword_only) & required - {CONTEXT}
-        self.by_name = frozenset(everything[positional_only:]) - {CONTEXT}
-        self.required = required - {CONTEXT}
-        self.takes_rest = takes_rest
-        self.takes_keyword_rest = takes_keyword_rest
-        # What a common call is held against in one step; everything else is checked step by step, to name what is wrong.
-        self.is_plain = not (self.positional_only or takes_keyword_rest)
-        needed = [place + 1 for place, name in enumerate(self.positional) if name in self.required]
-        self.fewest = max(needed, default=0) if not self.keyword_only_required else UNREACHABLE
-        self.most = UNREACHABLE if takes_rest else len(self.positional)
 
 
 class Command:
@@ -68,7 +39,8 @@ class Command:
         self.name = name
         self.function = function
         self.is_stream = bool(flags & IS_GENERATOR) if is_stream is None else is_stream
-        self.signature = _signature_of(function)
+        self.signature = signature_of(function)
+        self._accepted: Optional[Dict[str, Kinds]] = None
 
     @property
     def summary(self) -> str:
@@ -83,6 +55,11 @@ class Command:
         """
         positional, named = self._arguments(request.content_type, request.data)
         signature = self.signature
+        accepted = self._accepted
+        if accepted is None:
+            accepted = self._read_annotations()
+        if accepted:
+            self._check_kinds(accepted, positional, named)
         if signature.wants_context:
             index = signature.context_index
             if 0 <= index < len(positional):
@@ -90,6 +67,27 @@ class Command:
             else:
                 named[CONTEXT] = Context(request)
         return self.function(*positional, **named)
+
+    def _read_annotations(self) -> Dict[str, Kinds]:
+        from .annotations import accepted_by  # With the first call: annotations may name what is defined after the function.
+
+        signature = self.signature
+        names = (*signature.positional, *signature.by_name)
+        self._accepted = accepted_by(self.function, names, signature.null_by_default)
+        return self._accepted
+
+    def _check_kinds(self, accepted: Dict[str, Kinds], positional: Tuple[Any, ...], named: Dict[str, Any]) -> None:
+        for name, value in zip(self.signature.positional, positional):
+            if name in accepted and type(value) not in accepted[name]:
+                raise self._wrong_kind(name, value, accepted[name])
+        for name, value in named.items():
+            if name in accepted and type(value) not in accepted[name]:
+                raise self._wrong_kind(name, value, accepted[name])
+
+    def _wrong_kind(self, name: str, value: Any, kinds: Kinds) -> InvalidArgument:
+        from .annotations import got, wanted
+
+        return InvalidArgument(f"{self.name}() takes {wanted(kinds)} as {name!r}, not {got(value)}")
 
     def _arguments(self, content_type: str, data: bytes) -> Arguments:
         signature = self.signature
@@ -142,41 +140,6 @@ class Command:
     def _takes(self) -> str:
         names = [*self.signature.positional, *sorted(self.signature.by_name - set(self.signature.positional))]
         return f" (it takes {', '.join(names)})" if names else ""
-
-
-def _signature_of(function: Callable[..., Any]) -> Signature:
-    inner: Any = getattr(function, "__func__", function)
-    code = getattr(inner, "__code__", None)
-    if code is None or hasattr(function, "__wrapped__"):
-        return _inspected(function)
-    names, count, keyword_count = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
-    positional: List[str] = list(names[:count])
-    keyword_only = names[count:count + keyword_count]
-    with_default = set(positional[count - len(inner.__defaults__ or ()):]) if inner.__defaults__ else set()
-    with_default |= set(inner.__kwdefaults__ or ())
-    positional_only = code.co_posonlyargcount
-    if inner is not function:
-        # A bound method: its first parameter is filled already.
-        positional, positional_only = positional[1:], max(0, positional_only - 1)
-    required = frozenset((*positional, *keyword_only)) - with_default
-    return Signature(positional, positional_only, keyword_only, required, bool(code.co_flags & HAS_REST), bool(code.co_flags & HAS_KEYWORD_REST))
-
-
-def _inspected(function: Callable[..., Any]) -> Signature:
-    import inspect  # Late: plain functions, nearly all commands, do without, and it takes longer than the interpreter's start.
-
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:
-        # Some functions written in C do not tell: anything goes, and their own TypeError is the answer.
-        return Signature((), 0, (), frozenset(), True, True)
-    positional_only = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
-    positional = positional_only + [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    keyword_only = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    required = frozenset(p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-    kinds = {p.kind for p in parameters}
-    empty = inspect.Parameter
-    return Signature(positional, len(positional_only), keyword_only, required, empty.VAR_POSITIONAL in kinds, empty.VAR_KEYWORD in kinds)
 
 
 def _is_json(content_type: str) -> bool:

@@ -1,7 +1,10 @@
 """Arguments held against signatures, without a process."""
 
 import functools
+import sys
+import typing
 import unittest
+from typing import Optional  # noqa: F401
 
 import sdk_path  # noqa: F401
 from snakepit_worker.command import Command, InvalidArgument
@@ -88,6 +91,77 @@ class Arguments(unittest.TestCase):
     def test_a_bare_value_is_refused(self):
         for data, word in ((b"3", "a number"), (b'"x"', "a string"), (b"true", "true or false"), (b"1.5", "a number")):
             self.refused(lambda a: 0, data, word)
+
+    def test_annotated_kinds_are_checked_before_the_function_runs(self):
+        def ran(**values):
+            raise AssertionError(f"it ran with {values}")
+
+        for annotation, given, words in (
+            (int, b'["x"]', "takes a whole number as 'a', not the string 'x'"), (int, b"[1.5]", "not the number 1.5"), (int, b"[true]", "not true"),
+            (int, b"[null]", "not null"), (float, b'["1"]', "takes a number as"), (str, b"[3]", "takes a string as 'a', not the number 3"),
+            (bool, b"[0]", "takes true or false as"), (list, b"[{}]", "takes an array as 'a', not an object"), (dict, b"[[]]", "takes an object as 'a', not an array"),
+            (bytes, b'["x"]', "takes bytes as"), (typing.List[int], b"[1]", "takes an array"), (typing.Dict[str, int], b"[1]", "takes an object"),
+            (typing.Optional[int], b'["x"]', "takes a whole number or null as 'a'"), (typing.Union[str, float], b"[null]", "takes a number or a string as 'a'"),
+            ("int", b'["x"]', "a whole number"), ("Optional[int]", b'["x"]', "a whole number or null"), (None, b"[1]", "takes null"),
+            (str, b"[" + b"9" * 5000 + b"]", "JSON|a very large number"), (int, b'["' + b"x" * 500 + b'"]', "x'.."),
+        ):
+            with self.subTest(annotation=annotation, given=given[:40]):
+                def command(a):
+                    ran(a=a)
+
+                command.__annotations__ = {"a": annotation, "return": None}
+                with self.assertRaisesRegex(InvalidArgument, words):
+                    call(command, given)
+                if given.startswith(b"[") and len(given) < 100:
+                    with self.assertRaisesRegex(InvalidArgument, words):
+                        call(command, b'{"a":' + given[1:-1] + b"}")
+
+    def test_values_of_the_annotated_kind_pass(self):
+        for annotation, given, value in (
+            (int, b"[3]", 3), (float, b"[3]", 3), (float, b"[0.5]", 0.5), (bool, b"[true]", True), (str, b'["x"]', "x"), (typing.List[int], b'[["x"]]', ["x"]),
+            (typing.Optional[int], b"[null]", None), (typing.Union[str, float], b"[1]", 1),
+        ):
+            def command(a):
+                return a
+
+            command.__annotations__ = {"a": annotation}
+            self.assertEqual(call(command, given), value)
+        command.__annotations__ = {"a": bytes}
+        self.assertEqual(call(command, b"raw", "application/octet-stream"), b"raw")
+
+    def test_other_annotations_allow_everything(self):
+        for annotation in (typing.Any, "Missing", "1 +", typing.Sequence[int], typing.Union[int, "Path"], object, 5, typing.TypeVar("T"), "ctx"):
+            def command(a):
+                return a
+
+            command.__annotations__ = {"a": annotation}
+            self.assertEqual(call(command, b'["x"]'), "x")
+
+    def test_a_default_of_none_allows_null(self):
+        def command(a: int = None, *, b: str = None):
+            return a, b
+
+        self.assertEqual(call(command, b'{"a":null,"b":null}'), (None, None))
+        self.refused(command, b'{"a":"x"}', "takes a whole number or null as 'a'")
+
+    def test_annotations_may_name_what_comes_later_and_are_read_through_decorators(self):
+        names = {}
+        exec("import functools\ndef f(a: 'Later', ctx: 'int') -> 'int': return a\n@functools.wraps(f)\ndef g(*a, **k): return f(*a, **k)", names)
+        made = Command("g", names["g"])
+        names["Later"] = int
+        self.assertEqual(made.call(Request(7, False, "g", b"[3]")), 3)
+        with self.assertRaisesRegex(InvalidArgument, "whole number"):
+            made.call(Request(7, False, "g", b'["x"]'))
+
+    @unittest.skipIf(sys.version_info < (3, 10), "unions of this form came with 3.10")
+    def test_unions_of_the_new_form_are_read(self):
+        def command(a: "int | None"):
+            return a
+
+        self.assertEqual(call(command, b"[null]"), None)
+        self.refused(command, b'["x"]', "takes a whole number or null")
+        command.__annotations__["a"] = int | None
+        self.refused(command, b'["x"]', "takes a whole number or null")
 
     def test_a_bound_method_is_called_on_its_object(self):
         class Shop:

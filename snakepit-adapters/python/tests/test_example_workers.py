@@ -183,7 +183,7 @@ class PitWorker(unittest.TestCase):
 
     def test_numbers_only_are_added(self):
         error = self.host.error(self.host.begin("add", {"a": 1, "b": "2"}))
-        self.assertEqual((error["kind"], error["message"]), ("invalid_argument", "b is no number: '2'"))
+        self.assertEqual((error["kind"], error["message"]), ("invalid_argument", "add() takes a number as 'b', not the string '2'"))
 
     def test_count_is_a_stream(self):
         values, last = self.host.chunks_until_end(self.host.begin_stream("count", {"n": 3, "delay_ms": 1}))

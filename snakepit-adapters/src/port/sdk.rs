@@ -23,6 +23,7 @@ macro_rules! embed {
 
 const FILES: &[EmbeddedFile] = embed![
     "__init__.py",
+    "annotations.py",
     "answer.py",
     "by_hand.py",
     "command.py",
@@ -44,6 +45,7 @@ const FILES: &[EmbeddedFile] = embed![
     "registry.py",
     "request.py",
     "serving.py",
+    "signature.py",
     "values.py",
     "waiting_line.py",
     "worker.py",

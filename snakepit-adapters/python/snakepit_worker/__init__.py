@@ -16,7 +16,7 @@
     worker.run()
 
 Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`,
-`serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `command`
+`serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `invocation`
 (arguments against the signature), `context`, `answer`, `failure`, `outgoing`. Beside them: `worker`, `json_text`, `payload`,
 `log_frames`, `by_hand`.
 

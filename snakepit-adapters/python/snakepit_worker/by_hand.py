@@ -6,7 +6,7 @@ import os
 import sys
 
 from .answer import Unsendable, sendable
-from .command import InvalidArgument
+from .invocation import InvalidArgument
 from .failure import error_body, exception_body
 from .frame import DEFAULT_PAYLOAD_LIMIT
 from .request import JSON_TYPE, Request
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, List
 
-    from .command import Command
+    from .invocation import Command
     from .registry import Registry
 
 DONE, FAILED, MISUSED = 0, 1, 2

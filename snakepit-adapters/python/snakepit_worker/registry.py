@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .command import Command
+from .invocation import Command
 from .failure import error_body
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-    from .command import Command
+    from .invocation import Command
 
 FIXED = struct.Struct(">IHHHHIHHI")
 """time left, lengths of command, session, content type, traceparent, metadata; attachments, reserved, length of the data"""

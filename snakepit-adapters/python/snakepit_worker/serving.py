@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from .answer import Unsendable, error_frame, payload_frames, result_frames, sendable
-from .command import InvalidArgument
+from .invocation import InvalidArgument
 from .failure import error_body, exception_body
 from .frame import CHUNK, END, STARTED, Breach, encode
 from .handshake import NoCommonProtocol
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Optional
 
-    from .command import Command
+    from .invocation import Command
     from .registry import Registry
     from .request import Request
 

@@ -7,7 +7,7 @@ import unittest
 from typing import Optional  # noqa: F401
 
 import sdk_path  # noqa: F401
-from snakepit_worker.command import Command, InvalidArgument
+from snakepit_worker.invocation import Command, InvalidArgument
 from snakepit_worker.request import Request
 
 

@@ -26,7 +26,7 @@ const FILES: &[EmbeddedFile] = embed![
     "annotations.py",
     "answer.py",
     "by_hand.py",
-    "command.py",
+    "invocation.py",
     "context.py",
     "failure.py",
     "fast_json.py",

@@ -18,7 +18,7 @@
 Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`,
 `serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `invocation`
 (arguments against the signature), `context`, `answer`, `failure`, `outgoing`. Beside them: `worker`, `json_text`, `payload`,
-`log_frames`, `by_hand`.
+`log_frames`, `by_hand`, `service` (classes with commands), `lifetime` (set-up and tear-down).
 
 Nothing here imports `typing`, `re`, `inspect`, `logging` or `threading` at start: together they would double the time until
 a worker is ready.
@@ -27,7 +27,8 @@ a worker is ready.
 from .context import Context
 from .failure import CommandError
 from .payload import Payload
+from .service import command, setup, teardown
 from .worker import Worker
 
-__all__ = ["CommandError", "Context", "Payload", "Worker"]
+__all__ = ["CommandError", "Context", "Payload", "Worker", "command", "setup", "teardown"]
 __version__ = "0.1.0"

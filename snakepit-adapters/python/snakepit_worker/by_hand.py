@@ -40,10 +40,12 @@ def _call(registry: Registry, name: str, text: str) -> int:
     request = Request(1, command.is_stream, name, text.encode("utf-8", "surrogateescape"))
     request.session_id, request.session = "by-hand", {}
     try:
+        registry.lifetime.open()
         value = command.call(request)
         items: Iterable[Any] = value if command.is_stream else (value,)
         for item in items:
             _print(item)
+        registry.lifetime.close()
     except InvalidArgument as error:
         return _fail(error_body("invalid_argument", str(error), type_name="InvalidArgument"), MISUSED)
     except Unsendable as unsendable:
@@ -104,5 +106,6 @@ def _shown_signature(inspect: Any, command: Command) -> str:
         signature = inspect.signature(command.function)
     except ValueError:
         return "(..)"
-    parameters = [each.replace(annotation=bare(each.annotation)) for name, each in signature.parameters.items() if name != "ctx"]
+    shown = list(signature.parameters.values())[int(command.takes_self):]
+    parameters = [each.replace(annotation=bare(each.annotation)) for each in shown if each.name != "ctx"]
     return str(signature.replace(parameters=parameters, return_annotation=bare(signature.return_annotation)))

@@ -7,6 +7,7 @@ both. It touches only what belongs to that role (`Incoming`, the table of sessio
 from __future__ import annotations
 
 import time
+from _thread import allocate_lock
 
 from .answer import error_frame
 from .failure import error_body
@@ -19,7 +20,7 @@ from .request import parse_credit, parse_empty, parse_execute, parse_execute_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Set
+    from typing import Any, Dict, Optional, Set
 
     from .outgoing import Outgoing
     from .registry import Registry
@@ -42,6 +43,9 @@ class Intake:
             HELLO: self._on_hello, CANCEL: self._on_cancel, CREDIT_KIND: self._on_credit, END_SESSION: self._on_end_session,
             PING: self._on_ping, DRAIN: self._on_drain,
         }
+        self._ready_lock = allocate_lock()
+        self._ready: Optional[bytes] = None
+        self._is_set_up = False
         self.has_greeted = False
         self.is_draining = False
         self.tells_started = False
@@ -91,7 +95,20 @@ class Intake:
         self.has_greeted = True
         self.tells_started = "started" in hello.features
         self.payload_limit = self._incoming.payload_limit = hello.payload_limit
-        self._outgoing.post(encode(READY, 0, ready_body(hello, self._agent, self._registry.described())))
+        self._ready = encode(READY, 0, ready_body(hello, self._agent, self._registry.described()))
+        self._say_ready()
+
+    def set_up(self) -> None:
+        """Called once, by the main thread, whoever holds the reading role: from now on requests can be taken. Raises `HostGone`."""
+        self._is_set_up = True
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        # Of Hello and the end of the set-up the later one sends it, also where they come at once, in two threads.
+        with self._ready_lock:
+            if self._is_set_up and self._ready is not None:
+                ready, self._ready = self._ready, None
+                self._outgoing.post(ready)
 
     def _on_cancel(self, request_id: int, body: bytes) -> None:
         parse_empty(body, "Cancel")
@@ -120,4 +137,8 @@ class Intake:
 
     def _on_drain(self, _: int, body: bytes) -> None:
         parse_empty(body, "Drain")
+        self.stop_taking()
+
+    def stop_taking(self) -> None:
+        """Refuses every request that comes from now on."""
         self.is_draining = True

@@ -26,9 +26,12 @@ class InvalidArgument(Exception):
 
 
 class Command:
-    """A function under its name. `is_stream`: a generator, called by ExecuteStream only."""
+    """A function under its name. `is_stream`: a generator, called by ExecuteStream only.
 
-    def __init__(self, name: str, function: Callable[..., Any], is_stream: Optional[bool] = None) -> None:
+    `takes_self`: a method whose object is not made yet.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], is_stream: Optional[bool] = None, takes_self: bool = False) -> None:
         innermost: Any = function
         while hasattr(innermost, "__wrapped__"):
             innermost = innermost.__wrapped__
@@ -39,8 +42,13 @@ class Command:
         self.name = name
         self.function = function
         self.is_stream = bool(flags & IS_GENERATOR) if is_stream is None else is_stream
-        self.signature = signature_of(function)
+        self.takes_self = takes_self
+        self.signature = signature_of(function, takes_self)
         self._accepted: Optional[Dict[str, Kinds]] = None
+
+    def bind(self, function: Callable[..., Any]) -> None:
+        """Puts the method of an object in the place of the one without."""
+        self.function, self.takes_self = function, False
 
     @property
     def summary(self) -> str:

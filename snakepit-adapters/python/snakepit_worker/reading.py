@@ -77,6 +77,17 @@ class Reading:
             self._interruptible = False
             raise LeaveIdle
 
+    def interruptible(self, run: Callable[[], None]) -> None:
+        """Runs what a SIGTERM may end at once, by `LeaveIdle`."""
+        self._interruptible = True
+        try:
+            if not self.stopping:
+                run()
+        finally:
+            self._interruptible = False
+        if self.stopping:
+            raise LeaveIdle
+
     def start(self) -> None:
         """Starts the standby."""
         start_new_thread(self._stand_by_or_end, ())
@@ -101,7 +112,7 @@ class Reading:
         if lent:
             self._wake(CALL_BACK)
             self._returned.acquire()
-            self._compute()
+            self.compute()
             return True
         if idle:
             # In this order: a SIGTERM before the mark is seen by the question, one after it raises.
@@ -117,10 +128,11 @@ class Reading:
             return False
         # Taken in before computing begins: until then the standby cannot take the role, and there is one taker.
         self._take_in(data)
-        self._compute()
+        self.compute()
         return True
 
-    def _compute(self) -> None:
+    def compute(self) -> None:
+        """Called by the main thread only, which from now on computes, whatever it did before."""
         with self._lock:
             self._computing = True
             self._turn += 1

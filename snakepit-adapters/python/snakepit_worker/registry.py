@@ -1,8 +1,9 @@
-"""The commands of a worker, by name."""
+"""The commands of a worker, by name, and the hooks that frame its life."""
 
 from __future__ import annotations
 
 from .invocation import Command
+from .lifetime import Lifetime
 from .failure import error_body
 
 TYPE_CHECKING = False
@@ -18,11 +19,12 @@ class Registry:
     def __init__(self) -> None:
         self._commands: Dict[str, Command] = {}
         self.find = self._commands.get
+        self.lifetime = Lifetime()
 
     def __iter__(self) -> Iterator[Command]:
         return iter(self._commands.values())
 
-    def add(self, name: str, function: Callable[..., Any], is_stream: Optional[bool]) -> None:
+    def add(self, name: str, function: Callable[..., Any], is_stream: Optional[bool], takes_self: bool = False) -> Command:
         """Raises ValueError for a name that is taken or cannot be sent, TypeError for what is no command."""
         if not callable(function):
             raise TypeError(f"command {name!r} is not callable: {function!r}")
@@ -30,7 +32,22 @@ class Registry:
             raise ValueError(f"a command's name has 1 to {NAME_LIMIT} bytes, not {len(name.encode('utf-8'))}")
         if name in self._commands:
             raise ValueError(f"command {name!r} is defined twice")
-        self._commands[name] = Command(name, function, is_stream)
+        made = self._commands[name] = Command(name, function, is_stream, takes_self)
+        return made
+
+    def add_service(self, what: Any) -> None:
+        """Takes in the marked methods of an object, or of a class of which one object is made at set-up."""
+        from .service import Service  # Late: most workers are functions.
+
+        service = Service(what)
+        for method in service.methods("command"):
+            name = method.attribute if method.mark.name is None else method.mark.name
+            service.commands[method.attribute] = self.add(name, method.function, method.mark.is_stream, method.takes_self)
+        self.lifetime.on_setup(service.make)
+        for method in service.methods("setup"):
+            self.lifetime.on_setup(service.caller(method))
+        for method in service.methods("teardown"):
+            self.lifetime.on_teardown(service.caller(method))
 
     def described(self) -> List[Dict[str, Any]]:
         """The list that Ready carries."""

@@ -17,7 +17,7 @@ from .waiting_line import WaitingLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Optional
+    from typing import Any, Iterable, List, Optional
 
     from .invocation import Command
     from .registry import Registry
@@ -46,11 +46,31 @@ class Serving:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""
         self.reading.start()
         try:
+            self._set_up()
             self._take_and_run()
         except LeaveIdle:
             pass
         except HostGone:
             self._host_is_gone()
+        self._tear_down()
+
+    def _set_up(self) -> None:
+        # Meanwhile the standby finds that this thread computes, and watches for the end of the host.
+        if self._registry.lifetime:
+            self.reading.interruptible(self._registry.lifetime.open)
+        self._intake.set_up()
+
+    def _tear_down(self) -> None:
+        if not self._registry.lifetime:
+            return
+        self._intake.stop_taking()
+        self.reading.compute()
+        self._registry.lifetime.close()
+        try:
+            # What came in the instant before the mark was set.
+            self._refuse_all(self.waiting_line.abandon_all())
+        except HostGone:
+            pass
 
     def _take_and_run(self) -> None:
         take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
@@ -61,7 +81,7 @@ class Serving:
             request = take()
             if request is not None:
                 if self.reading.stopping:
-                    self._refuse_all(request)
+                    self._refuse_all([request, *self.waiting_line.abandon_all()])
                     return
                 self._run(request)
                 continue
@@ -170,8 +190,8 @@ class Serving:
                 self.outgoing.flush()
                 self._held_since = 0.0
 
-    def _refuse_all(self, first: Request) -> None:
-        for request in (first, *self.waiting_line.abandon_all()):
+    def _refuse_all(self, requests: List[Request]) -> None:
+        for request in requests:
             self._intake.refuse(request)
         self.outgoing.flush()
 

@@ -41,30 +41,31 @@ class Signature:
         self.most = UNREACHABLE if takes_rest else len(self.positional)
 
 
-def signature_of(function: Callable[..., Any]) -> Signature:
+def signature_of(function: Callable[..., Any], takes_self: bool = False) -> Signature:
+    """`takes_self`: the first parameter is the object of a method that is not bound yet."""
     inner: Any = getattr(function, "__func__", function)
     code = getattr(inner, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
-        return _inspected(function)
+        return _inspected(function, takes_self)
     names, count, keyword_count = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
     positional: List[str] = list(names[:count])
     keyword_only = names[count:count + keyword_count]
     defaults = dict(zip(reversed(positional), reversed(inner.__defaults__ or ())))
     defaults.update(inner.__kwdefaults__ or {})
     positional_only = code.co_posonlyargcount
-    if inner is not function:
-        # A bound method: its first parameter is filled already.
+    if takes_self or inner is not function:
+        # The first parameter of a method is filled by what it is bound to.
         positional, positional_only = positional[1:], max(0, positional_only - 1)
     required = frozenset((*positional, *keyword_only)) - defaults.keys()
     takes_rest, takes_keyword_rest = bool(code.co_flags & HAS_REST), bool(code.co_flags & HAS_KEYWORD_REST)
     return Signature(positional, positional_only, keyword_only, required, takes_rest, takes_keyword_rest, _null_by_default(defaults))
 
 
-def _inspected(function: Callable[..., Any]) -> Signature:
+def _inspected(function: Callable[..., Any], takes_self: bool) -> Signature:
     import inspect  # Late: plain functions, nearly all commands, do without, and it takes longer than the interpreter's start.
 
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())[int(takes_self):]
     except ValueError:
         # Some functions written in C do not tell: anything goes, and their own TypeError is the answer.
         return Signature((), 0, (), frozenset(), True, True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional, TypeVar, overload
 
     Function = TypeVar("Function", bound=Callable[..., Any])
+    Hook = TypeVar("Hook", bound=Callable[[], Any])
+    Service = TypeVar("Service")
 else:
 
     def overload(function):
@@ -47,6 +49,27 @@ class Worker:
             return function
 
         return register if function is None else register(function)
+
+    def service(self, what: Service) -> Service:
+        """Takes in a class, or an object, whose methods are marked with `@command`, `@setup` and `@teardown`.
+
+        Of a class one object is made, without arguments, when the worker is set up; it lives as long as the worker.
+        """
+        self.registry.add_service(what)
+        return what
+
+    def setup(self, function: Hook) -> Hook:
+        """Makes a function run once before the worker says that it is ready: the place to load what takes long.
+
+        If it raises, the worker ends and its host starts another; `sys.exit(78)` says that this would not help.
+        """
+        self.registry.lifetime.on_setup(function)
+        return function
+
+    def teardown(self, function: Hook) -> Hook:
+        """Makes a function run once when the worker leaves as it was asked to. Where its host is gone, it has half a second."""
+        self.registry.lifetime.on_teardown(function)
+        return function
 
     def run(self) -> None:
         """Serves the host that started this program, until it is to leave; then returns.

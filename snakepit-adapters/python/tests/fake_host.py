@@ -12,6 +12,8 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
+import textwrap
 import time
 
 import sdk_path
@@ -48,6 +50,15 @@ def cut(kind, request_id, body, piece=PIECE):
     return [
         frame(kind if index == 0 else PART, request_id, part, MORE if index < last else 0) for index, part in enumerate(pieces)
     ]
+
+
+def program(test, source):
+    """The path of a worker program that lives as long as the test."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8")
+    test.addCleanup(file.close)
+    file.write(textwrap.dedent(source))
+    file.flush()
+    return file.name
 
 
 class Message:

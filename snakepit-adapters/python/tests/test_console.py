@@ -1,10 +1,8 @@
 """What a worker says: printed lines, stderr, log records."""
 
-import tempfile
-import textwrap
 import unittest
 
-from fake_host import LOG, Host
+from fake_host import LOG, Host, program
 
 TRACE, DEBUG, INFO, WARNING, ERROR_LEVEL, CRITICAL = 5, 10, 20, 30, 40, 50
 
@@ -24,13 +22,6 @@ class Console(unittest.TestCase):
 
 
 class LogRecords(unittest.TestCase):
-    def program(self, source):
-        file = tempfile.NamedTemporaryFile("w", suffix=".py")
-        self.addCleanup(file.close)
-        file.write(textwrap.dedent(source))
-        file.flush()
-        return file.name
-
     def next_log(self, host):
         message = host.expect(LOG)
         return message.request_id, message.json
@@ -54,7 +45,7 @@ class LogRecords(unittest.TestCase):
         self.assertEqual(self.next_log(host)[1]["message"], "loud")
 
     def test_the_level_of_a_configured_root_logger_counts_and_its_console_is_replaced(self):
-        host = Host.start(self, self.program("""
+        host = Host.start(self, program(self, """
             import logging
             logging.basicConfig(level=5)
             from snakepit_worker import Worker
@@ -91,7 +82,7 @@ class LogRecords(unittest.TestCase):
         self.assertEqual(second.json["message"], "half \\ud800 pair")
 
     def test_threads_that_log_while_results_are_sent_tear_no_frame(self):
-        host = Host.start(self, self.program("""
+        host = Host.start(self, program(self, """
             import logging, threading
             from snakepit_worker import Worker
             worker = Worker()
@@ -117,7 +108,7 @@ class LogRecords(unittest.TestCase):
         self.assertEqual([numbers == list(range(2000)) for numbers in said.values()], [True] * 3)
 
     def test_finalizers_that_log_in_the_middle_of_a_write_do_not_stop_the_worker(self):
-        host = Host.start(self, self.program("""
+        host = Host.start(self, program(self, """
             import gc, logging
             from snakepit_worker import Worker
             worker = Worker()

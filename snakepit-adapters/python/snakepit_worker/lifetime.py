@@ -1,0 +1,59 @@
+"""What runs before the first request and after the last: set-up in the order of the program, tear-down in the reverse order."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator, List
+
+    Hook = Callable[[], Any]
+
+
+class Lifetime:
+    """The hooks of one worker. A hook that returns an awaitable leaves the waiting to whoever runs it."""
+
+    def __init__(self) -> None:
+        self._setups: List[Hook] = []
+        self._teardowns: List[Hook] = []
+        self._is_open = False
+
+    def __bool__(self) -> bool:
+        return bool(self._setups or self._teardowns)
+
+    def on_setup(self, hook: Hook) -> None:
+        self._setups.append(hook)
+
+    def on_teardown(self, hook: Hook) -> None:
+        self._teardowns.append(hook)
+
+    def opening(self) -> Iterator[Any]:
+        """Runs one hook a step, and gives what it returned. Raises what a hook raises: then nothing is torn down either."""
+        for hook in self._setups:
+            yield hook()
+        self._is_open = True
+
+    def closing(self) -> Iterator[Any]:
+        """The same at the end. A hook that fails says so on stderr, and the next has its turn."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for hook in reversed(self._teardowns):
+            try:
+                yield hook()
+            except Exception:
+                complain()
+
+    def open(self) -> None:
+        for _ in self.opening():
+            pass
+
+    def close(self) -> None:
+        for _ in self.closing():
+            pass
+
+
+def complain() -> None:
+    """Shows the exception in hand on stderr: the worker leaves as it was asked to, whatever a hook thinks of it."""
+    sys.excepthook(*sys.exc_info())

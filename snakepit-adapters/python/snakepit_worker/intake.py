@@ -12,7 +12,8 @@ from _thread import allocate_lock
 from .answer import error_frame
 from .failure import error_body
 from .frame import (
-    CANCEL, CREDIT_KIND, DRAIN, END_SESSION, EXECUTE, EXECUTE_STREAM, HELLO, PING, PONG, READY, Breach, encode,
+    CANCEL, CREDIT_KIND, DRAIN, END_SESSION, EXECUTE, EXECUTE_STREAM, HELLO, PING, PONG, READY, UNANSWERED_LIMIT,
+    Breach, encode,
 )
 from .handshake import Hello, ready_body
 from .incoming import Incoming
@@ -20,7 +21,7 @@ from .request import parse_credit, parse_empty, parse_execute, parse_execute_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Set
+    from typing import Any, Dict, List, Optional, Set
 
     from .outgoing import Outgoing
     from .registry import Registry
@@ -45,6 +46,8 @@ class Intake:
         }
         self._ready_lock = allocate_lock()
         self._ready: Optional[bytes] = None
+        self._has_said_ready = False
+        self._early_pings: List[int] = []
         self._is_set_up = False
         self.has_greeted = False
         self.is_draining = False
@@ -107,8 +110,10 @@ class Intake:
         # Of Hello and the end of the set-up the later one sends it, also where they come at once, in two threads.
         with self._ready_lock:
             if self._is_set_up and self._ready is not None:
-                ready, self._ready = self._ready, None
+                ready, self._ready, self._has_said_ready = self._ready, None, True
                 self._outgoing.post(ready)
+                for number in self._early_pings:
+                    self._outgoing.post(encode(PONG, number))
 
     def _on_cancel(self, request_id: int, body: bytes) -> None:
         parse_empty(body, "Cancel")
@@ -133,6 +138,13 @@ class Intake:
 
     def _on_ping(self, number: int, body: bytes) -> None:
         parse_empty(body, "Ping")
+        if not self._has_said_ready:
+            with self._ready_lock:
+                if not self._has_said_ready:
+                    # Nothing but Log and Event may go out before Ready. A host that asks more often than this needs no answer.
+                    if len(self._early_pings) < UNANSWERED_LIMIT:
+                        self._early_pings.append(number)
+                    return
         self._outgoing.post(encode(PONG, number))
 
     def _on_drain(self, _: int, body: bytes) -> None:

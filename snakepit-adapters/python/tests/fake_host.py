@@ -192,6 +192,10 @@ class Host:
         """The Result, Error or End of a request."""
         return self._wait(lambda message: message.request_id == request_id and message.kind in (RESULT, ERROR, END))
 
+    def next(self):
+        """Whatever comes next."""
+        return self._wait(lambda _: True)
+
     def expect(self, kind, request_id=None):
         return self._wait(lambda message: message.kind == kind and request_id in (None, message.request_id))
 

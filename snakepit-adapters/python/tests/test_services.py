@@ -5,7 +5,7 @@ import tempfile
 import unittest
 import unittest.mock
 
-from fake_host import DRAIN, HANG, LOG, READY, Host, frame, program
+from fake_host import DRAIN, HANG, LOG, PING, PONG, READY, Host, frame, program
 from snakepit_worker import Worker, command, setup, teardown
 from snakepit_worker.registry import Registry
 from snakepit_worker.request import Request
@@ -226,14 +226,14 @@ class SetUp(unittest.TestCase):
 """
         return Host.start(self, program(self, source), **options)
 
-    def test_ready_waits_for_its_end_and_a_ping_does_not(self):
+    def test_ready_waits_for_its_end_and_pongs_wait_for_ready(self):
         host = self.start("print('in it', flush=True); sys.stdin = open(sys.argv[1]); sys.stdin.read()", greet=False, arguments=[self.fifo()])
         host.send(frame(0x01, 0, b'{"protocol":[1]}'))
         self.assertEqual(host.lines_of_stdout(1), ["in it"])
-        host.ping(5)
-        self.assertEqual(host.count_of(READY, 0), 0)
+        host.send(frame(PING, 5), frame(PING, 6))
         self.release()
-        host.expect(READY)
+        came = [host.next().kind for _ in range(3)]
+        self.assertEqual(came, [READY, PONG, PONG])
         self.assertEqual(host.call("add", [1, 2]), 3)
 
     def test_a_failure_is_the_end_of_the_worker(self):

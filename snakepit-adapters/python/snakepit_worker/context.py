@@ -57,6 +57,14 @@ class Context:
         """Whether the caller has given up. A long command asks now and then, and returns early."""
         return self._request.cancelled
 
+    def progress(self, done: float, total: Optional[float] = None, message: str = "") -> None:
+        """Tells the host how far the command is: `done` of `total`, where that is known. Each call is a message of its own."""
+        self._request.voice.progress(self._request.id, done, total, message)
+
+    def recycle(self, reason: str) -> None:
+        """Asks the host to replace this worker: it leaks, or has worn out. It serves on until the host is ready for that."""
+        self._request.voice.recycle(reason)
+
     @property
     def metadata(self) -> Dict[str, str]:
         """What the caller sent beside the arguments; of a key that came twice, the last value."""

@@ -18,6 +18,7 @@ from .frame import (
 from .handshake import Hello, ready_body
 from .incoming import Incoming
 from .request import parse_credit, parse_empty, parse_execute, parse_execute_stream, parse_session
+from .voice import WireVoice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Intake:
         self._waiting_line = waiting_line
         self._outgoing = outgoing
         self._agent = agent
+        self._voice = WireVoice(outgoing)
         self._incoming = Incoming()
         self._sessions: Dict[str, Dict[str, Any]] = {}
         self._cancelled_early: Set[int] = set()
@@ -80,9 +82,11 @@ class Intake:
             self.refuse(request)
             return
         request.command = command = self._registry.find(request.name)
-        if request.session_id is not None and command is not None and command.signature.wants_context:
-            # Bound on arrival: an EndSession that comes while the request waits ends the session for later requests only.
-            request.session = self._sessions.setdefault(request.session_id, {})
+        if command is not None and command.signature.wants_context:
+            request.voice = self._voice
+            if request.session_id is not None:
+                # Bound on arrival: an EndSession that comes while the request waits ends the session for later requests only.
+                request.session = self._sessions.setdefault(request.session_id, {})
         self._waiting_line.add(request)
 
     def refuse(self, request: Request) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from .frame import CREDIT, NO_TIME_LIMIT, Breach
+from .voice import Voice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ FIXED = struct.Struct(">IHHHHIHHI")
 PAIR = struct.Struct(">HH")
 JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"
+SILENT = Voice()
 KNOWN_TYPES = {b"": JSON_TYPE, JSON_TYPE.encode(): JSON_TYPE, BYTES_TYPE.encode(): BYTES_TYPE}
 
 
@@ -38,6 +40,7 @@ class Request:
     cancelled = False
     command: Optional[Command] = None
     session: Optional[Dict[str, Any]] = None
+    voice: Voice = SILENT
     granted_chunks = 0
     granted_bytes = 0
     sent_chunks = 0

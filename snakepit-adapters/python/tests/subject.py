@@ -250,6 +250,19 @@ def give_text(size):
 
 
 @worker.command
+def tell_progress(steps, ctx):
+    for step in steps:
+        ctx.progress(*step)
+    return ctx.request_id
+
+
+@worker.command
+def wear_out(reason, ctx):
+    ctx.recycle(reason)
+    ctx.recycle("once more")
+
+
+@worker.command
 def spin(seconds):
     """Computes without ever waiting, and without looking at anything."""
     until = time.monotonic() + seconds

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from fake_host import END, ERROR, EXECUTE, END_SESSION, RESULT, STARTED, Host, frame, request_body
+from fake_host import END, ERROR, EVENT, EXECUTE, END_SESSION, RECYCLE, RESULT, STARTED, Host, frame, request_body
 
 
 class Handshake(unittest.TestCase):
@@ -236,6 +236,35 @@ class Errors(unittest.TestCase):
         for number in numbers:
             for kind in (RESULT, ERROR, END):
                 self.assertEqual(self.host.count_of(kind, number), 0)
+
+
+class BesideTheAnswer(unittest.TestCase):
+    def setUp(self):
+        self.host = Host.start(self)
+
+    def test_progress_comes_as_events_before_the_answer(self):
+        number = self.host.begin("tell_progress", [[[1], [2, 4], [4.0, 4, "größe"]]])
+        came = [self.host.next() for _ in range(4)]
+        self.assertEqual([(each.kind, each.request_id) for each in came], [(EVENT, number)] * 3 + [(RESULT, number)])
+        self.assertEqual([each.json["progress"] for each in came[:3]], [
+            {"done": 1, "total": None, "message": ""}, {"done": 2, "total": 4, "message": ""}, {"done": 4.0, "total": 4, "message": "größe"},
+        ])
+
+    def test_progress_that_cannot_be_said_is_an_error_of_the_command(self):
+        error = self.host.error(self.host.begin("tell_progress", data=b'[[[1e999]]]'))
+        self.assertEqual((error["kind"], error["type"]), ("error", "ValueError"))
+
+    def test_a_long_message_is_shortened_and_not_cut(self):
+        self.host.begin("tell_progress", [[[1, None, "\x00" * 1_000_000]]])
+        message = self.host.expect(EVENT)
+        self.assertEqual(message.frames, 1)
+        self.assertIn("characters left out", message.json["progress"]["message"])
+
+    def test_a_worker_asks_once_to_be_replaced_and_serves_on(self):
+        self.host.call("wear_out", ["leaks"])
+        self.assertEqual(self.host.expect(RECYCLE, 0).json, {"reason": "leaks"})
+        self.assertEqual(self.host.call("add", [1, 2]), 3)
+        self.assertEqual(self.host.count_of(RECYCLE, 0), 0)
 
 
 class Sessions(unittest.TestCase):

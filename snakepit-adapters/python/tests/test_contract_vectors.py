@@ -3,6 +3,7 @@
 import json
 import random
 import runpy
+import types
 import unittest
 
 import sdk_path
@@ -10,6 +11,7 @@ from snakepit_worker import frame, handshake, request
 from snakepit_worker.answer import error_frame, payload_frames
 from snakepit_worker.incoming import Incoming
 from snakepit_worker.payload import Payload
+from snakepit_worker.voice import WireVoice
 
 VECTORS = json.loads(sdk_path.VECTORS.read_text(encoding="utf-8"))
 
@@ -72,7 +74,7 @@ class Vectors(unittest.TestCase):
         with_vectors = {vector["kind"] for vector in VECTORS["frames"]} | {frame.PART}
         kinds = {
             value for name, value in vars(frame).items()
-            if name in ("HELLO", "READY", "STARTED", "RESULT", "ERROR", "CHUNK", "END", "PONG", "LOG")
+            if name in ("HELLO", "READY", "STARTED", "RESULT", "ERROR", "CHUNK", "END", "PONG", "LOG", "EVENT", "RECYCLE")
         } | frame.FROM_HOST
         self.assertEqual(kinds - with_vectors, set())
 
@@ -114,6 +116,15 @@ class Vectors(unittest.TestCase):
             with self.subTest(vector["name"]):
                 if kind in (frame.STARTED, frame.END, frame.PONG):
                     self.assertEqual(frame.encode(kind, number).hex(), vector["frame_hex"])
+                elif kind in (frame.EVENT, frame.RECYCLE):
+                    said = []
+                    voice = WireVoice(types.SimpleNamespace(put=said.append, flush=lambda: None))
+                    told = vector["decoded"]["json"]
+                    if kind == frame.RECYCLE:
+                        voice.recycle(told["reason"])
+                    elif not vector["flags"]:
+                        voice.progress(number, **told["progress"])
+                    self.assertEqual([each.hex() for each in said], [] if vector["flags"] else [vector["frame_hex"]])
                 elif kind == frame.ERROR:
                     text = json.dumps(vector["decoded"]["json"], separators=(",", ":"), ensure_ascii=False)
                     self.assertEqual(b"".join(error_frame(number, text.encode())).hex(), vector["frame_hex"])

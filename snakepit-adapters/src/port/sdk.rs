@@ -49,6 +49,7 @@ const FILES: &[EmbeddedFile] = embed![
     "serving.py",
     "signature.py",
     "values.py",
+    "voice.py",
     "waiting_line.py",
     "worker.py",
 ];

@@ -30,9 +30,9 @@ class Hello:
         self.payload_limit: int = _typed(fields, "payload_limit", int, DEFAULT_PAYLOAD_LIMIT)
 
 
-def ready_body(hello: Hello, agent: str, commands: List[Dict[str, Any]]) -> bytes:
-    """The body of Ready: capacity 1, since commands run one after the other on the main thread."""
-    return dumps({"protocol": PROTOCOL, "features": hello.features, "capacity": 1, "agent": agent, "commands": commands})
+def ready_body(hello: Hello, agent: str, capacity: int, commands: List[Dict[str, Any]]) -> bytes:
+    """The body of Ready."""
+    return dumps({"protocol": PROTOCOL, "features": hello.features, "capacity": capacity, "agent": agent, "commands": commands})
 
 
 def _object(body: bytes) -> Dict[str, Any]:

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 class Intake:
     """The host's side of the conversation."""
 
-    def __init__(self, registry: Registry, waiting_line: WaitingLine, outgoing: Outgoing, agent: str) -> None:
+    def __init__(self, registry: Registry, waiting_line: WaitingLine, outgoing: Outgoing, agent: str, capacity: int) -> None:
         self._registry = registry
         self._waiting_line = waiting_line
         self._outgoing = outgoing
         self._agent = agent
+        self._capacity = capacity
         self._voice = WireVoice(outgoing)
         self._incoming = Incoming()
         self._sessions: Dict[str, Dict[str, Any]] = {}
@@ -102,7 +103,7 @@ class Intake:
         self.has_greeted = True
         self.tells_started = "started" in hello.features
         self.payload_limit = self._incoming.payload_limit = hello.payload_limit
-        self._ready = encode(READY, 0, ready_body(hello, self._agent, self._registry.described()))
+        self._ready = encode(READY, 0, ready_body(hello, self._agent, self._capacity, self._registry.described()))
         self._say_ready()
 
     def set_up(self) -> None:
@@ -132,10 +133,7 @@ class Intake:
 
     def _on_credit(self, request_id: int, body: bytes) -> None:
         chunks, size = parse_credit(body)
-        request = self._waiting_line.find(request_id)
-        if request is not None:
-            request.granted_chunks += chunks
-            request.granted_bytes += size
+        self._waiting_line.grant(request_id, chunks, size)
 
     def _on_end_session(self, _: int, body: bytes) -> None:
         self._sessions.pop(parse_session(body), None)

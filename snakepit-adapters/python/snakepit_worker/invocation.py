@@ -5,7 +5,7 @@ from __future__ import annotations
 from .context import Context
 from .json_text import loads
 from .request import JSON_TYPE
-from .signature import CONTEXT, signature_of
+from .signature import CONTEXT, IS_ASYNC_GENERATOR, IS_COROUTINE, IS_GENERATOR, flags_of, signature_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from .request import Request
 
     Arguments = Tuple[Tuple[Any, ...], Dict[str, Any]]
-
-IS_GENERATOR = 0x20
-IS_ASYNC = 0x80 | 0x200
-"""co_flags of coroutine functions and asynchronous generators, as in `inspect`"""
 
 
 class InvalidArgument(Exception):
@@ -32,16 +28,11 @@ class Command:
     """
 
     def __init__(self, name: str, function: Callable[..., Any], is_stream: Optional[bool] = None, takes_self: bool = False) -> None:
-        innermost: Any = function
-        while hasattr(innermost, "__wrapped__"):
-            innermost = innermost.__wrapped__
-        code = getattr(innermost, "__code__", None) or getattr(getattr(innermost, "__call__", None), "__code__", None)
-        flags = 0 if code is None else code.co_flags
-        if flags & IS_ASYNC:
-            raise TypeError(f"command {name!r} is async: this version of the SDK serves functions and generators")
+        flags = flags_of(function)
         self.name = name
         self.function = function
-        self.is_stream = bool(flags & IS_GENERATOR) if is_stream is None else is_stream
+        self.is_async = bool(flags & (IS_COROUTINE | IS_ASYNC_GENERATOR))
+        self.is_stream = bool(flags & (IS_GENERATOR | IS_ASYNC_GENERATOR)) if is_stream is None else is_stream
         self.takes_self = takes_self
         self.signature = signature_of(function, takes_self)
         self._accepted: Optional[Dict[str, Kinds]] = None
@@ -57,7 +48,7 @@ class Command:
         return lines[0].strip() if lines else ""
 
     def call(self, request: Request) -> Any:
-        """Checks the arguments, then calls the function.
+        """Checks the arguments, then calls the function. What an async one gives is for the caller to await, or to iterate over.
 
         Raises `InvalidArgument` before any of it has run, and whatever the function raises.
         """

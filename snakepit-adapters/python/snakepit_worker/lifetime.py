@@ -18,15 +18,18 @@ class Lifetime:
         self._setups: List[Hook] = []
         self._teardowns: List[Hook] = []
         self._is_open = False
+        self.is_async = False
 
     def __bool__(self) -> bool:
         return bool(self._setups or self._teardowns)
 
-    def on_setup(self, hook: Hook) -> None:
+    def on_setup(self, hook: Hook, is_async: bool) -> None:
         self._setups.append(hook)
+        self.is_async |= is_async
 
-    def on_teardown(self, hook: Hook) -> None:
+    def on_teardown(self, hook: Hook, is_async: bool) -> None:
         self._teardowns.append(hook)
+        self.is_async |= is_async
 
     def opening(self) -> Iterator[Any]:
         """Runs one hook a step, and gives what it returned. Raises what a hook raises: then nothing is torn down either."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import get_ident
 
 from .failure import shortened
 from .frame import LOG, encode
@@ -17,10 +16,9 @@ from .outgoing import HostGone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
-    from typing import Any
+    from typing import Any, Callable
 
     from .outgoing import Outgoing
-    from .waiting_line import WaitingLine
 
 MESSAGE_LIMIT = 32_768
 """Characters; six bytes each at worst, so that a Log frame is never cut."""
@@ -29,10 +27,9 @@ MESSAGE_LIMIT = 32_768
 class LogFrames:
     """The way from a log record to the host."""
 
-    def __init__(self, outgoing: Outgoing, waiting_line: WaitingLine) -> None:
+    def __init__(self, outgoing: Outgoing, running_id: Callable[[], int]) -> None:
         self._outgoing = outgoing
-        self._waiting_line = waiting_line
-        self._main_thread = get_ident()
+        self._running_id = running_id
         self._pid = os.getpid()
 
     def install(self) -> None:
@@ -69,14 +66,13 @@ class LogFrames:
             # A forked child has no frames of its own; its stderr reaches the host's log all the same.
             sys.stderr.write(f"{_level_name(level)} {logger}: {message}\n")
             return
-        running = self._waiting_line.running if get_ident() == self._main_thread else None
         fields: Any = {"level": _level_name(level), "logger": logger, "message": shortened(message, MESSAGE_LIMIT)}
         try:
             body = dumps(fields)
         except UnicodeEncodeError:
             body = dumps({key: text.encode("utf-8", "backslashreplace").decode("utf-8") for key, text in fields.items()})
         try:
-            self._outgoing.put(encode(LOG, running.id if running is not None else 0, body))
+            self._outgoing.put(encode(LOG, self._running_id(), body))
             self._outgoing.flush()
         except HostGone:
             pass  # The end of the input says the same, and the reading thread acts on it.

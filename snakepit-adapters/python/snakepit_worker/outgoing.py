@@ -58,8 +58,12 @@ class Outgoing:
             return
         self._inside.add(me)
         try:
-            with self._lock:
-                self._write_all(waits=True)
+            while True:
+                with self._lock:
+                    self._write_all(waits=True)
+                # Left by threads that found the pipe taken. Nobody else would wait for room for it.
+                if not self._frames:
+                    break
         finally:
             self._inside.discard(me)
         if self._frames:

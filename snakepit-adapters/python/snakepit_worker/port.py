@@ -8,7 +8,6 @@ from _thread import get_ident
 
 from .leaving import WRONG_WIRE, leave_now
 from .log_frames import LogFrames
-from .serving import Serving
 
 try:
     # `signal` wraps these in enums, at the price of importing `enum`.
@@ -20,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .reading import Reading
     from .registry import Registry
+    from .serving import Serving
+    from .stopping import Stopping
 
 FROM_HOST_FD, TO_HOST_FD = 3, 4
 KEPT_FROM = 64
@@ -34,11 +34,26 @@ def serve_port(registry: Registry, agent: str) -> None:
     # Programs that a command starts are not workers of this host.
     os.environ.pop("SNAKEPIT_WIRE", None)
     _set_up_streams()
-    serving = Serving(registry, read_fd, write_fd, agent)
+    serving = _serving(registry, read_fd, write_fd, agent)
     _set_up_signals(serving.reading)
     _disown_in_children(serving, read_fd, write_fd)
-    LogFrames(serving.outgoing, serving.waiting_line).install()
+    LogFrames(serving.outgoing, serving.running_id).install()
     serving.serve()
+
+
+def _serving(registry: Registry, read_fd: int, write_fd: int, agent: str) -> Serving:
+    # Each late: a worker has one of them, and the last two are dear.
+    if registry.serves_tasks:
+        from .tasks import TaskServing
+
+        return TaskServing(registry, read_fd, write_fd, agent)
+    if registry.threads > 1:
+        from .threads import ThreadServing
+
+        return ThreadServing(registry, read_fd, write_fd, agent)
+    from .inline import InlineServing
+
+    return InlineServing(registry, read_fd, write_fd, agent)
 
 
 def _keep(fd: int, blocks: bool) -> int:
@@ -69,7 +84,7 @@ def _set_up_streams() -> None:
         pass
 
 
-def _set_up_signals(reading: Reading) -> None:
+def _set_up_signals(reading: Stopping) -> None:
     """SIGTERM: leave when nothing runs. SIGINT: nothing."""
     main_thread = get_ident()
 

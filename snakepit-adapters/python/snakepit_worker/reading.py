@@ -16,12 +16,12 @@ main thread touches fd 3 only after it has ended that and found the role not len
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from _thread import allocate_lock, start_new_thread
 
-from .outgoing import HostGone
+from .listening import READ_SIZE, listen
+from .stopping import LeaveIdle, Stopping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from .outgoing import Outgoing
 
-READ_SIZE = 65536
 PATIENCE = 0.004
 """Seconds between two looks of the standby: a spell of computing is taken over after one to two of these."""
 
@@ -39,11 +38,7 @@ CALL_BACK, UNPARK = b"c", b"u"
 NUDGES = 100
 
 
-class LeaveIdle(BaseException):
-    """Raised by the handler of SIGTERM while the main thread waits for a message and nothing is under way."""
-
-
-class Reading:
+class Reading(Stopping):
     """The reading role and its handover.
 
     `take_in` is given every piece that was read, `at_end` is called when the standby finds the end of the input, or of the
@@ -51,6 +46,7 @@ class Reading:
     """
 
     def __init__(self, fd: int, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None]) -> None:
+        super().__init__()
         self._fd = fd
         self._outgoing = outgoing
         self._take_in = take_in
@@ -65,28 +61,6 @@ class Reading:
         self._wake_reader, self.wake_fd = os.pipe()
         # The interpreter insists, since it writes here in the middle of a signal.
         os.set_blocking(self.wake_fd, False)
-        self._interruptible = False
-        self.stopping = False
-        self.stop_signal = b""
-        self.interrupt_main: Callable[[], None] = lambda: None
-
-    def stop(self) -> None:
-        """Called by the handler of SIGTERM, on the main thread. Raises `LeaveIdle` if that waits with nothing under way."""
-        self.stopping = True
-        if self._interruptible:
-            self._interruptible = False
-            raise LeaveIdle
-
-    def interruptible(self, run: Callable[[], None]) -> None:
-        """Runs what a SIGTERM may end at once, by `LeaveIdle`."""
-        self._interruptible = True
-        try:
-            if not self.stopping:
-                run()
-        finally:
-            self._interruptible = False
-        if self.stopping:
-            raise LeaveIdle
 
     def start(self) -> None:
         """Starts the standby."""
@@ -179,39 +153,9 @@ class Reading:
             time.sleep(0.001)
 
     def _read_until_called_back(self) -> None:
-        poll = select.poll()
-        poll.register(self._wake_reader, select.POLLIN)
-        # Answers that the main thread holds back for company must not wait for the end of what it computes.
-        self._send_what_waits()
-        has_ended = False
-        while True:
-            if not has_ended:
-                # With its answers piling up unread, a host is heard no further; that it is gone shows all the same (POLLHUP).
-                poll.register(self._fd, 0 if self._outgoing.is_full else select.POLLIN)
-            if self._outgoing.is_stalled:
-                poll.register(self._outgoing.fd, select.POLLOUT)
-            ready = dict(poll.poll())
-            if self._outgoing.fd in ready:
-                poll.unregister(self._outgoing.fd)
-                self._send_what_waits()
-            if self._fd in ready:
-                data = os.read(self._fd, READ_SIZE) if ready[self._fd] & select.POLLIN else b""
-                if data:
-                    self._take_in(data)
-                else:
-                    # The main thread finds the end itself once it has called the role back.
-                    self._at_end()
-                    has_ended = True
-                    poll.unregister(self._fd)
-            # A signal needs nothing here: the main thread computes, and will see it by itself.
-            if self._wake_reader in ready and os.read(self._wake_reader, 1) == CALL_BACK:
-                with self._lock:
-                    self._lent = False
-                self._returned.release()
-                return
-
-    def _send_what_waits(self) -> None:
-        try:
-            self._outgoing.flush_if_free()
-        except HostGone:
-            self._at_end()
+        # The main thread finds the end of the input itself once it has called the role back. A signal needs nothing here: the
+        # main thread computes, and will see it by itself.
+        listen(self._fd, self._outgoing, self._wake_reader, self._take_in, self._at_end, lambda byte: byte == CALL_BACK)
+        with self._lock:
+            self._lent = False
+        self._returned.release()

@@ -1,19 +1,20 @@
-"""The main thread: takes requests in order, runs them, and reads the next ones itself while it is quick (see `reading`)."""
+"""What every way of serving has in common: the host's side of the conversation, and one request from its check to its answer.
+
+`inline` runs one at a time on the main thread, `threads` several on threads, `tasks` several on an asyncio loop.
+"""
 
 from __future__ import annotations
 
 import time
 
 from .answer import Unsendable, error_frame, payload_frames, result_frames, sendable
-from .invocation import InvalidArgument
 from .failure import error_body, exception_body
 from .frame import CHUNK, END, STARTED, Breach, encode
 from .handshake import NoCommonProtocol
 from .intake import Intake
+from .invocation import InvalidArgument
 from .leaving import BROKEN_CONTRACT, WRONG_WIRE, leave_now, leave_within
 from .outgoing import HostGone, Outgoing
-from .reading import LeaveIdle, Reading
-from .waiting_line import WaitingLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from .invocation import Command
     from .registry import Registry
     from .request import Request
-
-HOLD = 0.00025
-"""Seconds that a finished answer may wait for those behind it, so that many quick ones leave in one write."""
+    from .stopping import Stopping
+    from .waiting_line import WaitingLine
 
 GONE_GRACE = 0.5
 """Seconds for the main thread to come back by itself when the host is gone; nobody would read its answer."""
@@ -33,92 +33,62 @@ GONE_GRACE = 0.5
 class Serving:
     """One worker on one pair of pipes."""
 
-    def __init__(self, registry: Registry, read_fd: int, write_fd: int, agent: str) -> None:
+    reading: Stopping
+
+    def __init__(self, registry: Registry, waiting_line: WaitingLine, write_fd: int, agent: str, capacity: int) -> None:
         self._registry = registry
-        self._held_since = 0.0
         self._is_gone = False
-        self.waiting_line = WaitingLine()
+        self.waiting_line = waiting_line
         self.outgoing = Outgoing(write_fd)
-        self._intake = Intake(registry, self.waiting_line, self.outgoing, agent)
-        self.reading = Reading(read_fd, self.outgoing, self._take_in, self._host_is_gone)
+        self._intake = Intake(registry, waiting_line, self.outgoing, agent, capacity)
 
     def serve(self) -> None:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""
-        self.reading.start()
-        try:
-            self._set_up()
-            self._take_and_run()
-        except LeaveIdle:
-            pass
-        except HostGone:
-            self._host_is_gone()
-        self._tear_down()
+        raise NotImplementedError
 
-    def _set_up(self) -> None:
-        # Meanwhile the standby finds that this thread computes, and watches for the end of the host.
-        if self._registry.lifetime:
-            self.reading.interruptible(self._registry.lifetime.open)
-        self._intake.set_up()
+    def running_id(self) -> int:
+        """The request that the calling thread, or task, runs; 0 for none."""
+        raise NotImplementedError
 
-    def _tear_down(self) -> None:
-        if not self._registry.lifetime:
-            return
-        self._intake.stop_taking()
-        self.reading.compute()
-        self._registry.lifetime.close()
-        try:
-            # What came in the instant before the mark was set.
-            self._refuse_all(self.waiting_line.abandon_all())
-        except HostGone:
-            pass
+    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+        """Sends the one answer. From here on the host may use the number again."""
+        raise NotImplementedError
 
-    def _take_and_run(self) -> None:
-        take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
-        intake = self._intake
-        while True:
-            # Asked before the line is: what came before Drain is then in the line already, also if the standby took it in.
-            is_drained = intake.is_drained
-            request = take()
-            if request is not None:
-                if self.reading.stopping:
-                    self._refuse_all([request, *self.waiting_line.abandon_all()])
-                    return
-                self._run(request)
-                continue
-            flush()
-            self._held_since = 0.0
-            if is_drained:
-                return
-            if intake.is_drained:
-                continue
-            if not read(True):
-                self._host_is_gone()
-                return
+    def _wait_for_credit(self, request: Request) -> None:
+        """Returns when a running stream may have been given credit, or was cancelled. Raises `HostGone`."""
+        raise NotImplementedError
+
+    # One request
 
     def _run(self, request: Request) -> None:
+        command = self._checked(request)
+        if command is None:
+            return
+        try:
+            value = command.call(request)
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt too: a command that calls exit() has failed, the worker has not.
+            self._answer(request, self._failed(request, error))
+        else:
+            if request.is_stream:
+                self._stream(request, value)
+            else:
+                self._answer(request, result_frames(request.id, value, self._intake.payload_limit))
+
+    def _checked(self, request: Request) -> Optional[Command]:
+        """The command that is to run, or None if the request is answered because none can."""
         if self._intake.tells_started:
             # Before anything of it runs, or it would tell nothing when the process dies in the middle.
             self._send((encode(STARTED, request.id),))
         command = request.command
         if command is None:
-            self._answer(error_frame(request.id, self._registry.unknown_body(request.name)))
-            return
+            self._answer(request, error_frame(request.id, self._registry.unknown_body(request.name)))
+            return None
         problem = self._problem(request, command)
         if problem is not None:
-            self._answer(error_frame(request.id, problem))
-            return
-        try:
-            value = command.call(request)
-        except InvalidArgument as error:
-            self._answer(error_frame(request.id, error_body("invalid_argument", str(error), type_name="InvalidArgument")))
-        except BaseException as error:
-            # SystemExit and KeyboardInterrupt too: a command that calls exit() has failed, the worker has not.
-            self._answer(error_frame(request.id, exception_body(error)))
-        else:
-            if request.is_stream:
-                self._stream(request, value)
-            else:
-                self._answer(result_frames(request.id, value, self._intake.payload_limit))
+            self._answer(request, error_frame(request.id, problem))
+            return None
+        return command
 
     def _problem(self, request: Request, command: Command) -> Optional[bytes]:
         """Why the request cannot run, as an Error body."""
@@ -132,19 +102,26 @@ class Serving:
             return error_body("payload_too_large", f"the request is over the limit of {limit} bytes")
         return None
 
+    def _failed(self, request: Request, error: BaseException) -> Iterable[bytes]:
+        # By type: `isinstance` would ask the exception itself, which may do anything.
+        if type(error) is InvalidArgument:
+            return error_frame(request.id, error_body("invalid_argument", str(error), type_name="InvalidArgument"))
+        if type(error) is Unsendable:
+            return error_frame(request.id, error.body)
+        return error_frame(request.id, exception_body(error))
+
     def _stream(self, request: Request, items: Any) -> None:
         """Sends what the generator yields, as far as there is credit, and ends with exactly one End or Error."""
         try:
             ending = self._send_items(request, items)
         except HostGone:
-            _close(items)
+            close_quietly(items)
             raise
-        except Unsendable as unsendable:
-            _close(items)
-            ending = error_frame(request.id, unsendable.body)
         except BaseException as error:
-            ending = error_frame(request.id, exception_body(error))
-        self._answer(ending)
+            if type(error) is Unsendable:
+                close_quietly(items)
+            ending = self._failed(request, error)
+        self._answer(request, ending)
 
     def _send_items(self, request: Request, items: Any) -> Iterable[bytes]:
         for item in items:
@@ -152,16 +129,21 @@ class Serving:
             frames = payload_frames(CHUNK, request.id, payload)
             # Credit is waited for with an item in hand, not before the next is made: thus the end needs no credit.
             while not request.cancelled and not request.has_credit():
-                self.outgoing.flush()
-                if not self.reading.read(False):
-                    raise HostGone("the input ended")
+                self._wait_for_credit(request)
             if request.cancelled:
-                _close(items)
-                return error_frame(request.id, error_body("cancelled", "the caller cancelled the stream"))
-            request.sent_chunks += 1
-            request.sent_bytes += payload.body_size
-            self._send(frames)
+                close_quietly(items)
+                return self._cancelled(request)
+            self._send_chunk(request, frames, payload.body_size)
         return (encode(END, request.id),)
+
+    def _send_chunk(self, request: Request, frames: Iterable[bytes], size: int) -> None:
+        request.sent_chunks += 1
+        request.sent_bytes += size
+        self._send(frames)
+
+    def _cancelled(self, request: Request) -> Iterable[bytes]:
+        what = "stream" if request.is_stream else "request"
+        return error_frame(request.id, error_body("cancelled", f"the caller cancelled the {what}"))
 
     def _send(self, frames: Iterable[bytes]) -> None:
         for frame in frames:
@@ -169,33 +151,21 @@ class Serving:
             self.outgoing.put(frame)
             self.outgoing.flush()
 
-    def _answer(self, frames: Iterable[bytes]) -> None:
-        """Sends an answer, or holds it for a moment while more requests wait.
-
-        If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than
-        `HOLD` are lost with it: that costs their callers a retry, and saves all others a system call each.
-        """
-        # From here on the host may use the number again.
-        self.waiting_line.running = None
-        if type(frames) is not tuple:
-            self._send(frames)
-            return
-        self.outgoing.put(frames[0])
-        # With an empty line the loop flushes at once.
-        if len(self.waiting_line):
-            now = time.monotonic()
-            if self._held_since == 0.0:
-                self._held_since = now
-            elif now - self._held_since > HOLD:
-                self.outgoing.flush()
-                self._held_since = 0.0
-
     def _refuse_all(self, requests: List[Request]) -> None:
         for request in requests:
             self._intake.refuse(request)
         self.outgoing.flush()
 
-    # Called by the holder of the reading role; nothing may be raised there.
+    # Called by the holder of the reading role; nothing may be raised there, and nothing may wait.
+
+    def _refuse_waiting(self) -> None:
+        """Takes no more work, and answers what has not begun."""
+        self._intake.stop_taking()
+        try:
+            for request in self.waiting_line.abandon_all():
+                self._intake.refuse(request)
+        except HostGone:
+            self._host_is_gone()
 
     def _take_in(self, data: bytes) -> None:
         try:
@@ -211,13 +181,12 @@ class Serving:
         if self._is_gone:
             return
         self._is_gone = True
-        running = self.waiting_line.running
-        if running is not None:
-            running.cancelled = True
+        for request in self.waiting_line.running_now():
+            request.cancelled = True
         leave_within(GONE_GRACE)
 
 
-def _close(items: Any) -> None:
+def close_quietly(items: Any) -> None:
     """Lets a generator clean up; what it raises then, or yields, changes nothing any more."""
     try:
         close = getattr(items, "close", None)

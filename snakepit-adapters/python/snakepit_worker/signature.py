@@ -8,6 +8,9 @@ if TYPE_CHECKING:
 
 HAS_REST = 0x04
 HAS_KEYWORD_REST = 0x08
+IS_GENERATOR = 0x20
+IS_COROUTINE = 0x80
+IS_ASYNC_GENERATOR = 0x200
 """co_flags, as in `inspect`"""
 
 CONTEXT = "ctx"
@@ -39,6 +42,16 @@ class Signature:
         needed = [place + 1 for place, name in enumerate(self.positional) if name in self.required]
         self.fewest = max(needed, default=0) if not self.keyword_only_required else UNREACHABLE
         self.most = UNREACHABLE if takes_rest else len(self.positional)
+
+
+def flags_of(function: Callable[..., Any]) -> int:
+    """The co_flags of the function, behind whatever wraps it."""
+    innermost: Any = getattr(function, "__func__", function)
+    while hasattr(innermost, "__wrapped__"):
+        innermost = innermost.__wrapped__
+    code = getattr(innermost, "__code__", None) or getattr(getattr(innermost, "__call__", None), "__code__", None)
+    flags: int = 0 if code is None else code.co_flags
+    return flags
 
 
 def signature_of(function: Callable[..., Any], takes_self: bool = False) -> Signature:

@@ -25,10 +25,15 @@ WIRE_VARIABLE = "SNAKEPIT_WIRE"
 
 
 class Worker:
-    """A worker process: functions under names, served one request at a time."""
+    """A worker process: functions under names, served one request at a time, or several where that is asked for.
 
-    def __init__(self) -> None:
-        self.registry = Registry()
+    `threads`: so many requests at once, each on a thread; the commands must be fit for that. `tasks`: so many at once on one
+    asyncio loop, where a command that is not async keeps all others waiting. A worker with any async command runs on a loop,
+    one request at a time unless `tasks` says otherwise.
+    """
+
+    def __init__(self, *, threads: int = 1, tasks: Optional[int] = None) -> None:
+        self.registry = Registry(threads, tasks)
 
     @overload
     def command(self, function: Function) -> Function: ...
@@ -40,6 +45,7 @@ class Worker:
         """Makes a function a command; the function itself stays as it is.
 
         A generator function is a stream, called for its items; `stream=True` says so of a function that returns an iterable.
+        Both may be async.
         A parameter named `ctx` receives the `Context` and is no argument to the caller.
         """
 
@@ -63,12 +69,12 @@ class Worker:
 
         If it raises, the worker ends and its host starts another; `sys.exit(78)` says that this would not help.
         """
-        self.registry.lifetime.on_setup(function)
+        self.registry.on_setup(function, function)
         return function
 
     def teardown(self, function: Hook) -> Hook:
         """Makes a function run once when the worker leaves as it was asked to. Where its host is gone, it has half a second."""
-        self.registry.lifetime.on_teardown(function)
+        self.registry.on_teardown(function, function)
         return function
 
     def run(self) -> None:

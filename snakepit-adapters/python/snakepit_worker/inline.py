@@ -1,0 +1,115 @@
+"""The main thread alone: takes requests in order, runs them, and reads the next ones itself while it is quick (see `reading`)."""
+
+from __future__ import annotations
+
+import time
+from _thread import get_ident
+
+from .outgoing import HostGone
+from .reading import Reading
+from .serving import Serving
+from .stopping import LeaveIdle
+from .waiting_line import WaitingLine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
+
+    from .registry import Registry
+    from .request import Request
+
+HOLD = 0.00025
+"""Seconds that a finished answer may wait for those behind it, so that many quick ones leave in one write."""
+
+
+class InlineServing(Serving):
+    """One request at a time."""
+
+    reading: Reading
+
+    def __init__(self, registry: Registry, read_fd: int, write_fd: int, agent: str) -> None:
+        super().__init__(registry, WaitingLine(), write_fd, agent, 1)
+        self._held_since = 0.0
+        self._main_thread = get_ident()
+        self.reading = Reading(read_fd, self.outgoing, self._take_in, self._host_is_gone)
+
+    def serve(self) -> None:
+        self.reading.start()
+        try:
+            self._set_up()
+            self._take_and_run()
+        except LeaveIdle:
+            pass
+        except HostGone:
+            self._host_is_gone()
+        self._tear_down()
+
+    def running_id(self) -> int:
+        running = self.waiting_line.running if get_ident() == self._main_thread else None
+        return 0 if running is None else running.id
+
+    def _set_up(self) -> None:
+        # Meanwhile the standby finds that this thread computes, and watches for the end of the host.
+        if self._registry.lifetime:
+            self.reading.interruptible(self._registry.lifetime.open)
+        self._intake.set_up()
+
+    def _tear_down(self) -> None:
+        if not self._registry.lifetime:
+            return
+        self._intake.stop_taking()
+        self.reading.compute()
+        self._registry.lifetime.close()
+        try:
+            # What came in the instant before the mark was set.
+            self._refuse_all(self.waiting_line.abandon_all())
+        except HostGone:
+            pass
+
+    def _take_and_run(self) -> None:
+        take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
+        intake = self._intake
+        while True:
+            # Asked before the line is: what came before Drain is then in the line already, also if the standby took it in.
+            is_drained = intake.is_drained
+            request = take()
+            if request is not None:
+                if self.reading.stopping:
+                    self._refuse_all([request, *self.waiting_line.abandon_all()])
+                    return
+                self._run(request)
+                continue
+            flush()
+            self._held_since = 0.0
+            if is_drained:
+                return
+            if intake.is_drained:
+                continue
+            if not read(True):
+                self._host_is_gone()
+                return
+
+    def _wait_for_credit(self, request: Request) -> None:
+        self.outgoing.flush()
+        if not self.reading.read(False):
+            raise HostGone("the input ended")
+
+    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+        """Sends an answer, or holds it for a moment while more requests wait.
+
+        If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than
+        `HOLD` are lost with it: that costs their callers a retry, and saves all others a system call each.
+        """
+        self.waiting_line.running = None
+        if type(frames) is not tuple:
+            self._send(frames)
+            return
+        self.outgoing.put(frames[0])
+        # With an empty line the loop flushes at once.
+        if len(self.waiting_line):
+            now = time.monotonic()
+            if self._held_since == 0.0:
+                self._held_since = now
+            elif now - self._held_since > HOLD:
+                self.outgoing.flush()
+                self._held_since = 0.0

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from .answer import Unsendable, sendable
-from .invocation import InvalidArgument
-from .failure import error_body, exception_body
+from .alone import Alone, Refused, body_of
 from .frame import DEFAULT_PAYLOAD_LIMIT
+from .invocation import InvalidArgument
+from .json_text import dumps
 from .request import JSON_TYPE, Request
+from .voice import Voice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List
+    from typing import Any, Dict, List
 
     from .invocation import Command
+    from .payload import Payload
     from .registry import Registry
 
 DONE, FAILED, MISUSED = 0, 1, 2
@@ -34,22 +36,20 @@ def run_by_hand(registry: Registry, argv: List[str]) -> int:
 
 
 def _call(registry: Registry, name: str, text: str) -> int:
-    command = registry.find(name)
-    if command is None:
-        return _fail(registry.unknown_body(name), MISUSED)
-    request = Request(1, command.is_stream, name, text.encode("utf-8", "surrogateescape"))
+    command, alone = registry.find(name), Alone(registry)
+    request = Request(1, command is not None and command.is_stream, name, text.encode("utf-8", "surrogateescape"))
     request.session_id, request.session = "by-hand", {}
+    request.voice = _ToStderr()
     try:
-        registry.lifetime.open()
-        value = command.call(request)
-        items: Iterable[Any] = value if command.is_stream else (value,)
-        for item in items:
-            _print(item)
-        registry.lifetime.close()
-    except InvalidArgument as error:
-        return _fail(error_body("invalid_argument", str(error), type_name="InvalidArgument"), MISUSED)
-    except Unsendable as unsendable:
-        return _fail(unsendable.body, FAILED)
+        if command is not None:
+            alone.open()
+        try:
+            for payload in alone.payloads(request, DEFAULT_PAYLOAD_LIMIT):
+                _print(payload)
+        finally:
+            alone.close()
+    except (Refused, InvalidArgument) as error:
+        return _fail(error, MISUSED)
     except BrokenPipeError:
         # The reader of the pipe has seen enough. What the interpreter flushes at its end must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,20 +57,26 @@ def _call(registry: Registry, name: str, text: str) -> int:
     except KeyboardInterrupt:
         return 130
     except BaseException as error:
-        return _fail(exception_body(error), FAILED)
+        return _fail(error, FAILED)
     return DONE
 
 
-def _print(value: Any) -> None:
-    payload = sendable(value, DEFAULT_PAYLOAD_LIMIT)
+def _print(payload: Payload) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(payload.data + (b"\n" if payload.content_type == JSON_TYPE else b""))
     sys.stdout.buffer.flush()
 
 
-def _fail(body: bytes, code: int) -> int:
-    print(body.decode("utf-8"), file=sys.stderr)
+def _fail(error: BaseException, code: int) -> int:
+    print(body_of(error).decode("utf-8"), file=sys.stderr)
     return code
+
+
+class _ToStderr(Voice):
+    """What a host would be told beside the answer goes to stderr, a line each."""
+
+    def say(self, kind: int, request_id: int, fields: Dict[str, Any]) -> None:
+        print(dumps(fields).decode("utf-8"), file=sys.stderr)
 
 
 def _show(registry: Registry, program: str) -> None:

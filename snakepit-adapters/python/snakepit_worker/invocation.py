@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from .context import Context
+from .failure import error_body
 from .json_text import loads
 from .request import JSON_TYPE
 from .signature import CONTEXT, IS_ASYNC_GENERATOR, IS_COROUTINE, IS_GENERATOR, flags_of, signature_of
@@ -46,6 +49,18 @@ class Command:
         """The first line of the function's documentation."""
         lines = (getattr(self.function, "__doc__", None) or "").strip().splitlines()
         return lines[0].strip() if lines else ""
+
+    def refusal(self, request: Request, payload_limit: int) -> Optional[bytes]:
+        """Why a request for this command cannot run, as an Error body; None if it can."""
+        if self.is_stream != request.is_stream:
+            told = "is a stream: call it as one" if self.is_stream else "is no stream: call it for its one result"
+            return error_body("streaming_not_supported", f"command {self.name!r} {told}")
+        if request.deadline is not None and time.monotonic() >= request.deadline:
+            return error_body("deadline_exceeded", "no time was left when the request's turn came")
+        size = len(request.data)
+        if size > payload_limit or (request.attachments and size + sum(map(len, request.attachments)) > payload_limit):
+            return error_body("payload_too_large", f"the request is over the limit of {payload_limit} bytes")
+        return None
 
     def call(self, request: Request) -> Any:
         """Checks the arguments, then calls the function. What an async one gives is for the caller to await, or to iterate over.

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import time
-
 from .answer import Unsendable, error_frame, payload_frames, result_frames, sendable
 from .failure import error_body, exception_body
 from .frame import CHUNK, END, STARTED, Breach, encode
@@ -84,23 +82,11 @@ class Serving:
         if command is None:
             self._answer(request, error_frame(request.id, self._registry.unknown_body(request.name)))
             return None
-        problem = self._problem(request, command)
-        if problem is not None:
-            self._answer(request, error_frame(request.id, problem))
+        refusal = command.refusal(request, self._intake.payload_limit)
+        if refusal is not None:
+            self._answer(request, error_frame(request.id, refusal))
             return None
         return command
-
-    def _problem(self, request: Request, command: Command) -> Optional[bytes]:
-        """Why the request cannot run, as an Error body."""
-        if command.is_stream != request.is_stream:
-            told = "is a stream: call it as one" if command.is_stream else "is no stream: call it for its one result"
-            return error_body("streaming_not_supported", f"command {command.name!r} {told}")
-        if request.deadline is not None and time.monotonic() >= request.deadline:
-            return error_body("deadline_exceeded", "no time was left when the request's turn came")
-        limit, size = self._intake.payload_limit, len(request.data)
-        if size > limit or (request.attachments and size + sum(map(len, request.attachments)) > limit):
-            return error_body("payload_too_large", f"the request is over the limit of {limit} bytes")
-        return None
 
     def _failed(self, request: Request, error: BaseException) -> Iterable[bytes]:
         # By type: `isinstance` would ask the exception itself, which may do anything.

@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-import textwrap
-import tempfile
 import unittest
 
 import sdk_path
+from fake_host import program
 
 
 def run(*arguments, program=sdk_path.SUBJECT, stdout=subprocess.PIPE):
@@ -35,6 +34,39 @@ class ByHand(unittest.TestCase):
 
     def test_call_prints_the_items_of_a_stream_one_a_line(self):
         self.assertEqual(run("--call", "count", "[2]"), (0, '{"i":0}\n{"i":1}\n', ""))
+
+    def test_call_runs_async_commands_between_set_up_and_tear_down(self):
+        path = program(self, """
+            import asyncio
+            from snakepit_worker import Worker
+            worker = Worker()
+
+            @worker.setup
+            async def begin():
+                print("set up")
+
+            @worker.teardown
+            async def finish():
+                print("torn down")
+
+            @worker.command
+            async def wait_and_add(a, b, ctx):
+                await asyncio.sleep(0)
+                ctx.progress(1, 2)
+                return a + b
+
+            @worker.command
+            async def fail():
+                raise ValueError("no")
+
+            worker.run()
+        """)
+        self.assertEqual(run("--call", "wait_and_add", "[1, 2]", program=path), (
+            0, "set up\n3\ntorn down\n", '{"progress":{"done":1,"total":2,"message":""}}\n',
+        ))
+        code, told, complained = run("--call", "fail", program=path)
+        self.assertEqual((code, told), (1, "set up\ntorn down\n"))
+        self.assertIn('"message":"no"', complained)
 
     def test_call_has_a_session(self):
         self.assertEqual(run("--call", "remember", '["k", 1]')[:2], (0, '{"k":1}\n'))
@@ -76,10 +108,7 @@ class ByHand(unittest.TestCase):
 
             worker.run()
         """
-        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-            file.write(textwrap.dedent(source))
-            file.flush()
-            self.assertEqual(run("--call", "doubled", "[[1, 2]]", program=file.name)[:2], (0, "[2,4]\n"))
+        self.assertEqual(run("--call", "doubled", "[[1, 2]]", program=program(self, source))[:2], (0, "[2,4]\n"))
 
 
 if __name__ == "__main__":

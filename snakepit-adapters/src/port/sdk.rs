@@ -23,6 +23,7 @@ macro_rules! embed {
 
 const FILES: &[EmbeddedFile] = embed![
     "__init__.py",
+    "alone.py",
     "annotations.py",
     "answer.py",
     "by_hand.py",
@@ -52,6 +53,7 @@ const FILES: &[EmbeddedFile] = embed![
     "signature.py",
     "stopping.py",
     "tasks.py",
+    "testing.py",
     "threads.py",
     "values.py",
     "voice.py",

@@ -18,11 +18,19 @@
 Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`,
 `serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `invocation`
 (arguments against the signature), `context`, `answer`, `failure`, `outgoing`. Beside them: `worker`, `json_text`, `payload`,
-`log_frames`, `by_hand`, `service` (classes with commands), `lifetime` (set-up and tear-down).
+`log_frames`, `by_hand`, `service` (classes with commands), `lifetime` (set-up and tear-down),
+`stdio` (the other place of the wire), `conformance`, `alone` and `testing` (commands without a host).
 
 Nothing here imports `typing`, `re`, `inspect`, `logging` or `threading` at start: together they would double the time until
 a worker is ready.
 """
+
+import os
+
+if os.environ.get("SNAKEPIT_WIRE") == "stdio":
+    from . import stdio
+
+    stdio.take()
 
 from .context import Context
 from .failure import CommandError

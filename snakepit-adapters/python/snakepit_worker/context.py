@@ -81,6 +81,11 @@ class Context:
         return self._request.content_type
 
     @property
+    def data(self) -> bytes:
+        """The arguments as they came."""
+        return self._request.data
+
+    @property
     def attachments(self) -> Tuple[bytes, ...]:
         """Bytes sent beside the arguments."""
         return self._request.attachments

@@ -1,4 +1,4 @@
-"""Serves the `port` wire: takes fds 3 and 4 into keeping, sets the process up, runs the loop."""
+"""Serves the `port` wire: takes fds 3 and 4 (or those of `stdio`) into keeping, sets the process up, runs the loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from _thread import get_ident
 
+from . import stdio
 from .leaving import WRONG_WIRE, leave_now
 from .log_frames import LogFrames
 
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from .stopping import Stopping
 
 FROM_HOST_FD, TO_HOST_FD = 3, 4
-KEPT_FROM = 64
-"""The pipes move up here: programs that are careless with fds are so with small numbers."""
-
 
 def serve_port(registry: Registry, agent: str) -> None:
     """Serves until the worker is to leave, then returns, so that the program ends in its own way."""
-    read_fd, write_fd = _keep(FROM_HOST_FD, blocks=True), _keep(TO_HOST_FD, blocks=False)
+    read_fd, write_fd = stdio.taken() or (_keep(FROM_HOST_FD), _keep(TO_HOST_FD))
+    os.set_blocking(read_fd, True)
+    os.set_blocking(write_fd, False)
     # Programs that a command starts are not workers of this host.
     os.environ.pop("SNAKEPIT_WIRE", None)
     _set_up_streams()
@@ -56,12 +56,11 @@ def _serving(registry: Registry, read_fd: int, write_fd: int, agent: str) -> Ser
     return InlineServing(registry, read_fd, write_fd, agent)
 
 
-def _keep(fd: int, blocks: bool) -> int:
+def _keep(fd: int) -> int:
     import fcntl
 
     try:
-        kept = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, KEPT_FROM)
-        os.set_blocking(kept, blocks)
+        kept = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, stdio.KEPT_FROM)
         os.close(fd)
     except OSError as error:
         leave_now(WRONG_WIRE, f"SNAKEPIT_WIRE is 'port', but fd {fd} cannot be used: {error}")

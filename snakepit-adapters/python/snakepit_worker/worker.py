@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import stdio
 from .leaving import WRONG_WIRE
 from .registry import Registry
 
@@ -22,6 +23,7 @@ else:
 
 
 WIRE_VARIABLE = "SNAKEPIT_WIRE"
+CONFORMANCE = "--conformance"
 
 
 class Worker:
@@ -80,18 +82,24 @@ class Worker:
     def run(self) -> None:
         """Serves the host that started this program, until it is to leave; then returns.
 
+        With the argument `--conformance` it also serves the commands of proto/README.md, section 13.
         Without a host (no SNAKEPIT_WIRE) it shows the commands, or runs one (`--call NAME JSON`), and exits.
         """
         if _is_child_of_multiprocessing():
             # A spawned child runs the program's top level again, and is no worker.
             return
-        wire = os.environ.get(WIRE_VARIABLE)
+        argv = [argument for argument in sys.argv if argument != CONFORMANCE]
+        if len(argv) < len(sys.argv):
+            from .conformance import offer
+
+            offer(self.registry)
+        wire = "stdio" if stdio.taken() else os.environ.get(WIRE_VARIABLE)
         if wire is None:
             from .by_hand import run_by_hand
 
-            sys.exit(run_by_hand(self.registry, sys.argv))
-        if wire != "port":
-            print(f"snakepit_worker: {WIRE_VARIABLE} is {wire!r}; this version of the SDK speaks 'port'", file=sys.stderr)
+            sys.exit(run_by_hand(self.registry, argv))
+        if wire not in ("port", "stdio"):
+            print(f"snakepit_worker: {WIRE_VARIABLE} is {wire!r}; this version of the SDK speaks 'port' and 'stdio'", file=sys.stderr)
             sys.exit(WRONG_WIRE)
         from . import __version__
         from .port import serve_port

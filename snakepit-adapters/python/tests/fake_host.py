@@ -4,6 +4,7 @@ It waits for frames with a deadline that fails loudly, and leaves no process beh
 ends the worker and holds its exit code against the expected one.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -105,7 +106,7 @@ class Host:
         self.ended = False
 
     @classmethod
-    def start(cls, test, program=sdk_path.SUBJECT, *, arguments=(), greet=True, hello=None, environment=None):
+    def start(cls, test, program=sdk_path.SUBJECT, *, arguments=(), greet=True, hello=None, environment=None, wire="port"):
         to_worker_read, to_worker_write = os.pipe()
         from_worker_read, from_worker_write = os.pipe()
         # Above 3 and 4, so that putting one end in its place cannot close the other.
@@ -117,11 +118,12 @@ class Host:
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
-        variables = {**os.environ, "SNAKEPIT_WIRE": "port", "PYTHONPATH": str(sdk_path.SDK), **(environment or {})}
-        process = subprocess.Popen(
-            [sys.executable, str(program), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=variables, close_fds=False, preexec_fn=in_child,
-        )
+        variables = {**os.environ, "SNAKEPIT_WIRE": wire, "PYTHONPATH": str(sdk_path.SDK), **(environment or {})}
+        command = program if isinstance(program, list) else [sys.executable, str(program)]
+        where = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "close_fds": False, "preexec_fn": in_child}
+        if wire == "stdio":
+            where = {"stdin": ends[0], "stdout": ends[1]}
+        process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, env=variables, **where)
         for fd in ends:
             os.close(fd)
         host = cls(process, to_worker_write, from_worker_read)
@@ -290,7 +292,7 @@ class Host:
             self.process.kill()
             self.process.wait()
             code = "still there long after its host was gone"
-        with self.process.stderr, self.process.stdout:
+        with self.process.stderr, self.process.stdout or contextlib.nullcontext():
             said = self.process.stderr.read().decode(errors="replace")
         os.close(self.read_fd)
         if self.expected_exit is not None:

@@ -23,11 +23,13 @@ macro_rules! embed {
 
 const FILES: &[EmbeddedFile] = embed![
     "__init__.py",
+    "__main__.py",
     "alone.py",
     "annotations.py",
     "answer.py",
     "by_hand.py",
     "invocation.py",
+    "conformance.py",
     "context.py",
     "failure.py",
     "fast_json.py",
@@ -51,6 +53,7 @@ const FILES: &[EmbeddedFile] = embed![
     "service.py",
     "serving.py",
     "signature.py",
+    "stdio.py",
     "stopping.py",
     "tasks.py",
     "testing.py",

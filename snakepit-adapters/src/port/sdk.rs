@@ -5,7 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const PACKAGE: &str = "snakepit_worker";
+/// Where the package lies, in a folder that only the door puts on the path.
+const PACKAGE: &str = "package/snakepit_worker";
+
+/// What stands on `PYTHONPATH` in the package's place: it lets an installed one pass, which would come later.
+const DOOR: EmbeddedFile = EmbeddedFile {
+    name: "snakepit_worker.py",
+    content: include_bytes!("../../python/door/snakepit_worker.py"),
+};
 
 struct EmbeddedFile {
     name: &'static str,
@@ -15,7 +22,7 @@ struct EmbeddedFile {
 macro_rules! embed {
     ($($name:literal),* $(,)?) => {
         &[$(EmbeddedFile {
-            name: $name,
+            name: concat!("package/snakepit_worker/", $name),
             content: include_bytes!(concat!("../../python/snakepit_worker/", $name)),
         }),*]
     };
@@ -66,7 +73,7 @@ const FILES: &[EmbeddedFile] = embed![
 
 /// The folder for `PYTHONPATH`. Its name holds the content's hash: hosts of several versions share a data directory.
 pub(super) fn folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("sdk").join(format!("python-{:016x}", content_hash(FILES)))
+    data_dir.join("sdk").join(format!("python-{:016x}", content_hash(unpacked())))
 }
 
 /// Unpacks the SDK, unless it is there and whole. Several hosts may do so at once.
@@ -80,8 +87,8 @@ pub(super) fn unpack(data_dir: &Path) -> io::Result<()> {
     }
     let fresh = sibling(&folder, "new");
     fs::create_dir_all(fresh.join(PACKAGE))?;
-    for file in FILES {
-        fs::write(fresh.join(PACKAGE).join(file.name), file.content)?;
+    for file in unpacked() {
+        fs::write(fresh.join(file.name), file.content)?;
     }
     let placed = place(&fresh, &folder);
     // Where another host was faster, or placing failed, the fresh folder is still there.
@@ -106,9 +113,12 @@ fn place(fresh: &Path, folder: &Path) -> io::Result<()> {
 }
 
 fn is_whole(folder: &Path) -> bool {
-    FILES.iter().all(|file| {
-        fs::read(folder.join(PACKAGE).join(file.name)).is_ok_and(|content| content == file.content)
-    })
+    unpacked().all(|file| fs::read(folder.join(file.name)).is_ok_and(|content| content == file.content))
+}
+
+/// The door and the files of the package, named from the folder.
+fn unpacked() -> impl Iterator<Item = &'static EmbeddedFile> {
+    std::iter::once(&DOOR).chain(FILES)
 }
 
 /// A name beside `folder` that nobody else uses at the moment.
@@ -119,8 +129,8 @@ fn sibling(folder: &Path, what: &str) -> PathBuf {
 }
 
 /// FNV-1a over names and contents, `http://www.isthe.com/chongo/tech/comp/fnv/`: it tells versions apart, no more.
-fn content_hash(files: &[EmbeddedFile]) -> u64 {
-    let parts = files.iter().flat_map(|file| [file.name.as_bytes(), &[0], file.content, &[0]]);
+fn content_hash<'a>(files: impl IntoIterator<Item = &'a EmbeddedFile>) -> u64 {
+    let parts = files.into_iter().flat_map(|file| [file.name.as_bytes(), &[0], file.content, &[0]]);
     parts
         .flatten()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -132,17 +142,19 @@ mod tests {
 
     #[test]
     fn every_file_of_the_package_is_embedded() {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(PACKAGE);
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/snakepit_worker");
         let mut on_disk: Vec<String> = fs::read_dir(&package)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name != "__pycache__")
             .collect();
         on_disk.sort();
-        let mut embedded: Vec<&str> = FILES.iter().map(|file| file.name).collect();
+        let name = |file: &EmbeddedFile| file.name.rsplit('/').next().unwrap();
+        let mut embedded: Vec<&str> = FILES.iter().map(name).collect();
         embedded.sort_unstable();
         assert_eq!(embedded, on_disk, "port/sdk.rs lists what it embeds");
-        assert!(is_whole(package.parent().unwrap()), "the list is read when this crate is built");
+        let is_fresh = |file: &EmbeddedFile| fs::read(package.join(name(file))).unwrap() == file.content;
+        assert!(FILES.iter().all(is_fresh), "the list is read when this crate is built");
     }
 
     #[test]
@@ -181,6 +193,6 @@ mod tests {
     fn another_content_has_another_folder() {
         let one = EmbeddedFile { name: "a", content: b"1" };
         let two = EmbeddedFile { name: "a", content: b"2" };
-        assert_ne!(content_hash(&[one]), content_hash(&[two]));
+        assert_ne!(content_hash([&one]), content_hash([&two]));
     }
 }

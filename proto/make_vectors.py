@@ -173,7 +173,7 @@ def frames() -> List[Entry]:
     made.append(json_entry("log_of_the_worker", "Log", 0, {"level": "info", "logger": "root", "message": "model loaded"}))
     made.append(json_entry("log_of_a_request", "Log", 3, {"level": "error", "logger": "app.db", "message": "two\nlines, größe"}))
     made.append(json_entry("event_progress", "Event", 3, {"progress": {"done": 2, "total": 5, "message": "größe"}}))
-    made.append(json_entry("event_of_unknown_words", "Event", 3, {"from_the_future": 0.5}, OPTIONAL))
+    made.append(json_entry("event", "Event", 3, {"from_the_future": 0.5}, OPTIONAL))
     made.append(json_entry("recycle", "Recycle", 0, {"reason": "memory"}))
     made.append({"name": "unknown_kind_that_is_optional_is_skipped", "frame_hex": frame(0x7F, 3, b"anything", OPTIONAL).hex(),
                  "kind": 0x7F, "kind_name": None, "flags": OPTIONAL, "request_id": 3, "decoded": {"skipped": True}})

@@ -92,7 +92,8 @@ def _traceback(error: BaseException) -> Optional[str]:
     import traceback  # Late: it takes longer to import than the whole worker, and most workers never need it.
 
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__package__") == __package__:
+    # From the first frame of the user's: those of the SDK, and of the loop that it runs, help nobody.
+    while frames is not None and frames.tb_frame.f_globals.get("__package__") in (__package__, "asyncio"):
         frames = frames.tb_next
     if frames is None and error.__traceback__ is not None:
         return None

@@ -150,11 +150,19 @@ class Lives(unittest.TestCase):
                 loops.append("closed")
 
         @worker.command
+        async def fail():
+            await asyncio.sleep(0)
+            raise ValueError("on purpose")
+
+        @worker.command
         def plain():
             return "plain"
 
         with Caller(worker) as caller:
             self.assertEqual([caller.call("add", 1, 2), caller.call("plain"), list(caller.stream("count", 3))], [3, "plain", [0, 1, 2]])
+            with self.assertRaises(CommandFailed) as failed:
+                caller.call("fail")
+            self.assertEqual(failed.exception.traceback.count("  File "), 1, failed.exception.traceback)
             items = caller.stream("count", 10)
             next(items)
             items.close()

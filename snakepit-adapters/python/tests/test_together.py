@@ -211,7 +211,8 @@ class Together:
 
     def test_an_error_costs_nobody_else_anything(self):
         held = self.hold(2)
-        self.assertEqual(self.host.error(self.host.begin("fail", ["no"]))["message"], "no")
+        error = self.host.error(self.host.begin("fail", ["no"]))
+        self.assertEqual((error["type"], error["message"], error["traceback"].count("  File ")), ("ValueError", "no", 1))
         self.assertEqual(self.host.error(self.host.begin("fall", ["no"]))["kind"], "unknown_command")
         self.assertEqual(self.host.error(self.host.begin("sleep", {"second": 1}))["kind"], "invalid_argument")
         self.assertEqual(self.host.error(self.host.begin_stream("sleep", [0]))["kind"], "streaming_not_supported")

@@ -5,6 +5,7 @@
 mod actor;
 mod admission;
 mod deadlines;
+mod endings;
 mod handle;
 mod in_flight;
 mod message;

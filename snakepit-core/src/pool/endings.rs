@@ -1,0 +1,180 @@
+//! The end of a request: answered by its worker, cancelled, or out of time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::adapter::{AdapterMessage, Outcome};
+use crate::config::OnStuck;
+use crate::error::{ExecuteError, LossCause};
+use crate::id::{Incarnation, RequestId, Slot, WorkerLife};
+use crate::payload::Payload;
+use crate::pool::actor::PoolState;
+use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
+use crate::pool::message::{PoolMessage, PoolTimer, Response};
+use crate::session_affinity::SessionAffinityMessage;
+use crate::timer::Timer;
+use crate::worker::WorkerMessage;
+
+impl PoolState {
+    pub(super) fn request_finished(
+        &mut self,
+        id: RequestId,
+        slot: Slot,
+        incarnation: Incarnation,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        let Some((mut flight, run)) = self.in_flight.finish(id, slot, incarnation) else {
+            // An earlier life of the pool asked for it, and its caller has been told.
+            if self.roster.release_inherited(slot, incarnation) {
+                self.serve_line(now);
+            }
+            return;
+        };
+        self.deadlines.remove(flight.due(), id);
+        // The place is free before the caller hears, so that its next request finds it.
+        self.roster.release(slot, incarnation);
+        let ran = now.saturating_duration_since(run.since);
+        self.counters.count_run(ran);
+        if matches!(flight.stage, Stage::Running(_)) {
+            let answer = self.response(&flight, run, outcome, ran);
+            match &answer {
+                Ok(_) => self.counters.succeeded += 1,
+                Err(error) => self.counters.count_error(error),
+            }
+            if let (Some(drain), true) = (&mut self.drain, flight.is_awaited()) {
+                drain.finished += 1;
+            }
+            flight.answer(answer);
+        }
+        self.serve_line(now);
+    }
+
+    fn response(
+        &self,
+        flight: &Flight,
+        run: Run,
+        outcome: Outcome,
+        ran: Duration,
+    ) -> Result<Response, ExecuteError> {
+        let payload = match outcome {
+            Outcome::Answered(payload) => payload,
+            Outcome::StreamEnded => Payload::bytes(Vec::new()),
+            Outcome::Failed(error) => {
+                let limit = self.args.shared.options.payload_limit;
+                return Err(ExecuteError::from_worker(error, &flight.command, limit));
+            }
+        };
+        Ok(Response {
+            payload,
+            worker: WorkerLife { worker: self.args.shared.worker(run.slot), incarnation: run.incarnation },
+            session_reset: flight.binding == BindingState::Binds { reset: true },
+            waited: run.since.saturating_duration_since(flight.accepted),
+            ran,
+        })
+    }
+
+    /// The caller is gone.
+    pub(super) fn cancel(&mut self, id: RequestId, now: Instant) {
+        let Some(flight) = self.in_flight.get_mut(id) else { return };
+        // A request whose deadline has passed already has been told to stop, and counted.
+        let is_running = match flight.stage {
+            Stage::Abandoned { .. } => return,
+            Stage::Running(_) => true,
+            Stage::Routing | Stage::Waiting(_) => false,
+        };
+        self.counters.count_error(&ExecuteError::Cancelled);
+        if is_running {
+            self.abandon(id, ExecuteError::Cancelled, now);
+        } else {
+            self.give_back(id, ExecuteError::Cancelled);
+        }
+    }
+
+    /// Ends a request that no worker has.
+    pub(super) fn give_back(&mut self, id: RequestId, error: ExecuteError) {
+        let Some(mut flight) = self.in_flight.remove(id) else { return };
+        self.deadlines.remove(flight.due(), id);
+        match flight.stage {
+            Stage::Waiting(ticket) => self.line.leave(ticket),
+            Stage::Routing => self.routing -= 1,
+            Stage::Running(_) | Stage::Abandoned { .. } => {}
+        }
+        if let Some(session) = flight.session.take() {
+            // Others of its session may be held until it binds, or it may be one of those held.
+            self.args.sessions.cast(SessionAffinityMessage::Forgo { id, session });
+        }
+        flight.answer(Err(error));
+    }
+
+    /// Answers a request that a worker has, and tells the worker to stop. Its place stays taken until it does.
+    fn abandon(&mut self, id: RequestId, error: ExecuteError, now: Instant) {
+        let Some(flight) = self.in_flight.get_mut(id) else { return };
+        let Stage::Running(run) = flight.stage else { return };
+        let stuck_at = now + self.args.shared.options.cancel_grace;
+        self.deadlines.remove(flight.due(), id);
+        self.deadlines.insert(stuck_at, id);
+        flight.stage = Stage::Abandoned { run, stuck_at };
+        flight.answer(Err(error));
+        if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
+            // An adapter that has ended cancels nothing; its worker's loss frees the place.
+            let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+        }
+    }
+
+    /// Tells the workers of all requests that they have: this life of the pool ends, and the next knows none of them.
+    pub(super) fn cancel_everything(&mut self) {
+        for (id, run) in self.in_flight.runs() {
+            if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
+                // An adapter that has ended runs nothing.
+                let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+            }
+        }
+    }
+
+    pub(super) fn deadlines_due(&mut self, now: Instant) {
+        self.deadlines.rang();
+        while let Some(id) = self.deadlines.next_due(now) {
+            let Some(flight) = self.in_flight.get_mut(id) else { continue };
+            let timeout = flight.timeout;
+            match flight.stage {
+                Stage::Routing | Stage::Waiting(_) => {
+                    let error = ExecuteError::DeadlineExceeded { running: false, timeout };
+                    self.counters.count_error(&error);
+                    self.give_back(id, error);
+                }
+                Stage::Running(_) => {
+                    let error = ExecuteError::DeadlineExceeded { running: true, timeout };
+                    self.counters.count_error(&error);
+                    self.abandon(id, error, now);
+                }
+                Stage::Abandoned { run, .. } => self.worker_stuck(run),
+            }
+        }
+    }
+
+    /// A worker has not given up a cancelled request in time.
+    fn worker_stuck(&mut self, run: Run) {
+        let Some(ready) = self.roster.get(run.slot, run.incarnation) else { return };
+        let grace = self.args.shared.options.cancel_grace;
+        let worker = self.args.shared.worker(run.slot);
+        match self.args.shared.options.on_stuck {
+            OnStuck::Wait => warn!(%worker, ?grace, "a worker does not give up a cancelled request"),
+            OnStuck::Kill => {
+                // A worker that has ended by itself needs no replacing.
+                let _ = ready.worker.actor.cast(WorkerMessage::Replace { cause: LossCause::Stuck { grace } });
+            }
+        }
+    }
+
+    /// Keeps one timer set for the earliest deadline.
+    pub(super) fn arm_deadline_timer(&mut self, now: Instant) {
+        if let Some(at) = self.deadlines.rearm() {
+            let delay = at.saturating_duration_since(now);
+            self.deadline_timer =
+                Some(Timer::after(delay, &self.myself, PoolMessage::Timer(PoolTimer::DeadlineDue)));
+        }
+    }
+}

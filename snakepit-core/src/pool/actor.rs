@@ -15,8 +15,9 @@ use crate::error::AwaitReadyError;
 use crate::id::Slot;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::in_flight::InFlight;
+use crate::pool::lives::Lives;
 use crate::pool::message::{
-    DrainReport, PoolCommand, PoolMessage, PoolTimer, SessionReport, SlotReport, WorkerReport,
+    DrainReport, Life, PoolCommand, PoolMessage, PoolTimer, SessionReport, SlotReport, WorkerReport,
 };
 use crate::pool::roster::Roster;
 use crate::pool::shared::{PoolShared, Vitals};
@@ -59,8 +60,8 @@ pub(crate) struct PoolState {
     pub(super) deadlines: Deadlines,
     pub(super) deadline_timer: Option<Timer>,
     pub(super) quarantines: HashMap<Slot, Timer>,
-    /// Workers that are not ready yet.
-    pub(super) booting: HashMap<Slot, ActorRef<WorkerMessage>>,
+    /// The latest life of each slot, and the workers that are not ready yet.
+    pub(super) lives: Lives<ActorRef<WorkerMessage>>,
     pub(super) ready_waiters: Vec<oneshot::Sender<Result<(), AwaitReadyError>>>,
     pub(super) drain: Option<Drain>,
     pub(super) counters: Counters,
@@ -145,7 +146,7 @@ impl PoolState {
             deadlines: Deadlines::default(),
             deadline_timer: None,
             quarantines: HashMap::new(),
-            booting: HashMap::new(),
+            lives: Lives::default(),
             ready_waiters: Vec::new(),
             drain: None,
             counters: Counters::default(),
@@ -168,14 +169,17 @@ impl PoolState {
 
     fn worker_report(&mut self, report: WorkerReport, now: Instant) {
         match report {
-            WorkerReport::Booting { slot, worker } => {
-                self.booting.insert(slot, worker);
-            }
+            WorkerReport::Booting { life, worker } => self.lives.booting(Life::from(&life), worker),
             WorkerReport::Ready { life, worker, adapter, capacity, vitals } => {
-                self.worker_ready(&life, capacity, PoolWorker { actor: worker, adapter, vitals }, now);
+                self.worker_ready(
+                    Life::from(&life),
+                    capacity,
+                    PoolWorker { actor: worker, adapter, vitals },
+                    now,
+                );
             }
-            WorkerReport::RequestFinished { slot, incarnation, id, outcome } => {
-                self.request_finished(id, slot, incarnation, outcome, now);
+            WorkerReport::RequestFinished { life, id, outcome } => {
+                self.request_finished(id, life, outcome, now);
             }
             WorkerReport::Lost { loss } => self.worker_lost(&loss, now),
         }
@@ -183,11 +187,9 @@ impl PoolState {
 
     fn session_report(&mut self, report: SessionReport, now: Instant) {
         match report {
-            SessionReport::Bound { id, slot, incarnation } => self.session_bound(id, slot, incarnation, now),
+            SessionReport::Bound { id, life } => self.session_bound(id, life, now),
             SessionReport::Unbound { id, reset } => self.session_unbound(id, reset, now),
-            SessionReport::Ended { session, slot, incarnation } => {
-                self.session_ended(session, slot, incarnation);
-            }
+            SessionReport::Ended { session, life } => self.session_ended(session, life),
         }
     }
 

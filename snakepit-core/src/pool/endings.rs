@@ -8,34 +8,27 @@ use tracing::warn;
 use crate::adapter::{AdapterMessage, Outcome};
 use crate::config::OnStuck;
 use crate::error::{ExecuteError, LossCause};
-use crate::id::{Incarnation, RequestId, Slot, WorkerLife};
+use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
-use crate::pool::message::{PoolMessage, PoolTimer, Response};
+use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
 use crate::session_affinity::SessionAffinityMessage;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
 impl PoolState {
-    pub(super) fn request_finished(
-        &mut self,
-        id: RequestId,
-        slot: Slot,
-        incarnation: Incarnation,
-        outcome: Outcome,
-        now: Instant,
-    ) {
-        let Some((mut flight, run)) = self.in_flight.finish(id, slot, incarnation) else {
+    pub(super) fn request_finished(&mut self, id: RequestId, life: Life, outcome: Outcome, now: Instant) {
+        let Some((mut flight, run)) = self.in_flight.finish(id, life) else {
             // An earlier life of the pool asked for it, and its caller has been told.
-            if self.roster.release_inherited(slot, incarnation) {
+            if self.roster.release_inherited(life) {
                 self.serve_line(now);
             }
             return;
         };
         self.deadlines.remove(flight.due(), id);
         // The place is free before the caller hears, so that its next request finds it.
-        self.roster.release(slot, incarnation);
+        self.roster.release(life);
         let ran = now.saturating_duration_since(run.since);
         self.counters.count_run(ran);
         if matches!(flight.stage, Stage::Running(_)) {
@@ -69,7 +62,7 @@ impl PoolState {
         };
         Ok(Response {
             payload,
-            worker: WorkerLife { worker: self.args.shared.worker(run.slot), incarnation: run.incarnation },
+            worker: self.args.shared.life(run.life),
             session_reset: flight.binding == BindingState::Binds { reset: true },
             waited: run.since.saturating_duration_since(flight.accepted),
             ran,
@@ -118,7 +111,7 @@ impl PoolState {
         self.deadlines.insert(stuck_at, id);
         flight.stage = Stage::Abandoned { run, stuck_at };
         flight.answer(Err(error));
-        if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
+        if let Some(ready) = self.roster.get(run.life) {
             // An adapter that has ended cancels nothing; its worker's loss frees the place.
             let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
         }
@@ -127,7 +120,7 @@ impl PoolState {
     /// Tells the workers of all requests that they have: this life of the pool ends, and the next knows none of them.
     pub(super) fn cancel_everything(&mut self) {
         for (id, run) in self.in_flight.runs() {
-            if let Some(ready) = self.roster.get(run.slot, run.incarnation) {
+            if let Some(ready) = self.roster.get(run.life) {
                 // An adapter that has ended runs nothing.
                 let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
             }
@@ -157,9 +150,9 @@ impl PoolState {
 
     /// A worker has not given up a cancelled request in time.
     fn worker_stuck(&mut self, run: Run) {
-        let Some(ready) = self.roster.get(run.slot, run.incarnation) else { return };
+        let Some(ready) = self.roster.get(run.life) else { return };
         let grace = self.args.shared.options.cancel_grace;
-        let worker = self.args.shared.worker(run.slot);
+        let worker = self.args.shared.life(run.life);
         match self.args.shared.options.on_stuck {
             OnStuck::Wait => warn!(%worker, ?grace, "a worker does not give up a cancelled request"),
             OnStuck::Kill => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::ExecuteError;
-use crate::id::{Incarnation, RequestId, SessionId, Slot};
-use crate::pool::message::{Reply, Response, Work};
+use crate::id::{RequestId, SessionId};
+use crate::pool::message::{Life, Reply, Response, Work};
 use crate::pool::waiting_line::Ticket;
 use crate::request::Deadline;
 
@@ -21,6 +21,8 @@ pub(super) struct Flight {
     pub(super) timeout: Duration,
     pub(super) accepted: Instant,
     pub(super) binding: BindingState,
+    /// The session's worker, where it has one.
+    pub(super) prefers: Option<Life>,
     pub(super) stage: Stage,
     /// What goes to a worker; taken when it goes.
     pub(super) work: Option<Work>,
@@ -52,8 +54,7 @@ pub(super) enum Stage {
 /// Where and since when a request runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    pub(super) slot: Slot,
-    pub(super) incarnation: Incarnation,
+    pub(super) life: Life,
     pub(super) since: Instant,
 }
 
@@ -66,6 +67,7 @@ impl Flight {
             timeout,
             accepted: now,
             binding: BindingState::Free,
+            prefers: None,
             stage: Stage::Routing,
             work: Some(work),
             reply: Some(reply),
@@ -120,22 +122,17 @@ impl InFlight {
     }
 
     /// Takes out a request that a worker is done with, if it is that worker's.
-    pub(super) fn finish(
-        &mut self,
-        id: RequestId,
-        slot: Slot,
-        incarnation: Incarnation,
-    ) -> Option<(Flight, Run)> {
+    pub(super) fn finish(&mut self, id: RequestId, life: Life) -> Option<(Flight, Run)> {
         let run = self.flights.get(&id)?.run()?;
-        if (run.slot, run.incarnation) != (slot, incarnation) {
+        if run.life != life {
             return None;
         }
         Some((self.flights.remove(&id)?, run))
     }
 
     /// The requests that a life of a worker has.
-    pub(super) fn on_worker(&self, slot: Slot, incarnation: Incarnation) -> Vec<RequestId> {
-        let runs_there = |run: Run| (run.slot, run.incarnation) == (slot, incarnation);
+    pub(super) fn on_worker(&self, life: Life) -> Vec<RequestId> {
+        let runs_there = |run: Run| run.life == life;
         self.flights
             .iter()
             .filter(|(_, flight)| flight.run().is_some_and(runs_there))

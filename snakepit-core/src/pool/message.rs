@@ -33,6 +33,19 @@ pub struct Response {
     pub ran: Duration,
 }
 
+/// One life of a worker, where the pool goes without saying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Life {
+    pub(crate) slot: Slot,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl From<&WorkerLife> for Life {
+    fn from(life: &WorkerLife) -> Self {
+        Self { slot: life.worker.slot, incarnation: life.incarnation }
+    }
+}
+
 /// The one answer that a request gets.
 pub(crate) type Reply = oneshot::Sender<Result<Response, ExecuteError>>;
 
@@ -93,7 +106,7 @@ pub(crate) enum PoolCommand {
 #[derive(Debug)]
 pub(crate) enum WorkerReport {
     Booting {
-        slot: Slot,
+        life: WorkerLife,
         worker: ActorRef<WorkerMessage>,
     },
     Ready {
@@ -104,8 +117,7 @@ pub(crate) enum WorkerReport {
         vitals: Arc<Vitals>,
     },
     RequestFinished {
-        slot: Slot,
-        incarnation: Incarnation,
+        life: Life,
         id: RequestId,
         outcome: Outcome,
     },
@@ -118,11 +130,11 @@ pub(crate) enum WorkerReport {
 #[derive(Debug)]
 pub(crate) enum SessionReport {
     /// The session's worker.
-    Bound { id: RequestId, slot: Slot, incarnation: Incarnation },
+    Bound { id: RequestId, life: Life },
     /// The session has no worker: whoever runs this request becomes it.
     Unbound { id: RequestId, reset: bool },
     /// A session ended or expired; its worker may forget it.
-    Ended { session: SessionId, slot: Slot, incarnation: Incarnation },
+    Ended { session: SessionId, life: Life },
 }
 
 /// What becomes of the Starters that the pool asked for.

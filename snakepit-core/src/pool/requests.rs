@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use crate::adapter::AdapterMessage;
 use crate::config::Affinity;
 use crate::error::{ExecuteError, PoolFailure};
-use crate::id::{Incarnation, RequestId, SessionId, Slot};
+use crate::id::{RequestId, SessionId};
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
-use crate::pool::message::{Reply, Work};
+use crate::pool::message::{Life, Reply, Work};
 use crate::request::Deadline;
 use crate::session_affinity::SessionAffinityMessage;
 
@@ -39,7 +39,7 @@ impl PoolState {
         self.routing += 1;
         match session {
             Some(session) => self.route(id, session),
-            None => self.place(id, None, now),
+            None => self.place(id, now),
         }
     }
 
@@ -82,26 +82,19 @@ impl PoolState {
     /// asked it goes on without a session's worker.
     fn route(&mut self, id: RequestId, session: SessionId) {
         if !self.args.sessions.cast(SessionAffinityMessage::Route { id, session }) {
-            self.place(id, None, Instant::now());
+            self.place(id, Instant::now());
         }
     }
 
-    pub(super) fn session_bound(
-        &mut self,
-        id: RequestId,
-        slot: Slot,
-        incarnation: Incarnation,
-        now: Instant,
-    ) {
-        let Some(Flight { stage: Stage::Routing, session: Some(session), .. }) = self.in_flight.get_mut(id)
-        else {
-            return;
-        };
-        if self.roster.get(slot, incarnation).is_some() {
-            self.place(id, Some((slot, incarnation)), now);
+    pub(super) fn session_bound(&mut self, id: RequestId, life: Life, now: Instant) {
+        let Some(flight) = self.in_flight.get_mut(id) else { return };
+        let (Stage::Routing, Some(session)) = (flight.stage, &flight.session) else { return };
+        if self.roster.get(life).is_some() {
+            flight.prefers = Some(life);
+            self.place(id, now);
         } else {
             let session = session.clone();
-            self.args.sessions.cast(SessionAffinityMessage::Rebind { id, session, slot, incarnation });
+            self.args.sessions.cast(SessionAffinityMessage::Rebind { id, session, gone: life });
         }
     }
 
@@ -110,27 +103,20 @@ impl PoolState {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         flight.binding = BindingState::Binds { reset };
         self.counters.affinity_resets += u64::from(reset);
-        self.place(id, None, now);
+        self.place(id, now);
     }
 
     /// Gives a request to its session's worker, to any worker, or a place in the line.
-    fn place(&mut self, id: RequestId, wanted: Option<(Slot, Incarnation)>, now: Instant) {
+    fn place(&mut self, id: RequestId, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         if flight.stage != Stage::Routing {
             return;
         }
         self.routing -= 1;
-        let taken = match wanted {
-            Some((slot, incarnation)) if self.roster.take_this(slot, incarnation).is_some() => {
-                self.counters.affinity_hits += 1;
-                Some((slot, incarnation))
-            }
-            // Those who wait came first; while there are any, no worker is free.
-            _ => self.roster.take_any().map(|(slot, ready)| (slot, ready.incarnation)),
-        };
-        self.counters.affinity_misses += u64::from(wanted.is_some() && taken != wanted);
-        match taken {
-            Some((slot, incarnation)) => self.dispatch(id, Run { slot, incarnation, since: now }),
+        let preferred = flight.prefers.filter(|life| self.roster.take_this(*life));
+        // Those who wait came first; while there are any, no worker is free.
+        match preferred.or_else(|| self.roster.take_any()) {
+            Some(life) => self.dispatch(id, Run { life, since: now }),
             None => flight.stage = Stage::Waiting(self.line.join(id)),
         }
     }
@@ -138,12 +124,17 @@ impl PoolState {
     /// Hands a request to a worker whose place has been taken for it.
     fn dispatch(&mut self, id: RequestId, run: Run) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
-        let Some(ready) = self.roster.get(run.slot, run.incarnation) else { return };
+        let Some(ready) = self.roster.get(run.life) else { return };
         let Some(work) = flight.work.take() else { return };
         flight.stage = Stage::Running(run);
+        // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
+        if let Some(preferred) = flight.prefers {
+            let hit = preferred == run.life;
+            self.counters.affinity_hits += u64::from(hit);
+            self.counters.affinity_misses += u64::from(!hit);
+        }
         if let (BindingState::Binds { .. }, Some(session)) = (flight.binding, flight.session.clone()) {
-            let Run { slot, incarnation, .. } = run;
-            self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, slot, incarnation });
+            self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, life: run.life });
         }
         ready.worker.vitals.began();
         let (request, deadline) = (work.request, flight.deadline);
@@ -163,10 +154,9 @@ impl PoolState {
     /// Gives those who wait to whoever is free.
     pub(super) fn serve_line(&mut self, now: Instant) {
         while !self.line.is_empty() {
-            let Some((slot, ready)) = self.roster.take_any() else { return };
-            let run = Run { slot, incarnation: ready.incarnation, since: now };
+            let Some(life) = self.roster.take_any() else { return };
             let Some(id) = self.line.next() else { return };
-            self.dispatch(id, run);
+            self.dispatch(id, Run { life, since: now });
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::error::WorkerLoss;
 use crate::id::{Incarnation, Slot};
+use crate::pool::message::Life;
 
 /// The slots of a pool. `W` is what is known of a ready worker beyond how busy it is.
 #[derive(Debug)]
@@ -74,14 +75,8 @@ impl<W> Roster<W> {
     }
 
     /// A worker is ready. It replaces whatever the slot had.
-    pub(super) fn ready(
-        &mut self,
-        slot: Slot,
-        incarnation: Incarnation,
-        capacity: u16,
-        worker: W,
-        now: Instant,
-    ) {
+    pub(super) fn ready(&mut self, life: Life, capacity: u16, worker: W, now: Instant) {
+        let Life { slot, incarnation } = life;
         if usize::from(slot.0) >= self.places.len() {
             return;
         }
@@ -104,22 +99,19 @@ impl<W> Roster<W> {
     }
 
     /// Gives back a place that was inherited. Returns whether there was one.
-    pub(super) fn release_inherited(&mut self, slot: Slot, incarnation: Incarnation) -> bool {
-        match self.ready_worker_mut(slot) {
-            Some(ready) if ready.incarnation == incarnation && ready.inherited > 0 => ready.inherited -= 1,
+    pub(super) fn release_inherited(&mut self, life: Life) -> bool {
+        match self.ready_worker_mut(life.slot) {
+            Some(ready) if ready.incarnation == life.incarnation && ready.inherited > 0 => {
+                ready.inherited -= 1;
+            }
             Some(_) | None => return false,
         }
-        self.release(slot, incarnation)
+        self.release(life)
     }
 
     /// A life ended, and its Starter is about to start the next. Returns whether it was the slot's present life.
-    pub(super) fn lost(
-        &mut self,
-        slot: Slot,
-        incarnation: Incarnation,
-        stable_after: Duration,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn lost(&mut self, life: Life, stable_after: Duration, now: Instant) -> bool {
+        let Life { slot, incarnation } = life;
         let Some(place) = self.places.get_mut(usize::from(slot.0)) else { return false };
         match &place.occupant {
             Occupant::Ready(ready) if ready.incarnation == incarnation => {
@@ -156,27 +148,24 @@ impl<W> Roster<W> {
     }
 
     /// Takes a place on the worker that has been free longest.
-    pub(super) fn take_any(&mut self) -> Option<(Slot, &Ready<W>)> {
+    pub(super) fn take_any(&mut self) -> Option<Life> {
         while let Some(slot) = self.free.pop_front() {
             self.places[usize::from(slot.0)].listed = false;
             if self.take(slot, None) {
-                return self.ready_worker(slot).map(|ready| (slot, ready));
+                return self.life(slot);
             }
         }
         None
     }
 
     /// Takes a place on one worker, if it still lives and has room.
-    pub(super) fn take_this(&mut self, slot: Slot, incarnation: Incarnation) -> Option<(Slot, &Ready<W>)> {
-        if self.take(slot, Some(incarnation)) {
-            self.ready_worker(slot).map(|ready| (slot, ready))
-        } else {
-            None
-        }
+    pub(super) fn take_this(&mut self, life: Life) -> bool {
+        self.take(life.slot, Some(life.incarnation))
     }
 
     /// Gives a place back. Returns whether it was one of the slot's present life.
-    pub(super) fn release(&mut self, slot: Slot, incarnation: Incarnation) -> bool {
+    pub(super) fn release(&mut self, life: Life) -> bool {
+        let Life { slot, incarnation } = life;
         let Some(ready) = self.ready_worker_mut(slot) else { return false };
         if ready.incarnation != incarnation || ready.running == 0 {
             return false;
@@ -188,8 +177,8 @@ impl<W> Roster<W> {
     }
 
     /// The worker in a slot, if it is ready and of this life.
-    pub(super) fn get(&self, slot: Slot, incarnation: Incarnation) -> Option<&Ready<W>> {
-        self.ready_worker(slot).filter(|ready| ready.incarnation == incarnation)
+    pub(super) fn get(&self, life: Life) -> Option<&Ready<W>> {
+        self.ready_worker(life.slot).filter(|ready| ready.incarnation == life.incarnation)
     }
 
     /// How many requests the ready workers could take now, all together.
@@ -212,6 +201,10 @@ impl<W> Roster<W> {
 
     pub(super) fn has_ready(&self) -> bool {
         self.places.iter().any(|place| matches!(place.occupant, Occupant::Ready(_)))
+    }
+
+    fn life(&self, slot: Slot) -> Option<Life> {
+        self.ready_worker(slot).map(|ready| Life { slot, incarnation: ready.incarnation })
     }
 
     fn ready_worker(&self, slot: Slot) -> Option<&Ready<W>> {
@@ -274,24 +267,28 @@ mod tests {
         Arc::new(WorkerLoss { life, cause: LossCause::Disconnected, stderr_tail: Vec::new() })
     }
 
+    fn life(slot: u16, incarnation: u64) -> Life {
+        Life { slot: Slot(slot), incarnation: Incarnation(incarnation) }
+    }
+
     fn roster(capacities: &[u16]) -> Roster<()> {
         let mut roster = Roster::new(u16::try_from(capacities.len()).unwrap());
         for (slot, capacity) in (0..).zip(capacities) {
-            roster.ready(Slot(slot), Incarnation(1), *capacity, (), Instant::now());
+            roster.ready(life(slot, 1), *capacity, (), Instant::now());
         }
         roster
     }
 
     fn taken(roster: &mut Roster<()>) -> Option<u16> {
-        roster.take_any().map(|(slot, _)| slot.0)
+        roster.take_any().map(|life| life.slot.0)
     }
 
     #[test]
     fn work_goes_to_whoever_has_been_free_longest() {
         let mut roster = roster(&[1, 1, 1]);
         assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), Some(1)]);
-        assert!(roster.release(Slot(1), Incarnation(1)));
-        assert!(roster.release(Slot(0), Incarnation(1)));
+        assert!(roster.release(life(1, 1)));
+        assert!(roster.release(life(0, 1)));
         assert_eq!([taken(&mut roster), taken(&mut roster), taken(&mut roster)], [Some(2), Some(1), Some(0)]);
         assert_eq!(taken(&mut roster), None);
     }
@@ -306,9 +303,9 @@ mod tests {
     #[test]
     fn a_wanted_worker_is_taken_only_in_its_life_and_with_room() {
         let mut roster = roster(&[1, 1]);
-        assert!(roster.take_this(Slot(1), Incarnation(2)).is_none());
-        assert!(roster.take_this(Slot(1), Incarnation(1)).is_some());
-        assert!(roster.take_this(Slot(1), Incarnation(1)).is_none());
+        assert!(!roster.take_this(life(1, 2)));
+        assert!(roster.take_this(life(1, 1)));
+        assert!(!roster.take_this(life(1, 1)));
         // Its entry among the free ones is out of date and is passed over.
         assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), None]);
     }
@@ -317,11 +314,11 @@ mod tests {
     fn a_lost_life_gives_nothing_back() {
         let mut roster = roster(&[1]);
         assert_eq!(taken(&mut roster), Some(0));
-        assert!(!roster.lost(Slot(0), Incarnation(9), Duration::ZERO, Instant::now()));
-        assert!(roster.lost(Slot(0), Incarnation(1), Duration::ZERO, Instant::now()));
-        assert!(!roster.release(Slot(0), Incarnation(1)));
-        roster.ready(Slot(0), Incarnation(2), 1, (), Instant::now());
-        assert!(!roster.release(Slot(0), Incarnation(1)));
+        assert!(!roster.lost(life(0, 9), Duration::ZERO, Instant::now()));
+        assert!(roster.lost(life(0, 1), Duration::ZERO, Instant::now()));
+        assert!(!roster.release(life(0, 1)));
+        roster.ready(life(0, 2), 1, (), Instant::now());
+        assert!(!roster.release(life(0, 1)));
         assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), None]);
     }
 
@@ -330,9 +327,9 @@ mod tests {
         let mut roster = roster(&[2]);
         roster.inherit(Slot(0), 1);
         assert_eq!((roster.room(), taken(&mut roster), taken(&mut roster)), (1, Some(0), None));
-        assert!(!roster.release_inherited(Slot(0), Incarnation(2)));
-        assert!(roster.release_inherited(Slot(0), Incarnation(1)));
-        assert!(!roster.release_inherited(Slot(0), Incarnation(1)), "the other place was asked for here");
+        assert!(!roster.release_inherited(life(0, 2)));
+        assert!(roster.release_inherited(life(0, 1)));
+        assert!(!roster.release_inherited(life(0, 1)), "the other place was asked for here");
         assert_eq!((taken(&mut roster), taken(&mut roster)), (Some(0), None));
     }
 
@@ -340,8 +337,8 @@ mod tests {
     fn no_more_is_inherited_than_there_are_places() {
         let mut roster = roster(&[1]);
         roster.inherit(Slot(0), 7);
-        assert!(roster.release_inherited(Slot(0), Incarnation(1)));
-        assert!(!roster.release_inherited(Slot(0), Incarnation(1)));
+        assert!(roster.release_inherited(life(0, 1)));
+        assert!(!roster.release_inherited(life(0, 1)));
         assert_eq!(roster.room(), 1);
     }
 
@@ -352,7 +349,7 @@ mod tests {
         assert_eq!(roster.failure(), None);
         assert_eq!(roster.given_up(Slot(1), loss(1)), 1);
         assert_eq!(roster.failure(), Some(&loss(1)));
-        roster.ready(Slot(0), Incarnation(2), 1, (), Instant::now());
+        roster.ready(life(0, 2), 1, (), Instant::now());
         assert_eq!(roster.failure(), None);
     }
 
@@ -362,11 +359,11 @@ mod tests {
         let minute = Duration::from_mins(1);
         let mut roster = Roster::<()>::new(1);
         assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
-        roster.ready(Slot(0), Incarnation(2), 1, (), now);
-        roster.lost(Slot(0), Incarnation(2), minute, now + Duration::from_secs(59));
+        roster.ready(life(0, 2), 1, (), now);
+        roster.lost(life(0, 2), minute, now + Duration::from_secs(59));
         assert_eq!(roster.given_up(Slot(0), loss(0)), 2);
-        roster.ready(Slot(0), Incarnation(3), 1, (), now);
-        roster.lost(Slot(0), Incarnation(3), minute, now + minute);
+        roster.ready(life(0, 3), 1, (), now);
+        roster.lost(life(0, 3), minute, now + minute);
         assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
     }
 
@@ -379,8 +376,8 @@ mod tests {
             for (step, slot) in steps {
                 match step {
                     0 => if let Some(slot) = taken(&mut roster) { running[usize::from(slot)] += 1; },
-                    1 => if roster.take_this(Slot(slot), Incarnation(1)).is_some() { running[usize::from(slot)] += 1; },
-                    _ => if roster.release(Slot(slot), Incarnation(1)) { running[usize::from(slot)] -= 1; },
+                    1 => if roster.take_this(life(slot, 1)) { running[usize::from(slot)] += 1; },
+                    _ => if roster.release(life(slot, 1)) { running[usize::from(slot)] -= 1; },
                 }
                 prop_assert!(running.iter().zip(capacity).all(|(running, capacity)| *running <= capacity));
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::config::PoolOptions;
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
-use crate::pool::message::{PoolMessage, PoolReporter};
+use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::process::StopOutcome;
 
 /// One pool, over all restarts of its actor.
@@ -77,6 +77,11 @@ impl PoolShared {
 
     pub(crate) fn worker(&self, slot: Slot) -> WorkerId {
         WorkerId { pool: self.name.clone(), slot }
+    }
+
+    /// A life with the worker's full name.
+    pub(crate) fn life(&self, Life { slot, incarnation }: Life) -> WorkerLife {
+        WorkerLife { worker: self.worker(slot), incarnation }
     }
 
     /// Begins a new life of a slot's worker.

@@ -11,7 +11,7 @@ use crate::adapter::AdapterMessage;
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, SessionId, Slot, WorkerLife};
 use crate::pool::actor::{Drain, PoolState, PoolWorker};
-use crate::pool::message::{DrainReport, PoolMessage, PoolTimer, RosterRow, SlotReport};
+use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
 use crate::pool::roster::Occupant;
 use crate::pool::statistics::PoolStats;
 use crate::session_affinity::SessionAffinityMessage;
@@ -46,24 +46,17 @@ impl PoolState {
         });
     }
 
-    pub(super) fn worker_ready(
-        &mut self,
-        life: &WorkerLife,
-        capacity: u16,
-        worker: PoolWorker,
-        now: Instant,
-    ) {
-        let slot = life.worker.slot;
-        if self.roster.get(slot, life.incarnation).is_some() {
+    pub(super) fn worker_ready(&mut self, life: Life, capacity: u16, worker: PoolWorker, now: Instant) {
+        if self.roster.get(life).is_some() || !self.lives.ready(life) {
             return;
         }
+        let slot = life.slot;
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
-        self.booting.remove(&slot);
         let running = worker.vitals.running();
-        self.roster.ready(slot, life.incarnation, capacity, worker, now);
+        self.roster.ready(life, capacity, worker, now);
         self.roster.inherit(slot, running);
-        info!(worker = %life, capacity, "worker is ready");
+        info!(worker = %self.args.shared.life(life), capacity, "worker is ready");
         for waiter in self.ready_waiters.drain(..) {
             // Whoever asked may have stopped waiting.
             let _ = waiter.send(Ok(()));
@@ -73,13 +66,12 @@ impl PoolState {
 
     /// A life ended: everyone whose request it had is told, each once.
     pub(super) fn worker_lost(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
-        let WorkerLife { worker, incarnation } = &loss.life;
-        let was_ready =
-            self.roster.lost(worker.slot, *incarnation, self.args.shared.options.restart.stable_after, now);
-        self.booting.remove(&worker.slot);
+        let life = Life::from(&loss.life);
+        let was_ready = self.roster.lost(life, self.args.shared.options.restart.stable_after, now);
+        self.lives.over(life);
         self.counters.restarts += 1;
         warn!(worker = %loss.life, cause = %loss.cause, was_ready, "worker lost");
-        for id in self.in_flight.on_worker(worker.slot, *incarnation) {
+        for id in self.in_flight.on_worker(life) {
             let Some(mut flight) = self.in_flight.remove(id) else { continue };
             self.deadlines.remove(flight.due(), id);
             let error = ExecuteError::from_loss(Arc::clone(loss));
@@ -109,7 +101,7 @@ impl PoolState {
 
     /// Requests of a life whose loss was never reported are answered all the same.
     fn worker_lost_unsaid(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
-        if self.roster.get(loss.life.worker.slot, loss.life.incarnation).is_some() {
+        if self.roster.get(Life::from(&loss.life)).is_some() {
             self.worker_lost(loss, now);
         }
     }
@@ -134,8 +126,8 @@ impl PoolState {
         }
     }
 
-    pub(super) fn session_ended(&self, session: SessionId, slot: Slot, incarnation: Incarnation) {
-        if let Some(ready) = self.roster.get(slot, incarnation) {
+    pub(super) fn session_ended(&self, session: SessionId, life: Life) {
+        if let Some(ready) = self.roster.get(life) {
             // A worker that has ended has forgotten the session already.
             let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });
         }
@@ -168,7 +160,7 @@ impl PoolState {
 
     pub(super) fn get_roster(&self, reply: RpcReplyPort<Vec<RosterRow>>) {
         let row = |(slot, occupant): (Slot, &Occupant<PoolWorker>)| {
-            let booting = self.booting.get(&slot).cloned();
+            let booting = self.lives.booting_in(slot).cloned();
             match occupant {
                 Occupant::Starting => RosterRow { slot, quarantined: None, worker: booting, running: 0 },
                 Occupant::Quarantined { last } => {

@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::id::RequestId;
 use crate::pool::{PoolReporter, SessionReport};
 use crate::session_affinity::message::SessionAffinityMessage;
-use crate::session_affinity::table::{EndedSession, Place, RouteVerdict, SessionTable};
+use crate::session_affinity::table::{EndedSession, RouteVerdict, SessionTable};
 use crate::timer::Timer;
 
 /// How often idle sessions are looked for. A session that is asked for expires to the moment; the sweep frees the rest.
@@ -78,17 +78,16 @@ impl Actor for SessionAffinity {
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
-            SessionAffinityMessage::Rebind { id, session, slot, incarnation } => {
-                let (verdict, expired) = state.table.reroute(id, &session, Place { slot, incarnation }, now);
+            SessionAffinityMessage::Rebind { id, session, gone } => {
+                let (verdict, expired) = state.table.reroute(id, &session, gone, now);
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
-            SessionAffinityMessage::Bind { id, session, slot, incarnation } => {
-                let place = Place { slot, incarnation };
-                let (held, evicted) = state.table.bind(id, &session, place, now);
+            SessionAffinityMessage::Bind { id, session, life } => {
+                let (held, evicted) = state.table.bind(id, &session, life, now);
                 state.report_ended(evicted);
                 for id in held {
-                    state.tell(id, RouteVerdict::Bound(place));
+                    state.tell(id, RouteVerdict::Bound(life));
                 }
             }
             SessionAffinityMessage::Forgo { id, session } => {
@@ -111,9 +110,7 @@ impl Actor for SessionAffinity {
 impl SessionAffinityState {
     fn tell(&self, id: RequestId, verdict: RouteVerdict) {
         match verdict {
-            RouteVerdict::Bound(Place { slot, incarnation }) => {
-                self.pool.session(SessionReport::Bound { id, slot, incarnation });
-            }
+            RouteVerdict::Bound(life) => self.pool.session(SessionReport::Bound { id, life }),
             RouteVerdict::Bind { reset } => self.pool.session(SessionReport::Unbound { id, reset }),
             // It is told when the binder has bound.
             RouteVerdict::Hold => {}
@@ -121,8 +118,8 @@ impl SessionAffinityState {
     }
 
     fn report_ended(&self, ended: impl IntoIterator<Item = EndedSession>) {
-        for EndedSession { session, place: Place { slot, incarnation } } in ended {
-            self.pool.session(SessionReport::Ended { session, slot, incarnation });
+        for EndedSession { session, life } in ended {
+            self.pool.session(SessionReport::Ended { session, life });
         }
     }
 

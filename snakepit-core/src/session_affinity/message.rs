@@ -2,7 +2,8 @@
 
 use ractor::RpcReplyPort;
 
-use crate::id::{Incarnation, RequestId, SessionId, Slot};
+use crate::id::{RequestId, SessionId};
+use crate::pool::Life;
 
 /// Everything that is said to the session affinity.
 #[derive(Debug)]
@@ -10,9 +11,9 @@ pub(crate) enum SessionAffinityMessage {
     /// Where does this request go? Answered by a [`SessionReport`](crate::pool::SessionReport), perhaps later.
     Route { id: RequestId, session: SessionId },
     /// The life that was named has ended: the same question again, and the binding is void.
-    Rebind { id: RequestId, session: SessionId, slot: Slot, incarnation: Incarnation },
+    Rebind { id: RequestId, session: SessionId, gone: Life },
     /// The request that was told to bind runs on this life.
-    Bind { id: RequestId, session: SessionId, slot: Slot, incarnation: Incarnation },
+    Bind { id: RequestId, session: SessionId, life: Life },
     /// The request ended before it ran.
     Forgo { id: RequestId, session: SessionId },
     /// The caller ends the session. Answers whether it was known.

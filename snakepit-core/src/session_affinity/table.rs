@@ -5,21 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::id::{Incarnation, RequestId, SessionId, Slot};
-
-/// A life of a worker, within the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) slot: Slot,
-    pub(super) incarnation: Incarnation,
-}
+use crate::id::{RequestId, SessionId};
+use crate::pool::Life;
 
 /// What a request is told.
 #[must_use = "a request that is told nothing waits until its deadline"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RouteVerdict {
     /// Go there.
-    Bound(Place),
+    Bound(Life),
     /// Go anywhere; the session belongs there from then on.
     Bind { reset: bool },
     /// Wait: another request of the session is about to bind it.
@@ -30,7 +24,7 @@ pub(super) enum RouteVerdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EndedSession {
     pub(super) session: SessionId,
-    pub(super) place: Place,
+    pub(super) life: Life,
 }
 
 /// Sessions and what they are bound to.
@@ -49,7 +43,7 @@ type Use = (Instant, u64);
 
 #[derive(Debug)]
 enum Entry {
-    Bound { place: Place, used: Use },
+    Bound { life: Life, used: Use },
     Binding { binder: RequestId, reset: bool, held: VecDeque<RequestId> },
 }
 
@@ -72,10 +66,10 @@ impl SessionTable {
             _ => None,
         };
         let verdict = match self.sessions.get_mut(session) {
-            Some(Entry::Bound { place, .. }) => {
-                let place = *place;
+            Some(Entry::Bound { life, .. }) => {
+                let life = *life;
                 self.touch(session, now);
-                RouteVerdict::Bound(place)
+                RouteVerdict::Bound(life)
             }
             Some(Entry::Binding { held, .. }) => {
                 held.push_back(id);
@@ -91,22 +85,22 @@ impl SessionTable {
         &mut self,
         id: RequestId,
         session: &SessionId,
-        gone: Place,
+        gone: Life,
         now: Instant,
     ) -> (RouteVerdict, Option<EndedSession>) {
-        if matches!(self.sessions.get(session), Some(Entry::Bound { place, .. }) if *place == gone) {
+        if matches!(self.sessions.get(session), Some(Entry::Bound { life, .. }) if *life == gone) {
             self.end(session);
             return (self.begin_binding(id, session, true), None);
         }
         self.route(id, session, now)
     }
 
-    /// The binder runs: the session belongs to `place`. Returns who was held, and the session that had to make room.
+    /// The binder runs: the session belongs to `life`. Returns who was held, and the session that had to make room.
     pub(super) fn bind(
         &mut self,
         id: RequestId,
         session: &SessionId,
-        place: Place,
+        life: Life,
         now: Instant,
     ) -> (VecDeque<RequestId>, Option<EndedSession>) {
         let held = match self.sessions.get_mut(session) {
@@ -117,7 +111,7 @@ impl SessionTable {
         let evicted = if self.recency.len() >= self.limit { self.end_least_recent() } else { None };
         let used = self.next_use(now);
         self.recency.insert(used, session.clone());
-        self.sessions.insert(session.clone(), Entry::Bound { place, used });
+        self.sessions.insert(session.clone(), Entry::Bound { life, used });
         (held, evicted)
     }
 
@@ -141,11 +135,11 @@ impl SessionTable {
 
     /// Ends a session. `None` where there is none that is bound; one that is just being bound goes on.
     pub(super) fn end(&mut self, session: &SessionId) -> Option<EndedSession> {
-        let Some(Entry::Bound { place, used }) = self.sessions.get(session) else { return None };
-        let (place, used) = (*place, *used);
+        let Some(Entry::Bound { life, used }) = self.sessions.get(session) else { return None };
+        let (life, used) = (*life, *used);
         self.recency.remove(&used);
         self.sessions.remove(session);
-        Some(EndedSession { session: session.clone(), place })
+        Some(EndedSession { session: session.clone(), life })
     }
 
     /// Ends at most `most` sessions that have been idle for their time. Call again where that many were returned.
@@ -190,6 +184,7 @@ impl SessionTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{Incarnation, Slot};
 
     const TTL: Duration = Duration::from_hours(1);
 
@@ -197,17 +192,17 @@ mod tests {
         SessionId::new(name).unwrap()
     }
 
-    fn place(slot: u16, incarnation: u64) -> Place {
-        Place { slot: Slot(slot), incarnation: Incarnation(incarnation) }
+    fn place(slot: u16, incarnation: u64) -> Life {
+        Life { slot: Slot(slot), incarnation: Incarnation(incarnation) }
     }
 
     fn route(table: &mut SessionTable, id: u64, name: &str, now: Instant) -> RouteVerdict {
         table.route(RequestId(id), &session(name), now).0
     }
 
-    fn bound(table: &mut SessionTable, name: &str, place: Place, now: Instant) {
+    fn bound(table: &mut SessionTable, name: &str, life: Life, now: Instant) {
         assert_eq!(route(table, 1, name, now), RouteVerdict::Bind { reset: false });
-        let _ = table.bind(RequestId(1), &session(name), place, now);
+        let _ = table.bind(RequestId(1), &session(name), life, now);
     }
 
     #[test]
@@ -268,10 +263,10 @@ mod tests {
         bound(&mut table, "b", place(1, 1), now);
         let half = now + TTL / 2;
         assert_eq!(route(&mut table, 9, "a", half), RouteVerdict::Bound(place(0, 1)));
-        assert_eq!(table.sweep(10, now + TTL), [EndedSession { session: session("b"), place: place(1, 1) }]);
+        assert_eq!(table.sweep(10, now + TTL), [EndedSession { session: session("b"), life: place(1, 1) }]);
         let (verdict, expired) = table.route(RequestId(9), &session("a"), half + TTL);
         assert_eq!(verdict, RouteVerdict::Bind { reset: false });
-        assert_eq!(expired, Some(EndedSession { session: session("a"), place: place(0, 1) }));
+        assert_eq!(expired, Some(EndedSession { session: session("a"), life: place(0, 1) }));
     }
 
     #[test]
@@ -283,7 +278,7 @@ mod tests {
         let _ = route(&mut table, 9, "a", now);
         assert_eq!(route(&mut table, 1, "c", now), RouteVerdict::Bind { reset: false });
         let (_, evicted) = table.bind(RequestId(1), &session("c"), place(2, 1), now);
-        assert_eq!(evicted, Some(EndedSession { session: session("b"), place: place(1, 1) }));
+        assert_eq!(evicted, Some(EndedSession { session: session("b"), life: place(1, 1) }));
         assert_eq!(table.sessions.len(), 2);
     }
 }

@@ -69,7 +69,7 @@ impl WorkerState {
     pub(super) fn begin_boot(&self, worker: &Worker) {
         let life = worker.life.clone();
         let pool = self.args.pool.reporter();
-        pool.worker(WorkerReport::Booting { slot: life.worker.slot, worker: self.myself.clone() });
+        pool.worker(WorkerReport::Booting { life: life.clone(), worker: self.myself.clone() });
         let sink = LifeReports { life: life.clone(), pool, vitals: Arc::clone(&self.vitals) };
         let (gone, until_gone) = oneshot::channel();
         let boot = Boot {
@@ -138,8 +138,9 @@ impl WorkerState {
                 capacity: connected.capacity,
                 vitals: Arc::clone(&self.vitals),
             }),
-            _ => pool
-                .worker(WorkerReport::Booting { slot: worker.life.worker.slot, worker: self.myself.clone() }),
+            _ => {
+                pool.worker(WorkerReport::Booting { life: worker.life.clone(), worker: self.myself.clone() });
+            }
         }
         PhaseVerdict::Stay
     }

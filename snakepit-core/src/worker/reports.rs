@@ -6,7 +6,7 @@ use tracing::Level;
 
 use crate::adapter::{Outcome, ReportSink, WorkerLog};
 use crate::id::{RequestId, WorkerLife};
-use crate::pool::{PoolReporter, Vitals, WorkerReport};
+use crate::pool::{Life, PoolReporter, Vitals, WorkerReport};
 use crate::process::{OutputLine, OutputStream};
 
 /// The ear of one life.
@@ -21,10 +21,7 @@ impl ReportSink for LifeReports {
     fn finished(&self, id: RequestId, outcome: Outcome) {
         // Counted here and not by the pool: a pool that is restarting hears nothing, and its next life counts on this.
         self.vitals.ended(!matches!(outcome, Outcome::Failed(_)));
-        let WorkerLife { worker, incarnation } = &self.life;
-        let report =
-            WorkerReport::RequestFinished { slot: worker.slot, incarnation: *incarnation, id, outcome };
-        self.pool.worker(report);
+        self.pool.worker(WorkerReport::RequestFinished { life: Life::from(&self.life), id, outcome });
     }
 
     fn alive(&self) {

@@ -50,6 +50,23 @@ async fn a_session_goes_elsewhere_while_its_worker_is_taken_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_had_to_wait_counts_as_a_miss_only_where_it_ran_elsewhere() {
+    // It was counted when it joined the line, although its own worker might still take it.
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let first = bench.send(in_session("one", "s"));
+    let first_id = life.next_request().await;
+    let second = bench.send(in_session("two", "s"));
+    bench.settled(|stats| stats.waiting == 1).await;
+    life.answer(first_id, &done());
+    let second_id = life.next_request().await;
+    life.answer(second_id, &done());
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+    let stats = bench.stats().await;
+    assert_eq!((stats.affinity_hits, stats.affinity_misses), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_whose_worker_is_lost_says_that_it_starts_anew_once() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;

@@ -1,0 +1,99 @@
+//! What the pool has heard of the lives of its slots: which is the latest, whether it boots, whether it is over.
+
+use std::collections::HashMap;
+
+use crate::id::{Incarnation, Slot};
+use crate::pool::message::Life;
+
+/// The latest life of each slot. `W` is what is known of a worker that boots.
+#[derive(Debug)]
+pub(super) struct Lives<W> {
+    latest: HashMap<Slot, Latest<W>>,
+}
+
+#[derive(Debug)]
+struct Latest<W> {
+    incarnation: Incarnation,
+    stage: LifeStage<W>,
+}
+
+#[derive(Debug)]
+enum LifeStage<W> {
+    Booting(W),
+    Ready,
+    Over,
+}
+
+impl<W> Default for Lives<W> {
+    fn default() -> Self {
+        Self { latest: HashMap::new() }
+    }
+}
+
+impl<W> Lives<W> {
+    /// A worker boots. Of a former life, or one that is over, this is old news.
+    pub(super) fn booting(&mut self, life: Life, worker: W) {
+        self.hear(life, LifeStage::Booting(worker));
+    }
+
+    /// A worker is ready. Returns whether it is the slot's present life.
+    pub(super) fn ready(&mut self, life: Life) -> bool {
+        self.hear(life, LifeStage::Ready)
+    }
+
+    /// A life is over. The late news of a former life leaves its successor alone.
+    pub(super) fn over(&mut self, life: Life) {
+        self.hear(life, LifeStage::Over);
+    }
+
+    /// The worker that boots in a slot.
+    pub(super) fn booting_in(&self, slot: Slot) -> Option<&W> {
+        match self.latest.get(&slot) {
+            Some(Latest { stage: LifeStage::Booting(worker), .. }) => Some(worker),
+            Some(Latest { stage: LifeStage::Ready | LifeStage::Over, .. }) | None => None,
+        }
+    }
+
+    fn hear(&mut self, Life { slot, incarnation }: Life, stage: LifeStage<W>) -> bool {
+        let is_news = match self.latest.get(&slot) {
+            Some(latest) if latest.incarnation == incarnation => !matches!(latest.stage, LifeStage::Over),
+            Some(latest) => latest.incarnation < incarnation,
+            None => true,
+        };
+        if is_news {
+            self.latest.insert(slot, Latest { incarnation, stage });
+        }
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(incarnation: u64) -> Life {
+        Life { slot: Slot(3), incarnation: Incarnation(incarnation) }
+    }
+
+    #[test]
+    fn the_late_end_of_a_former_life_leaves_its_successor_alone() {
+        let mut lives = Lives::default();
+        lives.booting(life(1), "first");
+        lives.booting(life(2), "second");
+        lives.over(life(1));
+        assert_eq!(lives.booting_in(Slot(3)), Some(&"second"));
+        lives.over(life(2));
+        assert_eq!(lives.booting_in(Slot(3)), None);
+    }
+
+    #[test]
+    fn a_life_that_is_over_does_not_come_back() {
+        let mut lives = Lives::default();
+        lives.over(life(1));
+        lives.booting(life(1), "late");
+        assert_eq!(lives.booting_in(Slot(3)), None);
+        assert!(!lives.ready(life(1)));
+        assert!(lives.ready(life(2)));
+        assert!(!lives.ready(life(1)), "a former life");
+    }
+}

@@ -142,6 +142,16 @@ pub enum Affinity {
     Hint,
 }
 
+impl Affinity {
+    /// The word that configuration files have for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Hint => "hint",
+        }
+    }
+}
+
 /// What happens to a worker that does not give up a cancelled request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,6 +4,7 @@
 
 mod actor;
 mod admission;
+mod builder;
 mod deadlines;
 mod endings;
 mod handle;
@@ -21,6 +22,7 @@ mod tests;
 mod waiting_line;
 
 pub(crate) use actor::{Pool, PoolArgs};
+pub use builder::RequestBuilder;
 pub use handle::PoolRef;
 pub use message::Response;
 pub(crate) use message::{DrainReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Affinity;
+use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
+
+/// The longest text that a worker can be handed, in bytes: the wire counts them in 16 bits.
+const TEXT_LIMIT: usize = 65_535;
 
 /// What is asked of a worker.
 ///
@@ -22,6 +27,8 @@ pub struct Request {
     pub session: Option<SessionId>,
     /// How long the caller waits, queueing and running together. `None`: the pool's `timeout`.
     pub timeout: Option<Duration>,
+    /// What its session means for where it runs. `None`: the pool's `affinity`.
+    pub affinity: Option<Affinity>,
     /// W3C `traceparent` of the caller's span, handed to the worker untouched.
     pub traceparent: Option<Arc<str>>,
     /// Pairs handed to the worker untouched.
@@ -36,6 +43,7 @@ impl Request {
             payload,
             session: None,
             timeout: None,
+            affinity: None,
             traceparent: None,
             metadata: Vec::new(),
         }
@@ -53,6 +61,12 @@ impl Request {
         self
     }
 
+    /// Sets what the request's session means for where it runs.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = Some(affinity);
+        self
+    }
+
     /// Hands the worker the caller's trace context.
     pub fn traceparent(mut self, traceparent: impl Into<Arc<str>>) -> Self {
         self.traceparent = Some(traceparent.into());
@@ -63,6 +77,30 @@ impl Request {
     pub fn metadata(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
+    }
+
+    /// Refuses what no worker could be asked, before anybody waits for it.
+    pub(crate) fn check(&self) -> Result<(), ExecuteError> {
+        let refuse = |message: String| Err(ExecuteError::InvalidArgument { message });
+        if self.command.is_empty() {
+            return refuse("the command has no name".to_owned());
+        }
+        let pairs =
+            self.metadata.iter().flat_map(|(key, value)| [("metadata key", key), ("metadata value", value)]);
+        let texts = [("command", &self.command)].into_iter();
+        for (what, text) in
+            texts.chain(self.traceparent.iter().map(|text| ("traceparent", text))).chain(pairs)
+        {
+            if text.len() > TEXT_LIMIT {
+                return refuse(format!("the {what} is {} bytes, limit {TEXT_LIMIT}", text.len()));
+            }
+        }
+        match (&self.session, self.affinity) {
+            (None, Some(affinity)) if affinity != Affinity::Off => {
+                refuse(format!("affinity {} needs a session", affinity.name()))
+            }
+            (None | Some(_), _) => Ok(()),
+        }
     }
 }
 
@@ -98,6 +136,27 @@ mod tests {
         let deadline = Deadline::after(now, Duration::from_secs(2));
         assert_eq!(deadline.remaining(now + Duration::from_millis(500)), Duration::from_millis(1500));
         assert_eq!(deadline.remaining(now + Duration::from_secs(3)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_no_worker_could_be_asked_is_refused() {
+        let request = |command: &str| Request::new(command, Payload::bytes(Vec::new()));
+        let long = "x".repeat(65_536);
+        let table = [
+            ("no name", request("")),
+            ("command is 65536 bytes", request(&long)),
+            ("traceparent is 65536 bytes", request("c").traceparent(&*long)),
+            ("metadata key is 65536 bytes", request("c").metadata(&*long, "")),
+            ("metadata value is 65536 bytes", request("c").metadata("k", &*long)),
+            ("affinity hint needs a session", request("c").affinity(Affinity::Hint)),
+        ];
+        for (expected, request) in table {
+            let error = request.check().unwrap_err();
+            assert_eq!(error.code(), "invalid_argument");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        assert!(request(&long[1..]).affinity(Affinity::Off).check().is_ok());
+        assert!(request("c").session(SessionId::new("s").unwrap()).affinity(Affinity::Hint).check().is_ok());
     }
 
     #[test]

@@ -155,9 +155,7 @@ impl PoolState {
 
     fn command(&mut self, command: PoolCommand, now: Instant) {
         match command {
-            PoolCommand::Execute { id, work, deadline, timeout, reply } => {
-                self.execute(id, work, deadline, timeout, reply, now);
-            }
+            PoolCommand::Execute(submission) => self.execute(*submission, now),
             PoolCommand::Cancel { id } => self.cancel(id, now),
             PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
             PoolCommand::AwaitReady { reply } => self.await_ready(reply),

@@ -15,7 +15,8 @@ use crate::adapter::chunk_channel;
 use crate::error::{AwaitReadyError, EndSessionError, ExecuteError};
 use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
-use crate::pool::message::{DrainReport, PoolCommand, PoolMessage, Response, RosterRow, Work};
+use crate::pool::builder::RequestBuilder;
+use crate::pool::message::{DrainReport, PoolCommand, PoolMessage, Response, RosterRow, Submission, Work};
 use crate::pool::shared::PoolShared;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
@@ -42,6 +43,20 @@ impl PoolRef {
     /// The pool's name.
     pub fn name(&self) -> &PoolName {
         &self.shared.name
+    }
+
+    /// Begins a request: its arguments and options follow, then [`RequestBuilder::send`].
+    ///
+    /// ```no_run
+    /// # async fn example(pool: &snakepit_core::PoolRef) -> Result<(), snakepit_core::ExecuteError> {
+    /// let five_seconds = std::time::Duration::from_secs(5);
+    /// let response = pool.request("predict").args(&[1, 2, 3])?.session("user 123").timeout(five_seconds).send().await?;
+    /// # let _ = response;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, command: impl Into<Arc<str>>) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), command.into())
     }
 
     /// Runs a request on a worker and returns its answer.
@@ -171,6 +186,7 @@ impl PoolRef {
     }
 
     fn submit(&self, work: Work, id: RequestId) -> Result<(CancelOnDrop, Answer), ExecuteError> {
+        work.request.check()?;
         let (size, limit) = (work.request.payload.size(), self.shared.options.payload_limit);
         if size > limit {
             return Err(ExecuteError::PayloadTooLarge { what: "the request", size, limit });
@@ -178,7 +194,7 @@ impl PoolRef {
         let timeout = work.request.timeout.unwrap_or(self.shared.options.timeout);
         let deadline = Deadline::after(Instant::now(), timeout);
         let (reply, answer) = oneshot::channel();
-        let command = PoolCommand::Execute { id, work, deadline, timeout, reply };
+        let command = PoolCommand::Execute(Box::new(Submission { id, work, deadline, timeout, reply }));
         if !self.shared.address.cast(PoolMessage::Command(command)) {
             return Err(self.gone());
         }

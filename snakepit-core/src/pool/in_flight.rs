@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::{RequestId, SessionId};
-use crate::pool::message::{Life, Reply, Response, Work};
+use crate::pool::message::{Life, Reply, Response, Submission, Work};
 use crate::pool::waiting_line::Ticket;
 use crate::request::Deadline;
 
@@ -17,6 +18,8 @@ use crate::request::Deadline;
 pub(super) struct Flight {
     pub(super) command: Arc<str>,
     pub(super) session: Option<SessionId>,
+    /// What the session means for where it runs.
+    pub(super) affinity: Affinity,
     pub(super) deadline: Deadline,
     pub(super) timeout: Duration,
     pub(super) accepted: Instant,
@@ -59,10 +62,13 @@ pub(super) struct Run {
 }
 
 impl Flight {
-    pub(super) fn new(work: Work, deadline: Deadline, timeout: Duration, reply: Reply, now: Instant) -> Self {
+    /// `affinity` is the pool's, for a request that does not say.
+    pub(super) fn new(submission: Submission, affinity: Affinity, now: Instant) -> Self {
+        let Submission { work, deadline, timeout, reply, .. } = submission;
         Self {
             command: Arc::clone(&work.request.command),
             session: work.request.session.clone(),
+            affinity: work.request.affinity.unwrap_or(affinity),
             deadline,
             timeout,
             accepted: now,

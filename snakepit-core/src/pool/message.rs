@@ -57,6 +57,16 @@ pub(crate) struct Work {
     pub(crate) chunks: Option<(ChunkSender, Arc<OnceLock<AdapterRef>>)>,
 }
 
+/// A request as it comes to the pool.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) id: RequestId,
+    pub(crate) work: Work,
+    pub(crate) deadline: Deadline,
+    pub(crate) timeout: Duration,
+    pub(crate) reply: Reply,
+}
+
 /// Everything that is said to the pool.
 #[derive(Debug)]
 pub(crate) enum PoolMessage {
@@ -70,13 +80,8 @@ pub(crate) enum PoolMessage {
 /// What callers ask.
 #[derive(Debug)]
 pub(crate) enum PoolCommand {
-    Execute {
-        id: RequestId,
-        work: Work,
-        deadline: Deadline,
-        timeout: Duration,
-        reply: Reply,
-    },
+    /// Boxed: every other message is small.
+    Execute(Box<Submission>),
     /// The caller no longer waits.
     Cancel {
         id: RequestId,

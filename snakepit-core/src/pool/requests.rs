@@ -1,7 +1,5 @@
 //! The way of a request to a worker: admitted, routed, placed, handed over.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use crate::adapter::AdapterMessage;
@@ -11,29 +9,24 @@ use crate::id::{RequestId, SessionId};
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
-use crate::pool::message::{Life, Reply, Work};
-use crate::request::Deadline;
+use crate::pool::message::{Life, Submission};
 use crate::session_affinity::SessionAffinityMessage;
 
 impl PoolState {
-    pub(super) fn execute(
-        &mut self,
-        id: RequestId,
-        work: Work,
-        deadline: Deadline,
-        timeout: Duration,
-        reply: Reply,
-        now: Instant,
-    ) {
+    pub(super) fn execute(&mut self, submission: Submission, now: Instant) {
         self.counters.requests += 1;
-        self.counters.streams += u64::from(work.chunks.is_some());
-        let mut flight = Flight::new(work, deadline, timeout, reply, now);
+        self.counters.streams += u64::from(submission.work.chunks.is_some());
+        let id = submission.id;
+        let mut flight = Flight::new(submission, self.args.shared.options.affinity, now);
         if let Err(refusal) = self.admit(&flight, now) {
             self.counters.count_error(&refusal);
             flight.answer(Err(refusal));
             return;
         }
-        let session = flight.session.clone().filter(|_| self.args.shared.options.affinity == Affinity::Hint);
+        let session = match flight.affinity {
+            Affinity::Off => None,
+            Affinity::Hint => flight.session.clone(),
+        };
         self.deadlines.insert(flight.due(), id);
         self.in_flight.insert(id, flight);
         self.routing += 1;

@@ -1,9 +1,15 @@
 //! Admission, waiting, running, answering.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::adapter::{AdapterFailure, Outcome};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
+use crate::config::Affinity;
 use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
+use crate::id::SessionId;
+use crate::payload::Payload;
 use crate::pool::tests::bench::{Bench, done, options, request, value};
 
 #[tokio::test(start_paused = true)]
@@ -165,6 +171,42 @@ async fn a_request_over_the_limit_is_refused_before_it_is_sent() {
     let error = bench.pool.call::<String, _>("echo", "more than ten bytes").await.unwrap_err();
     let ExecuteError::PayloadTooLarge { size, limit, .. } = error else { panic!("{error}") };
     assert_eq!((size, limit), (21, 10));
+    assert_eq!(bench.stats().await.requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_put_together_and_reaches_the_worker_as_it_was_meant() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let builder = bench.pool.request("predict").args(&json!({"x": 1})).unwrap();
+    let builder = builder.session("s").timeout(Duration::from_secs(5)).affinity(Affinity::Off);
+    let call = tokio::spawn(builder.metadata("k", "v").traceparent("00-trace").call::<String>());
+    let AdapterMessage::Execute { id, request, deadline } = life.next().await else { panic!("no request") };
+    assert_eq!(deadline.remaining(Instant::now()), Duration::from_secs(5));
+    assert_eq!((&*request.command, request.session), ("predict", Some(SessionId::new("s").unwrap())));
+    assert_eq!(request.payload, Payload::json(&json!({"x": 1})).unwrap());
+    assert_eq!(
+        (request.metadata, request.traceparent),
+        (vec![("k".into(), "v".into())], Some("00-trace".into()))
+    );
+    life.answer(id, &done());
+    assert_eq!(call.await.unwrap().unwrap(), "done");
+    // Its affinity was off: the session has no worker.
+    let session = SessionId::new("s").unwrap();
+    assert!(bench.pool.end_session(&session).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_makes_no_sense_is_refused_before_it_is_sent() {
+    let bench = Bench::start(options(|_| {})).await;
+    let refused = [
+        bench.pool.request("c").session("").send().await,
+        bench.pool.request("").send().await,
+        bench.pool.request("c").affinity(Affinity::Hint).send().await,
+    ];
+    for error in refused.map(Result::unwrap_err) {
+        assert_eq!(error.code(), "invalid_argument");
+    }
     assert_eq!(bench.stats().await.requests, 0);
 }
 

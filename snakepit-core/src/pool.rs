@@ -13,6 +13,7 @@ mod lives;
 mod message;
 mod requests;
 mod roster;
+mod sessions;
 mod shared;
 mod slots;
 mod statistics;

@@ -4,8 +4,11 @@
 //! the same session are held until it has, so that two first requests never end up on two workers.
 
 mod actor;
+mod binders;
 mod message;
+mod recency;
 mod table;
 
 pub(crate) use actor::{SessionAffinity, SessionAffinityArgs};
 pub(crate) use message::SessionAffinityMessage;
+pub(crate) use table::Parting;

@@ -97,6 +97,8 @@ impl Actor for Pool {
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let state = PoolState::new(args, myself);
+        // Before anybody can ask for a session's worker: nobody waits for the requests of an earlier life any more.
+        state.args.sessions.cast(SessionAffinityMessage::PoolRestarted);
         // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
         // slots are looked at: a Starter that gives up in between would tell nobody, and its slot would stay empty.
         state.args.shared.address.publish(state.myself.clone());
@@ -185,9 +187,13 @@ impl PoolState {
 
     fn session_report(&mut self, report: SessionReport, now: Instant) {
         match report {
-            SessionReport::Bound { id, life } => self.session_bound(id, life, now),
-            SessionReport::Unbound { id, reset } => self.session_unbound(id, reset, now),
+            SessionReport::Bound { id, life, reset } => self.session_bound(id, life, reset, now),
+            SessionReport::Unbound { id, lost } => self.session_unbound(id, lost, now),
             SessionReport::Ended { session, life } => self.session_ended(session, life),
+            SessionReport::Evicted { session, life } => {
+                self.counters.sessions_evicted += 1;
+                self.session_ended(session, life);
+            }
         }
     }
 

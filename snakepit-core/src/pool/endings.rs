@@ -11,9 +11,9 @@ use crate::error::{ExecuteError, LossCause};
 use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::actor::PoolState;
-use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
+use crate::pool::in_flight::{Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
-use crate::session_affinity::SessionAffinityMessage;
+use crate::pool::sessions::Told;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -40,7 +40,12 @@ impl PoolState {
             if let (Some(drain), true) = (&mut self.drain, flight.is_awaited()) {
                 drain.finished += 1;
             }
+            // The session hears first, so that the caller's next request finds it as it is now.
+            let hears = answer.is_ok() && flight.binding.reset && flight.is_awaited();
+            self.leave_session(id, &flight, if hears { Told::Loss } else { Told::Nothing });
             flight.answer(answer);
+        } else {
+            self.leave_session(id, &flight, Told::Nothing);
         }
         self.serve_line(now);
     }
@@ -63,7 +68,7 @@ impl PoolState {
         Ok(Response {
             payload,
             worker: self.args.shared.life(run.life),
-            session_reset: flight.binding == BindingState::Binds { reset: true },
+            session_reset: flight.binding.reset,
             waited: run.since.saturating_duration_since(flight.accepted),
             ran,
         })
@@ -95,10 +100,8 @@ impl PoolState {
             Stage::Routing => self.routing -= 1,
             Stage::Running(_) | Stage::Abandoned { .. } => {}
         }
-        if let Some(session) = flight.session.take() {
-            // Others of its session may be held until it binds, or it may be one of those held.
-            self.args.sessions.cast(SessionAffinityMessage::Forgo { id, session });
-        }
+        // Others of its session may be held until it binds, or it may be one of those held.
+        self.leave_session(id, &flight, Told::Nothing);
         flight.answer(Err(error));
     }
 

@@ -177,12 +177,7 @@ impl PoolRef {
 
     /// Why the pool's actor does not answer.
     pub(super) fn gone(&self) -> ExecuteError {
-        let pool = self.shared.name.clone();
-        if self.shared.is_stopping() {
-            ExecuteError::ShuttingDown { pool }
-        } else {
-            ExecuteError::PoolRestarted { pool }
-        }
+        self.shared.gone()
     }
 
     fn submit(&self, work: Work, id: RequestId) -> Result<(CancelOnDrop, Answer), ExecuteError> {

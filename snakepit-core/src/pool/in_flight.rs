@@ -23,9 +23,7 @@ pub(super) struct Flight {
     pub(super) deadline: Deadline,
     pub(super) timeout: Duration,
     pub(super) accepted: Instant,
-    pub(super) binding: BindingState,
-    /// The session's worker, where it has one.
-    pub(super) prefers: Option<Life>,
+    pub(super) binding: Binding,
     pub(super) stage: Stage,
     /// What goes to a worker; taken when it goes.
     pub(super) work: Option<Work>,
@@ -33,12 +31,35 @@ pub(super) struct Flight {
 }
 
 /// What the request's session has to do with where it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BindingState {
-    /// It has none, or its session has a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) stage: BindingStage,
+    /// Whether the session has started anew since its caller was last told.
+    pub(super) reset: bool,
+}
+
+/// How far a request is with its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BindingStage {
+    /// It has no session, or none that matters.
+    #[default]
     Free,
+    /// The session's worker is being looked up.
+    Asked,
+    /// The session belongs to this life.
+    To(Life),
     /// Whoever runs it becomes its session's worker; others of the session are held until then.
-    Binds { reset: bool },
+    Binds,
+}
+
+impl Binding {
+    /// The session's worker, where it has one.
+    pub(super) fn prefers(self) -> Option<Life> {
+        match self.stage {
+            BindingStage::To(life) => Some(life),
+            BindingStage::Free | BindingStage::Asked | BindingStage::Binds => None,
+        }
+    }
 }
 
 /// How far a request has come.
@@ -72,8 +93,7 @@ impl Flight {
             deadline,
             timeout,
             accepted: now,
-            binding: BindingState::Free,
-            prefers: None,
+            binding: Binding::default(),
             stage: Stage::Routing,
             work: Some(work),
             reply: Some(reply),

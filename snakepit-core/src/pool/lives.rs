@@ -46,6 +46,14 @@ impl<W> Lives<W> {
         self.hear(life, LifeStage::Over);
     }
 
+    /// Whether a life is known to be over: because it was said, or because a later one was heard of.
+    pub(super) fn is_over(&self, life: Life) -> bool {
+        self.latest.get(&life.slot).is_some_and(|latest| {
+            latest.incarnation > life.incarnation
+                || (latest.incarnation == life.incarnation && matches!(latest.stage, LifeStage::Over))
+        })
+    }
+
     /// The worker that boots in a slot.
     pub(super) fn booting_in(&self, slot: Slot) -> Option<&W> {
         match self.latest.get(&slot) {
@@ -93,7 +101,9 @@ mod tests {
         lives.booting(life(1), "late");
         assert_eq!(lives.booting_in(Slot(3)), None);
         assert!(!lives.ready(life(1)));
+        assert!(lives.is_over(life(1)) && !lives.is_over(life(2)));
         assert!(lives.ready(life(2)));
+        assert!(lives.is_over(life(1)) && !lives.is_over(life(2)));
         assert!(!lives.ready(life(1)), "a former life");
     }
 }

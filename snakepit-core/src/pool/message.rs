@@ -134,12 +134,15 @@ pub(crate) enum WorkerReport {
 /// What the session affinity answers and reports.
 #[derive(Debug)]
 pub(crate) enum SessionReport {
-    /// The session's worker.
-    Bound { id: RequestId, life: Life },
-    /// The session has no worker: whoever runs this request becomes it.
-    Unbound { id: RequestId, reset: bool },
+    /// The session's worker. `reset`: the session started anew there, and nobody has been told.
+    Bound { id: RequestId, life: Life, reset: bool },
+    /// The session has no worker: whoever runs this request becomes it. `lost`: which it had, where nobody has been told
+    /// that it is gone.
+    Unbound { id: RequestId, lost: Option<Life> },
     /// A session ended or expired; its worker may forget it.
     Ended { session: SessionId, life: Life },
+    /// A session that nobody used for longest had to make room; its worker may forget it.
+    Evicted { session: SessionId, life: Life },
 }
 
 /// What becomes of the Starters that the pool asked for.

@@ -5,11 +5,11 @@ use tokio::time::Instant;
 use crate::adapter::AdapterMessage;
 use crate::config::Affinity;
 use crate::error::{ExecuteError, PoolFailure};
-use crate::id::{RequestId, SessionId};
+use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
-use crate::pool::in_flight::{BindingState, Flight, Run, Stage};
-use crate::pool::message::{Life, Submission};
+use crate::pool::in_flight::{BindingStage, Flight, Run, Stage};
+use crate::pool::message::Submission;
 use crate::session_affinity::SessionAffinityMessage;
 
 impl PoolState {
@@ -23,16 +23,14 @@ impl PoolState {
             flight.answer(Err(refusal));
             return;
         }
-        let session = match flight.affinity {
-            Affinity::Off => None,
-            Affinity::Hint => flight.session.clone(),
-        };
+        let has_worker = flight.session.is_some() && flight.affinity != Affinity::Off;
         self.deadlines.insert(flight.due(), id);
         self.in_flight.insert(id, flight);
         self.routing += 1;
-        match session {
-            Some(session) => self.route(id, session),
-            None => self.place(id, now),
+        if has_worker {
+            self.route(id);
+        } else {
+            self.place(id, now);
         }
     }
 
@@ -71,42 +69,14 @@ impl PoolState {
         Some(ExecuteError::PoolFailed { pool: self.args.shared.name.clone(), reason })
     }
 
-    /// Asks for a session's worker. Without an answer the request would wait until its deadline, so where nobody can be
-    /// asked it goes on without a session's worker.
-    fn route(&mut self, id: RequestId, session: SessionId) {
-        if !self.args.sessions.cast(SessionAffinityMessage::Route { id, session }) {
-            self.place(id, Instant::now());
-        }
-    }
-
-    pub(super) fn session_bound(&mut self, id: RequestId, life: Life, now: Instant) {
-        let Some(flight) = self.in_flight.get_mut(id) else { return };
-        let (Stage::Routing, Some(session)) = (flight.stage, &flight.session) else { return };
-        if self.roster.get(life).is_some() {
-            flight.prefers = Some(life);
-            self.place(id, now);
-        } else {
-            let session = session.clone();
-            self.args.sessions.cast(SessionAffinityMessage::Rebind { id, session, gone: life });
-        }
-    }
-
-    pub(super) fn session_unbound(&mut self, id: RequestId, reset: bool, now: Instant) {
-        // A request that ended while the question was under way has passed its turn on already.
-        let Some(flight) = self.in_flight.get_mut(id) else { return };
-        flight.binding = BindingState::Binds { reset };
-        self.counters.affinity_resets += u64::from(reset);
-        self.place(id, now);
-    }
-
     /// Gives a request to its session's worker, to any worker, or a place in the line.
-    fn place(&mut self, id: RequestId, now: Instant) {
+    pub(super) fn place(&mut self, id: RequestId, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         if flight.stage != Stage::Routing {
             return;
         }
         self.routing -= 1;
-        let preferred = flight.prefers.filter(|life| self.roster.take_this(*life));
+        let preferred = flight.binding.prefers().filter(|life| self.roster.take_this(*life));
         // Those who wait came first; while there are any, no worker is free.
         match preferred.or_else(|| self.roster.take_any()) {
             Some(life) => self.dispatch(id, Run { life, since: now }),
@@ -121,13 +91,14 @@ impl PoolState {
         let Some(work) = flight.work.take() else { return };
         flight.stage = Stage::Running(run);
         // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
-        if let Some(preferred) = flight.prefers {
-            let hit = preferred == run.life;
-            self.counters.affinity_hits += u64::from(hit);
-            self.counters.affinity_misses += u64::from(!hit);
-        }
-        if let (BindingState::Binds { .. }, Some(session)) = (flight.binding, flight.session.clone()) {
-            self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, life: run.life });
+        match (flight.binding.stage, flight.session.clone()) {
+            (BindingStage::To(own), _) if own == run.life => self.counters.affinity_hits += 1,
+            (BindingStage::To(_), _) => self.counters.affinity_misses += 1,
+            (BindingStage::Binds, Some(session)) => {
+                flight.binding.stage = BindingStage::To(run.life);
+                self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, life: run.life });
+            }
+            (BindingStage::Free | BindingStage::Asked | BindingStage::Binds, _) => {}
         }
         ready.worker.vitals.began();
         let (request, deadline) = (work.request, flight.deadline);

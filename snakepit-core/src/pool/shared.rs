@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::PoolOptions;
+use crate::error::ExecuteError;
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::process::StopOutcome;
@@ -122,6 +123,17 @@ impl PoolShared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop_by.borrow().is_some()
+    }
+
+    /// What a request hears whose pool's actor has ended: for good, or, as after the end of the session affinity that it
+    /// stands on, to be started again.
+    pub(crate) fn gone(&self) -> ExecuteError {
+        let pool = self.name.clone();
+        if self.is_stopping() {
+            ExecuteError::ShuttingDown { pool }
+        } else {
+            ExecuteError::PoolRestarted { pool }
+        }
     }
 
     pub(crate) fn stop_by_changes(&self) -> watch::Receiver<Option<Instant>> {

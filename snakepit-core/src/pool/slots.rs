@@ -7,14 +7,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::adapter::AdapterMessage;
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
-use crate::id::{Incarnation, SessionId, Slot, WorkerLife};
+use crate::id::{Incarnation, Slot, WorkerLife};
 use crate::pool::actor::{Drain, PoolState, PoolWorker};
 use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
 use crate::pool::roster::Occupant;
+use crate::pool::sessions::Told;
 use crate::pool::statistics::PoolStats;
-use crate::session_affinity::SessionAffinityMessage;
 use crate::timer::Timer;
 
 impl PoolState {
@@ -78,6 +77,7 @@ impl PoolState {
             if flight.is_awaited() {
                 self.counters.count_error(&error);
             }
+            self.leave_session(id, &flight, Told::Nothing);
             flight.answer(Err(error));
         }
     }
@@ -124,17 +124,6 @@ impl PoolState {
         if self.quarantines.remove(&slot).is_some() {
             self.start_slot(slot);
         }
-    }
-
-    pub(super) fn session_ended(&self, session: SessionId, life: Life) {
-        if let Some(ready) = self.roster.get(life) {
-            // A worker that has ended has forgotten the session already.
-            let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });
-        }
-    }
-
-    pub(super) fn end_session(&self, session: SessionId, reply: RpcReplyPort<bool>) {
-        self.args.sessions.cast(SessionAffinityMessage::End { session, reply });
     }
 
     pub(super) fn await_ready(&mut self, reply: oneshot::Sender<Result<(), AwaitReadyError>>) {
@@ -201,19 +190,28 @@ impl PoolState {
         }
     }
 
-    /// Tells everyone who still waits that the pool is shutting down.
+    /// Tells everyone who still waits that this life of the pool is over.
     pub(super) fn refuse_everything(&mut self) {
+        // The workers may outlive this life of the pool, and nobody waits for what they run.
+        self.cancel_everything();
         let mut abandoned = 0;
         for id in self.in_flight.ids() {
             let Some(mut flight) = self.in_flight.remove(id) else { continue };
             abandoned += usize::from(flight.is_awaited());
-            flight.answer(Err(ExecuteError::ShuttingDown { pool: self.args.shared.name.clone() }));
+            flight.answer(Err(self.over()));
         }
         if let Some(drain) = &mut self.drain {
             drain.abandoned += abandoned;
         }
         self.routing = 0;
         while self.line.next().is_some() {}
+    }
+
+    fn over(&self) -> ExecuteError {
+        match self.drain {
+            Some(_) => ExecuteError::ShuttingDown { pool: self.args.shared.name.clone() },
+            None => self.args.shared.gone(),
+        }
     }
 
     pub(super) fn finish_drain_if_empty(&mut self) {

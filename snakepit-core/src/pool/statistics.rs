@@ -49,6 +49,8 @@ pub struct PoolStats {
     pub affinity_misses: u64,
     /// Requests whose session had lost its worker.
     pub affinity_resets: u64,
+    /// Sessions that had to make room for others: the table was at its `session_limit`.
+    pub sessions_evicted: u64,
     /// Lives that ended unasked.
     pub restarts: u64,
     /// When this was counted, in milliseconds since 1970.
@@ -65,6 +67,7 @@ pub(super) struct Counters {
     pub(super) affinity_hits: u64,
     pub(super) affinity_misses: u64,
     pub(super) affinity_resets: u64,
+    pub(super) sessions_evicted: u64,
     failed: u64,
     saturated: u64,
     cancelled: u64,
@@ -123,6 +126,7 @@ impl Counters {
             affinity_hits: self.affinity_hits,
             affinity_misses: self.affinity_misses,
             affinity_resets: self.affinity_resets,
+            sessions_evicted: self.sessions_evicted,
             restarts: self.restarts,
             updated_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         }

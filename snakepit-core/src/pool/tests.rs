@@ -4,5 +4,6 @@ mod bench;
 mod deadlines;
 mod life_cycle;
 mod requests;
+mod restarts;
 mod sessions;
 mod streams;

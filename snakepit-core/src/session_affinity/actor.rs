@@ -1,6 +1,7 @@
 //! The actor of the session affinity.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -10,7 +11,7 @@ use crate::address::Address;
 use crate::id::RequestId;
 use crate::pool::{PoolReporter, SessionReport};
 use crate::session_affinity::message::SessionAffinityMessage;
-use crate::session_affinity::table::{EndedSession, RouteVerdict, SessionTable};
+use crate::session_affinity::table::{EndVerdict, EndedSession, RouteVerdict, SessionTable};
 use crate::timer::Timer;
 
 /// How often idle sessions are looked for. A session that is asked for expires to the moment; the sweep frees the rest.
@@ -25,18 +26,30 @@ pub(crate) struct SessionAffinity;
 /// What every life of the actor works with.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionAffinityArgs {
-    pub(crate) address: Address<SessionAffinityMessage>,
-    pub(crate) pool: PoolReporter,
-    pub(crate) ttl: Duration,
-    pub(crate) limit: usize,
+    address: Address<SessionAffinityMessage>,
+    pool: PoolReporter,
+    /// Outlives the actor: a session whose binding was forgotten would start anew without anybody being told.
+    table: Arc<Mutex<SessionTable>>,
 }
 
 /// The session affinity at work.
 pub(crate) struct SessionAffinityState {
     pool: PoolReporter,
-    table: SessionTable,
+    table: Arc<Mutex<SessionTable>>,
     myself: ActorRef<SessionAffinityMessage>,
     sweep: Timer,
+}
+
+impl SessionAffinityArgs {
+    pub(crate) fn new(
+        address: Address<SessionAffinityMessage>,
+        pool: PoolReporter,
+        ttl: Duration,
+        limit: usize,
+    ) -> Self {
+        let table = SessionTable::new(ttl, limit, Instant::now());
+        Self { address, pool, table: Arc::new(Mutex::new(table)) }
+    }
 }
 
 impl fmt::Debug for SessionAffinityState {
@@ -59,7 +72,7 @@ impl Actor for SessionAffinity {
         args.address.publish(myself.clone());
         Ok(SessionAffinityState {
             pool: args.pool,
-            table: SessionTable::new(args.ttl, args.limit),
+            table: args.table,
             sweep: Timer::after(SWEEP_EVERY, &myself, SessionAffinityMessage::SweepDue),
             myself,
         })
@@ -74,32 +87,36 @@ impl Actor for SessionAffinity {
         let now = Instant::now();
         match message {
             SessionAffinityMessage::Route { id, session } => {
-                let (verdict, expired) = state.table.route(id, &session, now);
+                let (verdict, expired) = state.table().route(id, &session, now);
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Rebind { id, session, gone } => {
-                let (verdict, expired) = state.table.reroute(id, &session, gone, now);
+                let (verdict, expired) = state.table().reroute(id, &session, gone, now);
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Bind { id, session, life } => {
-                let (held, evicted) = state.table.bind(id, &session, life, now);
-                state.report_ended(evicted);
-                for id in held {
-                    state.tell(id, RouteVerdict::Bound(life));
+                let (held, evicted) = state.table().bind(id, &session, life, now);
+                if let Some(EndedSession { session, life }) = evicted {
+                    state.pool.session(SessionReport::Evicted { session, life });
+                }
+                for (id, verdict) in held {
+                    state.tell(id, verdict);
                 }
             }
-            SessionAffinityMessage::Forgo { id, session } => {
-                if let Some((next, verdict)) = state.table.forgo(id, &session) {
+            SessionAffinityMessage::Over { id, session, parting } => {
+                let turn = state.table().over(id, &session, parting, now);
+                if let Some((next, verdict)) = turn {
                     state.tell(next, verdict);
                 }
             }
+            SessionAffinityMessage::PoolRestarted => state.table().pool_restarted(),
             SessionAffinityMessage::End { session, reply } => {
-                let ended = state.table.end(&session);
+                let ended = state.table().end(&session);
                 // Whoever asked may have stopped waiting.
-                let _ = reply.send(ended.is_some());
-                state.report_ended(ended);
+                let _ = reply.send(ended != EndVerdict::NotFound);
+                state.report_ended(ended.ended());
             }
             SessionAffinityMessage::SweepDue => state.sweep(now),
         }
@@ -108,10 +125,18 @@ impl Actor for SessionAffinity {
 }
 
 impl SessionAffinityState {
+    /// The table. Only one life of the actor uses it at a time; a life that panicked left every session but the one in
+    /// its hand as it was.
+    fn table(&self) -> MutexGuard<'_, SessionTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self, id: RequestId, verdict: RouteVerdict) {
         match verdict {
-            RouteVerdict::Bound(life) => self.pool.session(SessionReport::Bound { id, life }),
-            RouteVerdict::Bind { reset } => self.pool.session(SessionReport::Unbound { id, reset }),
+            RouteVerdict::Bound { life, reset } => {
+                self.pool.session(SessionReport::Bound { id, life, reset });
+            }
+            RouteVerdict::Bind { lost } => self.pool.session(SessionReport::Unbound { id, lost }),
             // It is told when the binder has bound.
             RouteVerdict::Hold => {}
         }
@@ -124,8 +149,8 @@ impl SessionAffinityState {
     }
 
     fn sweep(&mut self, now: Instant) {
-        let ended = self.table.sweep(SWEEP_SHARE, now);
-        let next = if ended.len() < SWEEP_SHARE { SWEEP_EVERY } else { Duration::ZERO };
+        let (count, ended) = self.table().sweep(SWEEP_SHARE, now);
+        let next = if count < SWEEP_SHARE { SWEEP_EVERY } else { Duration::ZERO };
         self.report_ended(ended);
         self.sweep = Timer::after(next, &self.myself, SessionAffinityMessage::SweepDue);
     }

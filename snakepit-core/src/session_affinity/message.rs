@@ -4,6 +4,7 @@ use ractor::RpcReplyPort;
 
 use crate::id::{RequestId, SessionId};
 use crate::pool::Life;
+use crate::session_affinity::table::Parting;
 
 /// Everything that is said to the session affinity.
 #[derive(Debug)]
@@ -14,8 +15,10 @@ pub(crate) enum SessionAffinityMessage {
     Rebind { id: RequestId, session: SessionId, gone: Life },
     /// The request that was told to bind runs on this life.
     Bind { id: RequestId, session: SessionId, life: Life },
-    /// The request ended before it ran.
-    Forgo { id: RequestId, session: SessionId },
+    /// A request that was asked for has ended, in whatever way.
+    Over { id: RequestId, session: SessionId, parting: Parting },
+    /// The pool has a new life: every request of the former has ended.
+    PoolRestarted,
     /// The caller ends the session. Answers whether it was known.
     End { session: SessionId, reply: RpcReplyPort<bool> },
     /// Time to look for sessions that have been idle too long.

@@ -1,55 +1,115 @@
-//! The table of sessions: bindings, requests that wait for one, and which binding was used least recently.
+//! The table of sessions: which life each is bound to, and whether its users know what became of it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::id::{RequestId, SessionId};
+use crate::id::{Incarnation, RequestId, SessionId, Slot};
 use crate::pool::Life;
+use crate::session_affinity::binders::{Binders, Turn};
+use crate::session_affinity::recency::{Recency, Spot};
 
 /// What a request is told.
 #[must_use = "a request that is told nothing waits until its deadline"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RouteVerdict {
-    /// Go there.
-    Bound(Life),
-    /// Go anywhere; the session belongs there from then on.
-    Bind { reset: bool },
+    /// Go there. `reset`: the session started anew there, and nobody has been told.
+    Bound { life: Life, reset: bool },
+    /// Go anywhere; the session belongs there from then on. `lost`: where it was before, which nobody has been told.
+    Bind { lost: Option<Life> },
     /// Wait: another request of the session is about to bind it.
     Hold,
 }
 
-/// A session that is no more.
+/// A session that is no more, and the life that still keeps its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EndedSession {
     pub(super) session: SessionId,
     pub(super) life: Life,
 }
 
+/// What ending a session came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum EndVerdict {
+    /// There was none.
+    NotFound,
+    /// It was known, and the life that kept its state is gone.
+    LostAlready,
+    /// Its worker may forget it.
+    Ended(EndedSession),
+}
+
+impl EndVerdict {
+    /// The session, where its worker is to be told.
+    pub(super) fn ended(self) -> Option<EndedSession> {
+        match self {
+            Self::Ended(session) => Some(session),
+            Self::NotFound | Self::LostAlready => None,
+        }
+    }
+}
+
+/// What a request that has ended leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parting {
+    /// The life that it was sent to, where it was sent to one.
+    pub(crate) granted: Option<Life>,
+    /// Whether its caller now knows that the session started anew, or is lost.
+    pub(crate) told: bool,
+}
+
 /// Sessions and what they are bound to.
 #[derive(Debug)]
 pub(super) struct SessionTable {
-    sessions: HashMap<SessionId, Entry>,
-    /// Bound sessions in the order of their last use.
-    recency: BTreeMap<Use, SessionId>,
-    uses: u64,
+    spots: HashMap<SessionId, Spot>,
+    /// Sessions that no request uses are in the order of their last use; the others are held out of it.
+    bindings: Recency<Binding>,
+    /// Sessions that are just being bound.
+    binders: HashMap<SessionId, Binders>,
+    born: Instant,
     ttl: Duration,
     limit: usize,
 }
 
-/// A moment of use; the number tells apart what happened in one instant.
-type Use = (Instant, u64);
-
+/// One session. A million of these are kept, so every field counts.
 #[derive(Debug)]
-enum Entry {
-    Bound { life: Life, used: Use },
-    Binding { binder: RequestId, reset: bool, held: VecDeque<RequestId> },
+struct Binding {
+    session: SessionId,
+    incarnation: Incarnation,
+    /// When it was last used, in milliseconds since the table was made.
+    used_ms: u64,
+    /// How many requests use it now.
+    uses: u32,
+    slot: Slot,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Bound,
+    /// Bound anew after a loss that nobody has been told.
+    BoundAnew,
+    /// Its worker is gone, and nobody has been told.
+    Lost,
+}
+
+impl Binding {
+    fn life(&self) -> Life {
+        Life { slot: self.slot, incarnation: self.incarnation }
+    }
 }
 
 impl SessionTable {
-    pub(super) fn new(ttl: Duration, limit: usize) -> Self {
-        Self { sessions: HashMap::new(), recency: BTreeMap::new(), uses: 0, ttl, limit }
+    pub(super) fn new(ttl: Duration, limit: usize, now: Instant) -> Self {
+        Self {
+            spots: HashMap::new(),
+            bindings: Recency::default(),
+            binders: HashMap::new(),
+            born: now,
+            ttl,
+            limit,
+        }
     }
 
     /// Where a request goes. A binding that has expired is ended first, and returned.
@@ -59,28 +119,30 @@ impl SessionTable {
         session: &SessionId,
         now: Instant,
     ) -> (RouteVerdict, Option<EndedSession>) {
-        let expired = match self.sessions.get(session) {
-            Some(Entry::Bound { used, .. }) if now.saturating_duration_since(used.0) >= self.ttl => {
-                self.end(session)
+        if let Some(binders) = self.binders.get_mut(session) {
+            binders.hold(id);
+            return (RouteVerdict::Hold, None);
+        }
+        let expired = if self.has_expired(session, now) { self.end(session).ended() } else { None };
+        let verdict = match self.binding_mut(session) {
+            None => self.begin_binding(id, session, None),
+            Some((spot, binding)) if binding.standing == Standing::Lost => {
+                let lost = Some(binding.life());
+                self.bindings.hold(spot);
+                self.begin_binding(id, session, lost)
             }
-            _ => None,
-        };
-        let verdict = match self.sessions.get_mut(session) {
-            Some(Entry::Bound { life, .. }) => {
-                let life = *life;
-                self.touch(session, now);
-                RouteVerdict::Bound(life)
+            Some((spot, binding)) => {
+                binding.uses += 1;
+                let reset = binding.standing == Standing::BoundAnew;
+                let life = binding.life();
+                self.bindings.hold(spot);
+                RouteVerdict::Bound { life, reset }
             }
-            Some(Entry::Binding { held, .. }) => {
-                held.push_back(id);
-                RouteVerdict::Hold
-            }
-            None => self.begin_binding(id, session, false),
         };
         (verdict, expired)
     }
 
-    /// The same after the place that was named turned out to be gone.
+    /// The same after the life that was named turned out to be gone.
     pub(super) fn reroute(
         &mut self,
         id: RequestId,
@@ -88,197 +150,171 @@ impl SessionTable {
         gone: Life,
         now: Instant,
     ) -> (RouteVerdict, Option<EndedSession>) {
-        if matches!(self.sessions.get(session), Some(Entry::Bound { life, .. }) if *life == gone) {
-            self.end(session);
-            return (self.begin_binding(id, session, true), None);
+        let used_ms = self.ms(now);
+        if let Some((spot, binding)) = self.binding_mut(session)
+            && binding.life() == gone
+            && binding.standing != Standing::Lost
+        {
+            (binding.standing, binding.uses, binding.used_ms) = (Standing::Lost, 0, used_ms);
+            self.bindings.settle(spot);
         }
         self.route(id, session, now)
     }
 
-    /// The binder runs: the session belongs to `life`. Returns who was held, and the session that had to make room.
+    /// The binder runs: the session belongs to `life`. Returns who was held, with what they are told, and the session that
+    /// had to make room.
     pub(super) fn bind(
         &mut self,
         id: RequestId,
         session: &SessionId,
         life: Life,
         now: Instant,
-    ) -> (VecDeque<RequestId>, Option<EndedSession>) {
-        let held = match self.sessions.get_mut(session) {
-            Some(Entry::Binding { binder, held, .. }) if *binder == id => std::mem::take(held),
-            // The session was ended meanwhile, or somebody else binds it.
-            Some(_) | None => return (VecDeque::new(), None),
+    ) -> (Vec<(RequestId, RouteVerdict)>, Option<EndedSession>) {
+        let Some(held) = self.binders.get_mut(session).and_then(|binders| binders.bound_by(id)) else {
+            // The pool has a new life, or the request was not its turn's any more.
+            return (Vec::new(), None);
         };
-        let evicted = if self.recency.len() >= self.limit { self.end_least_recent() } else { None };
-        let used = self.next_use(now);
-        self.recency.insert(used, session.clone());
-        self.sessions.insert(session.clone(), Entry::Bound { life, used });
-        (held, evicted)
+        self.binders.remove(session);
+        let uses = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let used_ms = self.ms(now);
+        let (mut reset, mut evicted) = (false, None);
+        if let Some((spot, binding)) = self.binding_mut(session) {
+            reset = true;
+            (binding.slot, binding.incarnation) = (life.slot, life.incarnation);
+            (binding.standing, binding.uses, binding.used_ms) = (Standing::BoundAnew, uses, used_ms);
+            self.bindings.hold(spot);
+        } else {
+            if self.spots.len() >= self.limit {
+                evicted = self.end_oldest();
+            }
+            let Life { slot, incarnation } = life;
+            let standing = Standing::Bound;
+            let binding = Binding { session: session.clone(), incarnation, used_ms, uses, slot, standing };
+            self.spots.insert(session.clone(), self.bindings.insert(binding));
+        }
+        let told = held.into_iter().map(|id| (id, RouteVerdict::Bound { life, reset })).collect();
+        (told, evicted)
     }
 
-    /// A request ended before it ran. Where it was the binder, the next that is held takes its turn; it is returned with
-    /// what it is told.
-    pub(super) fn forgo(&mut self, id: RequestId, session: &SessionId) -> Option<(RequestId, RouteVerdict)> {
-        let Some(Entry::Binding { binder, held, reset }) = self.sessions.get_mut(session) else {
-            return None;
-        };
-        if *binder != id {
-            held.retain(|other| *other != id);
+    /// A request has ended, in whatever way. Where it was the binder, the next that is held takes its turn; it is returned
+    /// with what it is told.
+    pub(super) fn over(
+        &mut self,
+        id: RequestId,
+        session: &SessionId,
+        parting: Parting,
+        now: Instant,
+    ) -> Option<(RequestId, RouteVerdict)> {
+        match self.binders.get_mut(session).map(|binders| binders.leave(id)) {
+            Some(Turn::Passes(next)) => {
+                // Whoever was held asked before the loss was told, and is told as well.
+                let lost = self.binding_mut(session).map(|(_, binding)| binding.life());
+                return Some((next, RouteVerdict::Bind { lost }));
+            }
+            Some(Turn::Ends) => {
+                self.binders.remove(session);
+                let lost = self.spots.get(session).copied();
+                match lost {
+                    Some(_) if parting.told => drop(self.end(session)),
+                    Some(spot) => self.bindings.settle(spot),
+                    None => {}
+                }
+                return None;
+            }
+            Some(Turn::Stays) | None => {}
+        }
+        let used_ms = self.ms(now);
+        let (spot, binding) = self.binding_mut(session)?;
+        if parting.granted != Some(binding.life()) || binding.standing == Standing::Lost {
             return None;
         }
-        if let Some(next) = held.pop_front() {
-            *binder = next;
-            return Some((next, RouteVerdict::Bind { reset: *reset }));
+        if parting.told {
+            binding.standing = Standing::Bound;
         }
-        self.sessions.remove(session);
+        binding.uses = binding.uses.saturating_sub(1);
+        binding.used_ms = used_ms;
+        if binding.uses == 0 {
+            self.bindings.settle(spot);
+        }
         None
     }
 
-    /// Ends a session. `None` where there is none that is bound; one that is just being bound goes on.
-    pub(super) fn end(&mut self, session: &SessionId) -> Option<EndedSession> {
-        let Some(Entry::Bound { life, used }) = self.sessions.get(session) else { return None };
-        let (life, used) = (*life, *used);
-        self.recency.remove(&used);
-        self.sessions.remove(session);
-        Some(EndedSession { session: session.clone(), life })
-    }
-
-    /// Ends at most `most` sessions that have been idle for their time. Call again where that many were returned.
-    pub(super) fn sweep(&mut self, most: usize, now: Instant) -> Vec<EndedSession> {
-        let mut ended = Vec::new();
-        while ended.len() < most {
-            match self.recency.first_key_value() {
-                Some(((used, _), _)) if now.saturating_duration_since(*used) >= self.ttl => {
-                    ended.extend(self.end_least_recent());
-                }
-                _ => break,
+    /// Every request under way has ended with the life of the pool that knew it. What nobody was told stays untold.
+    pub(super) fn pool_restarted(&mut self) {
+        for (session, _) in self.binders.drain() {
+            if let Some(spot) = self.spots.get(&session) {
+                self.bindings.settle(*spot);
             }
         }
-        ended
-    }
-
-    fn begin_binding(&mut self, binder: RequestId, session: &SessionId, reset: bool) -> RouteVerdict {
-        self.sessions.insert(session.clone(), Entry::Binding { binder, reset, held: VecDeque::new() });
-        RouteVerdict::Bind { reset }
-    }
-
-    fn touch(&mut self, session: &SessionId, now: Instant) {
-        let next = self.next_use(now);
-        if let Some(Entry::Bound { used, .. }) = self.sessions.get_mut(session) {
-            let key = self.recency.remove(used).unwrap_or_else(|| session.clone());
-            *used = next;
-            self.recency.insert(next, key);
+        for spot in self.bindings.spots() {
+            if let Some(binding) = self.bindings.get_mut(spot)
+                && binding.uses > 0
+            {
+                binding.uses = 0;
+                self.bindings.settle(spot);
+            }
         }
     }
 
-    fn next_use(&mut self, now: Instant) -> Use {
-        self.uses += 1;
-        (now, self.uses)
+    /// Ends a session. One that is just being bound goes on.
+    pub(super) fn end(&mut self, session: &SessionId) -> EndVerdict {
+        if self.binders.contains_key(session) {
+            return EndVerdict::NotFound;
+        }
+        let binding = self.spots.remove(session).and_then(|spot| self.bindings.remove(spot));
+        match binding {
+            None => EndVerdict::NotFound,
+            Some(binding) if binding.standing == Standing::Lost => EndVerdict::LostAlready,
+            Some(binding) => {
+                EndVerdict::Ended(EndedSession { life: binding.life(), session: binding.session })
+            }
+        }
     }
 
-    fn end_least_recent(&mut self) -> Option<EndedSession> {
-        let session = self.recency.first_key_value()?.1.clone();
-        self.end(&session)
+    /// Ends at most `most` sessions that have been idle for their time. Returns how many ended, and those whose worker may
+    /// forget them. Call again where it was `most`.
+    pub(super) fn sweep(&mut self, most: usize, now: Instant) -> (usize, Vec<EndedSession>) {
+        let (mut count, mut ended) = (0, Vec::new());
+        while count < most && self.oldest_has_expired(now) {
+            count += 1;
+            ended.extend(self.end_oldest());
+        }
+        (count, ended)
+    }
+
+    fn oldest_has_expired(&self, now: Instant) -> bool {
+        self.bindings.oldest().is_some_and(|(_, binding)| self.is_over_age(binding, now))
+    }
+
+    fn has_expired(&self, session: &SessionId, now: Instant) -> bool {
+        let binding = self.spots.get(session).and_then(|spot| self.bindings.get(*spot));
+        binding.is_some_and(|binding| binding.uses == 0 && self.is_over_age(binding, now))
+    }
+
+    fn is_over_age(&self, binding: &Binding, now: Instant) -> bool {
+        Duration::from_millis(self.ms(now).saturating_sub(binding.used_ms)) >= self.ttl
+    }
+
+    fn ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn binding_mut(&mut self, session: &SessionId) -> Option<(Spot, &mut Binding)> {
+        let spot = *self.spots.get(session)?;
+        self.bindings.get_mut(spot).map(|binding| (spot, binding))
+    }
+
+    fn begin_binding(&mut self, binder: RequestId, session: &SessionId, lost: Option<Life>) -> RouteVerdict {
+        self.binders.insert(session.clone(), Binders::new(binder));
+        RouteVerdict::Bind { lost }
+    }
+
+    /// Makes room. Where every session is in use there is none to be made, and the requests under way are the limit.
+    fn end_oldest(&mut self) -> Option<EndedSession> {
+        let session = self.bindings.oldest()?.1.session.clone();
+        self.end(&session).ended()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{Incarnation, Slot};
-
-    const TTL: Duration = Duration::from_hours(1);
-
-    fn session(name: &str) -> SessionId {
-        SessionId::new(name).unwrap()
-    }
-
-    fn place(slot: u16, incarnation: u64) -> Life {
-        Life { slot: Slot(slot), incarnation: Incarnation(incarnation) }
-    }
-
-    fn route(table: &mut SessionTable, id: u64, name: &str, now: Instant) -> RouteVerdict {
-        table.route(RequestId(id), &session(name), now).0
-    }
-
-    fn bound(table: &mut SessionTable, name: &str, life: Life, now: Instant) {
-        assert_eq!(route(table, 1, name, now), RouteVerdict::Bind { reset: false });
-        let _ = table.bind(RequestId(1), &session(name), life, now);
-    }
-
-    #[test]
-    fn the_first_request_binds_and_the_others_are_held_until_it_has() {
-        let now = Instant::now();
-        let mut table = SessionTable::new(TTL, 10);
-        assert_eq!(route(&mut table, 1, "s", now), RouteVerdict::Bind { reset: false });
-        assert_eq!(route(&mut table, 2, "s", now), RouteVerdict::Hold);
-        assert_eq!(route(&mut table, 3, "s", now), RouteVerdict::Hold);
-        let (held, _) = table.bind(RequestId(1), &session("s"), place(2, 1), now);
-        assert_eq!(held, [2, 3].map(RequestId));
-        assert_eq!(route(&mut table, 4, "s", now), RouteVerdict::Bound(place(2, 1)));
-    }
-
-    #[test]
-    fn a_binder_that_ends_passes_its_turn_on() {
-        let now = Instant::now();
-        let mut table = SessionTable::new(TTL, 10);
-        assert_eq!(route(&mut table, 1, "s", now), RouteVerdict::Bind { reset: false });
-        for id in 2..=4 {
-            assert_eq!(route(&mut table, id, "s", now), RouteVerdict::Hold);
-        }
-        assert_eq!(table.forgo(RequestId(2), &session("s")), None);
-        let next = table.forgo(RequestId(1), &session("s"));
-        assert_eq!(next, Some((RequestId(3), RouteVerdict::Bind { reset: false })));
-        let (held, _) = table.bind(RequestId(3), &session("s"), place(0, 1), now);
-        assert_eq!(held, [RequestId(4)]);
-    }
-
-    #[test]
-    fn a_binder_that_nobody_waits_for_leaves_nothing_behind() {
-        let mut table = SessionTable::new(TTL, 10);
-        let _ = route(&mut table, 1, "s", Instant::now());
-        assert_eq!(table.forgo(RequestId(1), &session("s")), None);
-        assert!(table.sessions.is_empty());
-    }
-
-    #[test]
-    fn a_place_that_is_gone_is_reset_once_for_all() {
-        let now = Instant::now();
-        let mut table = SessionTable::new(TTL, 10);
-        bound(&mut table, "s", place(0, 1), now);
-        let mut reroute = |id| table.reroute(RequestId(id), &session("s"), place(0, 1), now).0;
-        assert_eq!(reroute(5), RouteVerdict::Bind { reset: true });
-        assert_eq!(reroute(6), RouteVerdict::Hold);
-        let (held, _) = table.bind(RequestId(5), &session("s"), place(0, 2), now);
-        assert_eq!(held, [RequestId(6)]);
-        // Whoever still has the old place in mind is sent to the new one.
-        let (verdict, _) = table.reroute(RequestId(7), &session("s"), place(0, 1), now);
-        assert_eq!(verdict, RouteVerdict::Bound(place(0, 2)));
-    }
-
-    #[test]
-    fn an_idle_session_expires_on_access_and_in_the_sweep() {
-        let now = Instant::now();
-        let mut table = SessionTable::new(TTL, 10);
-        bound(&mut table, "a", place(0, 1), now);
-        bound(&mut table, "b", place(1, 1), now);
-        let half = now + TTL / 2;
-        assert_eq!(route(&mut table, 9, "a", half), RouteVerdict::Bound(place(0, 1)));
-        assert_eq!(table.sweep(10, now + TTL), [EndedSession { session: session("b"), life: place(1, 1) }]);
-        let (verdict, expired) = table.route(RequestId(9), &session("a"), half + TTL);
-        assert_eq!(verdict, RouteVerdict::Bind { reset: false });
-        assert_eq!(expired, Some(EndedSession { session: session("a"), life: place(0, 1) }));
-    }
-
-    #[test]
-    fn beyond_the_limit_the_least_recently_used_goes() {
-        let now = Instant::now();
-        let mut table = SessionTable::new(TTL, 2);
-        bound(&mut table, "a", place(0, 1), now);
-        bound(&mut table, "b", place(1, 1), now);
-        let _ = route(&mut table, 9, "a", now);
-        assert_eq!(route(&mut table, 1, "c", now), RouteVerdict::Bind { reset: false });
-        let (_, evicted) = table.bind(RequestId(1), &session("c"), place(2, 1), now);
-        assert_eq!(evicted, Some(EndedSession { session: session("b"), life: place(1, 1) }));
-        assert_eq!(table.sessions.len(), 2);
-    }
-}
+mod tests;

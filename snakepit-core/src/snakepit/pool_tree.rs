@@ -55,12 +55,8 @@ impl PoolTree {
             starter: Arc::new(move |slot| starter(&worker, slot)),
             sessions: sessions.clone(),
         };
-        let affinity = SessionAffinityArgs {
-            address: sessions,
-            pool: shared.reporter(),
-            ttl: shared.options.session_ttl,
-            limit: shared.options.session_limit,
-        };
+        let (ttl, limit) = (shared.options.session_ttl, shared.options.session_limit);
+        let affinity = SessionAffinityArgs::new(sessions, shared.reporter(), ttl, limit);
         let supervisor = SupervisorSpec::new(id.as_str())
             .strategy(Strategy::RestForOne)
             .child(starters.into_child())

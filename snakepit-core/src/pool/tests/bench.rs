@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use ractor::ActorCell;
 use serde_json::{Value, json};
 use snakepit_supervisor::{SupervisorRef, SupervisorSpec};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -19,6 +20,7 @@ use crate::process::HostRun;
 use crate::process::Launcher;
 use crate::process_registry::ProcessRegistryRef;
 use crate::request::Request;
+use crate::session_affinity::SessionAffinityMessage;
 use crate::snakepit::pool_tree::PoolTree;
 
 /// A pool, the supervisor above it, and its workers' ends.
@@ -71,6 +73,34 @@ impl Bench {
         lives.sort_by(|a, b| a.life.cmp(&b.life));
         self.settled(|stats| stats.available == N).await;
         lives.try_into().expect("exactly as many as were awaited")
+    }
+
+    /// Ends the pool's actor as a panic would, and waits for its next life.
+    pub(super) async fn kill_pool(&self) {
+        let mut lives = self.pool.shared().address.subscribe();
+        self.pool.shared().address.current().unwrap().kill();
+        lives.changed().await.unwrap();
+    }
+
+    /// Ends the session affinity's actor as a panic would, and waits for the life of the pool that follows.
+    pub(super) async fn kill_session_affinity(&self) {
+        let mut lives = self.pool.shared().address.subscribe();
+        let children = self.supervisor.cell().unwrap().get_children();
+        let affinity = |child: &ActorCell| child.is_message_type_of::<SessionAffinityMessage>() == Some(true);
+        children.into_iter().find(affinity).unwrap().kill();
+        lives.changed().await.unwrap();
+    }
+
+    /// Runs a request to its end on a worker, which must be the one that gets it.
+    pub(super) async fn run(
+        &self,
+        request: Request,
+        life: &mut ScriptedLife,
+    ) -> Result<Response, ExecuteError> {
+        let call = self.send(request);
+        let id = life.next_request().await;
+        life.answer(id, &done());
+        call.await.unwrap()
     }
 
     /// A request under way.

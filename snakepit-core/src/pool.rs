@@ -11,6 +11,7 @@ mod handle;
 mod in_flight;
 mod lives;
 mod message;
+mod placement;
 mod requests;
 mod roster;
 mod sessions;

@@ -11,4 +11,4 @@ mod table;
 
 pub(crate) use actor::{SessionAffinity, SessionAffinityArgs};
 pub(crate) use message::SessionAffinityMessage;
-pub(crate) use table::Parting;
+pub(crate) use table::{Parting, Told};

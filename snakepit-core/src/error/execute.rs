@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::loss::{LossCause, PoolFailure, WorkerLoss, humantime};
 use crate::error::worker::{WorkerError, WorkerErrorKind};
-use crate::id::PoolName;
+use crate::id::{PoolName, SessionId, WorkerLife};
 use crate::payload::PayloadError;
 
 /// Why a request was not answered. Each request ends in exactly one answer or one of these.
@@ -68,6 +68,23 @@ pub enum ExecuteError {
         /// Which worker, why, and its last words.
         loss: Arc<WorkerLoss>,
     },
+    /// The request may run on its session's worker only, and that is busy.
+    #[error("worker {worker} of session {session:?} is busy")]
+    WorkerBusy {
+        /// Which session.
+        session: SessionId,
+        /// Its worker.
+        worker: WorkerLife,
+    },
+    /// The request may run on its session's worker only, and that is gone with what it remembered. Told once: the next
+    /// request of the session starts afresh.
+    #[error("session {session:?} was lost with worker {worker}")]
+    SessionLost {
+        /// Which session.
+        session: SessionId,
+        /// The worker that it had.
+        worker: WorkerLife,
+    },
     /// The worker that ran the request broke the rules of the wire and was replaced.
     #[error("{loss}")]
     Protocol {
@@ -128,6 +145,8 @@ impl ExecuteError {
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Cancelled => "cancelled",
             Self::WorkerLost { .. } => "worker_lost",
+            Self::WorkerBusy { .. } => "worker_busy",
+            Self::SessionLost { .. } => "session_lost",
             Self::Protocol { .. } => "protocol_error",
             Self::Worker { .. } => "worker_error",
             Self::UnknownCommand { .. } => "unknown_command",
@@ -145,11 +164,13 @@ impl ExecuteError {
             Self::Saturated { .. }
             | Self::PoolRestarted { .. }
             | Self::WorkerLost { .. }
+            | Self::WorkerBusy { .. }
             | Self::Protocol { .. }
             | Self::PoolFailed { .. } => true,
             Self::Worker { error } => error.retryable,
             Self::PoolNotFound { .. }
             | Self::ShuttingDown { .. }
+            | Self::SessionLost { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Cancelled
             | Self::UnknownCommand { .. }

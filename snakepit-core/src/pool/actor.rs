@@ -169,7 +169,7 @@ impl PoolState {
 
     fn worker_report(&mut self, report: WorkerReport, now: Instant) {
         match report {
-            WorkerReport::Booting { life, worker } => self.lives.booting(Life::from(&life), worker),
+            WorkerReport::Booting { life, worker } => self.worker_booting(Life::from(&life), worker),
             WorkerReport::Ready { life, worker, adapter, capacity, vitals } => {
                 self.worker_ready(
                     Life::from(&life),

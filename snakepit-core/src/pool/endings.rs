@@ -13,7 +13,7 @@ use crate::payload::Payload;
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
-use crate::pool::sessions::Told;
+use crate::session_affinity::Told;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -22,7 +22,7 @@ impl PoolState {
         let Some((mut flight, run)) = self.in_flight.finish(id, life) else {
             // An earlier life of the pool asked for it, and its caller has been told.
             if self.roster.release_inherited(life) {
-                self.serve_line(now);
+                self.serve(life, now);
             }
             return;
         };
@@ -42,12 +42,12 @@ impl PoolState {
             }
             // The session hears first, so that the caller's next request finds it as it is now.
             let hears = answer.is_ok() && flight.binding.reset && flight.is_awaited();
-            self.leave_session(id, &flight, if hears { Told::Loss } else { Told::Nothing });
+            self.leave_session(id, &flight, if hears { Told::Reset } else { Told::Nothing });
             flight.answer(answer);
         } else {
             self.leave_session(id, &flight, Told::Nothing);
         }
-        self.serve_line(now);
+        self.serve(life, now);
     }
 
     fn response(
@@ -93,6 +93,10 @@ impl PoolState {
 
     /// Ends a request that no worker has.
     pub(super) fn give_back(&mut self, id: RequestId, error: ExecuteError) {
+        let told = match &error {
+            ExecuteError::SessionLost { .. } => Told::Lost,
+            _ => Told::Nothing,
+        };
         let Some(mut flight) = self.in_flight.remove(id) else { return };
         self.deadlines.remove(flight.due(), id);
         match flight.stage {
@@ -101,7 +105,7 @@ impl PoolState {
             Stage::Running(_) | Stage::Abandoned { .. } => {}
         }
         // Others of its session may be held until it binds, or it may be one of those held.
-        self.leave_session(id, &flight, Told::Nothing);
+        self.leave_session(id, &flight, told);
         flight.answer(Err(error));
     }
 

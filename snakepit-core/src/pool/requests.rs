@@ -9,7 +9,8 @@ use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{BindingStage, Flight, Run, Stage};
-use crate::pool::message::Submission;
+use crate::pool::message::{Life, Submission};
+use crate::pool::placement::{PlacementFacts, PlacementVerdict};
 use crate::session_affinity::SessionAffinityMessage;
 
 impl PoolState {
@@ -75,12 +76,28 @@ impl PoolState {
         if flight.stage != Stage::Routing {
             return;
         }
+        let own = flight.binding.prefers();
+        let facts = PlacementFacts {
+            affinity: flight.affinity,
+            own_has_room: own.map(|own| self.roster.has_room(own)),
+            any_has_room: self.roster.room() > 0,
+        };
+        let verdict = facts.judge();
+        if verdict == PlacementVerdict::Busy {
+            self.session_busy(id);
+            return;
+        }
         self.routing -= 1;
-        let preferred = flight.binding.prefers().filter(|life| self.roster.take_this(*life));
-        // Those who wait came first; while there are any, no worker is free.
-        match preferred.or_else(|| self.roster.take_any()) {
+        // Those who wait came first; while there are any, no worker that they may run on is free.
+        let taken = match verdict {
+            PlacementVerdict::Own => own.filter(|own| self.roster.take_this(*own)),
+            PlacementVerdict::Any => self.roster.take_any(),
+            PlacementVerdict::WaitForAny | PlacementVerdict::WaitForOwn | PlacementVerdict::Busy => None,
+        };
+        let pin = own.filter(|_| verdict == PlacementVerdict::WaitForOwn);
+        match taken {
             Some(life) => self.dispatch(id, Run { life, since: now }),
-            None => flight.stage = Stage::Waiting(self.line.join(id)),
+            None => flight.stage = Stage::Waiting(self.line.join(id, pin)),
         }
     }
 
@@ -115,11 +132,10 @@ impl PoolState {
         let _ = ready.worker.adapter.cast(message);
     }
 
-    /// Gives those who wait to whoever is free.
-    pub(super) fn serve_line(&mut self, now: Instant) {
-        while !self.line.is_empty() {
-            let Some(life) = self.roster.take_any() else { return };
-            let Some(id) = self.line.next() else { return };
+    /// Gives a worker that has room what it may take of the line.
+    pub(super) fn serve(&mut self, life: Life, now: Instant) {
+        while self.line.has_any_for(life) && self.roster.take_this(life) {
+            let Some(id) = self.line.next_for(life) else { return };
             self.dispatch(id, Run { life, since: now });
         }
     }

@@ -181,6 +181,11 @@ impl<W> Roster<W> {
         self.ready_worker(life.slot).filter(|ready| ready.incarnation == life.incarnation)
     }
 
+    /// Whether a life could take a request now.
+    pub(super) fn has_room(&self, life: Life) -> bool {
+        self.get(life).is_some_and(|ready| ready.running < ready.capacity)
+    }
+
     /// How many requests the ready workers could take now, all together.
     pub(super) fn room(&self) -> usize {
         self.room

@@ -4,19 +4,12 @@ use ractor::RpcReplyPort;
 use tokio::time::Instant;
 
 use crate::adapter::AdapterMessage;
-use crate::id::{RequestId, SessionId};
+use crate::error::ExecuteError;
+use crate::id::{RequestId, SessionId, Slot};
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{BindingStage, Flight, Stage};
 use crate::pool::message::Life;
-use crate::session_affinity::{Parting, SessionAffinityMessage};
-
-/// What the caller of an ended request has learned about its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    Nothing,
-    /// That the session has lost what its worker remembered.
-    Loss,
-}
+use crate::session_affinity::{Parting, SessionAffinityMessage, Told};
 
 /// How a life that a session is bound to stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +45,10 @@ impl PoolState {
                 flight.binding.stage = BindingStage::To(life);
                 self.place(id, now);
             }
+            Standing::Over if flight.affinity.is_strict() => {
+                flight.binding.stage = BindingStage::To(life);
+                self.session_lost(id, session, life);
+            }
             Standing::Over => {
                 self.args.sessions.cast(SessionAffinityMessage::Rebind { id, session, gone: life });
             }
@@ -64,7 +61,44 @@ impl PoolState {
         flight.binding.stage = BindingStage::Binds;
         flight.binding.reset = lost.is_some();
         self.counters.affinity_resets += u64::from(lost.is_some());
-        self.place(id, now);
+        match (lost, flight.session.clone()) {
+            (Some(lost), Some(session)) if flight.affinity.is_strict() => {
+                self.session_lost(id, session, lost);
+            }
+            (None | Some(_), _) => self.place(id, now),
+        }
+    }
+
+    /// Tells a request that may run nowhere else that its session's worker is gone.
+    fn session_lost(&mut self, id: RequestId, session: SessionId, lost: Life) {
+        let worker = self.args.shared.life(lost);
+        let error = ExecuteError::SessionLost { session, worker };
+        self.counters.count_error(&error);
+        self.give_back(id, error);
+    }
+
+    /// Tells a request that may run nowhere else, and does not want to wait, that its session's worker is busy.
+    pub(super) fn session_busy(&mut self, id: RequestId) {
+        let Some(flight) = self.in_flight.get_mut(id) else { return };
+        let (Some(session), Some(own)) = (flight.session.clone(), flight.binding.prefers()) else { return };
+        let error = ExecuteError::WorkerBusy { session, worker: self.args.shared.life(own) };
+        self.counters.count_error(&error);
+        self.give_back(id, error);
+    }
+
+    /// Answers the requests that wait for a life of this slot which is over.
+    pub(super) fn give_up_pins(&mut self, slot: Slot) {
+        for life in self.line.pins_in(slot) {
+            if !self.lives.is_over(life) {
+                continue;
+            }
+            for id in self.line.pinned_to(life) {
+                let session = self.in_flight.get_mut(id).and_then(|flight| flight.session.clone());
+                if let Some(session) = session {
+                    self.session_lost(id, session, life);
+                }
+            }
+        }
     }
 
     fn standing(&self, life: Life) -> Standing {
@@ -83,7 +117,7 @@ impl PoolState {
             return;
         }
         if let Some(session) = flight.session.clone() {
-            let parting = Parting { granted: flight.binding.prefers(), told: told == Told::Loss };
+            let parting = Parting { granted: flight.binding.prefers(), told };
             self.args.sessions.cast(SessionAffinityMessage::Over { id, session, parting });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ractor::RpcReplyPort;
+use ractor::{ActorRef, RpcReplyPort};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -12,9 +12,10 @@ use crate::id::{Incarnation, Slot, WorkerLife};
 use crate::pool::actor::{Drain, PoolState, PoolWorker};
 use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
 use crate::pool::roster::Occupant;
-use crate::pool::sessions::Told;
 use crate::pool::statistics::PoolStats;
+use crate::session_affinity::Told;
 use crate::timer::Timer;
+use crate::worker::WorkerMessage;
 
 impl PoolState {
     /// Asks for the Starter of every slot that has none.
@@ -45,6 +46,11 @@ impl PoolState {
         });
     }
 
+    pub(super) fn worker_booting(&mut self, life: Life, worker: ActorRef<WorkerMessage>) {
+        self.lives.booting(life, worker);
+        self.give_up_pins(life.slot);
+    }
+
     pub(super) fn worker_ready(&mut self, life: Life, capacity: u16, worker: PoolWorker, now: Instant) {
         if self.roster.get(life).is_some() || !self.lives.ready(life) {
             return;
@@ -60,7 +66,8 @@ impl PoolState {
             // Whoever asked may have stopped waiting.
             let _ = waiter.send(Ok(()));
         }
-        self.serve_line(now);
+        self.give_up_pins(slot);
+        self.serve(life, now);
     }
 
     /// A life ended: everyone whose request it had is told, each once.
@@ -80,6 +87,7 @@ impl PoolState {
             self.leave_session(id, &flight, Told::Nothing);
             flight.answer(Err(error));
         }
+        self.give_up_pins(life.slot);
     }
 
     /// A slot's Starter is gone: the slot rests, and is then tried again.
@@ -204,7 +212,7 @@ impl PoolState {
             drain.abandoned += abandoned;
         }
         self.routing = 0;
-        while self.line.next().is_some() {}
+        self.line.clear();
     }
 
     fn over(&self) -> ExecuteError {

@@ -7,3 +7,4 @@ mod requests;
 mod restarts;
 mod sessions;
 mod streams;
+mod strict_sessions;

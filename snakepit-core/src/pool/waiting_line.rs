@@ -1,73 +1,177 @@
-//! The waiting line: requests that found no free worker, first come, first served.
+//! The waiting line: requests that found no place, first come, first served. Those that only one worker may take stand
+//! beside the others, so that nobody has to step over them.
 
 use std::collections::BTreeMap;
 
-use crate::id::RequestId;
+use crate::id::{RequestId, Slot};
+use crate::pool::message::Life;
 
 /// A place in the line; what [`WaitingLine::leave`] takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    number: u64,
+    pin: Option<Life>,
+}
+
+/// Requests by the numbers that they drew when they came.
+type Queue = BTreeMap<u64, RequestId>;
 
 /// Requests in the order in which they came. Leaving from the middle leaves nothing behind.
 #[derive(Debug, Default)]
 pub(super) struct WaitingLine {
-    requests: BTreeMap<Ticket, RequestId>,
+    anyone: Queue,
+    /// Requests that wait for one life. A life that nobody waits for has no entry.
+    pinned: BTreeMap<Life, Queue>,
+    pinned_len: usize,
     next: u64,
 }
 
 impl WaitingLine {
-    /// Puts a request at the end.
-    pub(super) fn join(&mut self, id: RequestId) -> Ticket {
-        let ticket = Ticket(self.next);
+    /// Puts a request at the end; with a pin, only that life may take it.
+    pub(super) fn join(&mut self, id: RequestId, pin: Option<Life>) -> Ticket {
+        let number = self.next;
         self.next += 1;
-        self.requests.insert(ticket, id);
-        ticket
+        match pin {
+            None => {
+                self.anyone.insert(number, id);
+            }
+            Some(life) => {
+                self.pinned.entry(life).or_default().insert(number, id);
+                self.pinned_len += 1;
+            }
+        }
+        Ticket { number, pin }
     }
 
     /// Takes a request out, wherever it is.
-    pub(super) fn leave(&mut self, ticket: Ticket) {
-        self.requests.remove(&ticket);
+    pub(super) fn leave(&mut self, Ticket { number, pin }: Ticket) {
+        let Some(life) = pin else {
+            self.anyone.remove(&number);
+            return;
+        };
+        let Some(queue) = self.pinned.get_mut(&life) else { return };
+        if queue.remove(&number).is_some() {
+            self.pinned_len -= 1;
+        }
+        if queue.is_empty() {
+            self.pinned.remove(&life);
+        }
     }
 
-    /// Takes out the request that has waited longest.
-    pub(super) fn next(&mut self) -> Option<RequestId> {
-        self.requests.pop_first().map(|(_, id)| id)
+    /// Whether a life may take any of the requests.
+    pub(super) fn has_any_for(&self, life: Life) -> bool {
+        !self.anyone.is_empty() || self.pinned.contains_key(&life)
+    }
+
+    /// Takes out the request that has waited longest of those that a life may take. Costs the same however many wait for
+    /// others.
+    pub(super) fn next_for(&mut self, life: Life) -> Option<RequestId> {
+        let anyone = self.anyone.first_key_value().map(|(number, id)| (*number, *id, None));
+        let own = self.pinned.get(&life).and_then(Queue::first_key_value);
+        let own = own.map(|(number, id)| (*number, *id, Some(life)));
+        let (number, id, pin) = match (anyone, own) {
+            (Some(anyone), Some(own)) if anyone.0 < own.0 => anyone,
+            (anyone, own) => own.or(anyone)?,
+        };
+        self.leave(Ticket { number, pin });
+        Some(id)
+    }
+
+    /// The lives of a slot that requests wait for.
+    pub(super) fn pins_in(&self, slot: Slot) -> Vec<Life> {
+        self.pinned.keys().filter(|life| life.slot == slot).copied().collect()
+    }
+
+    /// The requests that wait for one life.
+    pub(super) fn pinned_to(&self, life: Life) -> Vec<RequestId> {
+        self.pinned.get(&life).map(|queue| queue.values().copied().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
     }
 
     pub(super) fn len(&self) -> usize {
-        self.requests.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.anyone.len() + self.pinned_len
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Incarnation;
+    use proptest::prelude::*;
+
+    fn life(slot: u16) -> Life {
+        Life { slot: Slot(slot), incarnation: Incarnation(1) }
+    }
+
+    fn all_for(line: &mut WaitingLine, slot: u16) -> Vec<u64> {
+        std::iter::from_fn(|| line.next_for(life(slot)).map(|id| id.0)).collect()
+    }
 
     #[test]
     fn the_first_come_is_served_first() {
         let mut line = WaitingLine::default();
         for id in 1..=3 {
-            line.join(RequestId(id));
+            line.join(RequestId(id), None);
         }
-        assert_eq!(std::iter::from_fn(|| line.next()).collect::<Vec<_>>(), [1, 2, 3].map(RequestId));
+        assert_eq!(all_for(&mut line, 0), [1, 2, 3]);
     }
 
     #[test]
-    fn leaving_leaves_nothing_behind() {
+    fn s05_a_worker_takes_what_is_pinned_to_it_or_to_nobody_in_the_order_of_arrival() {
         let mut line = WaitingLine::default();
-        let tickets: Vec<_> = (1..=1200).map(|id| line.join(RequestId(id))).collect();
-        let last = line.join(RequestId(9999));
+        for (id, pin) in [(1, Some(1)), (2, Some(0)), (3, None), (4, Some(1)), (5, Some(0)), (6, None)] {
+            line.join(RequestId(id), pin.map(life));
+        }
+        assert_eq!(all_for(&mut line, 0), [2, 3, 5, 6]);
+        assert!(!line.has_any_for(life(0)) && line.has_any_for(life(1)));
+        assert_eq!((line.len(), line.pins_in(Slot(1))), (2, vec![life(1)]));
+        assert_eq!(all_for(&mut line, 1), [1, 4]);
+        assert!(line.pinned.is_empty());
+    }
+
+    #[test]
+    fn s03_leaving_leaves_nothing_behind() {
+        let mut line = WaitingLine::default();
+        let pins = |id| (id % 2 == 0).then(|| life(u16::try_from(id % 7).unwrap()));
+        let tickets: Vec<_> = (1..=1200).map(|id| line.join(RequestId(id), pins(id))).collect();
+        let last = line.join(RequestId(9999), None);
         for ticket in tickets {
             line.leave(ticket);
             line.leave(ticket);
         }
-        assert_eq!(line.len(), 1);
-        assert_eq!(line.next(), Some(RequestId(9999)));
+        assert_eq!((line.len(), line.pinned.len()), (1, 0));
+        assert_eq!(all_for(&mut line, 0), [9999]);
         line.leave(last);
-        assert!(line.is_empty());
+        assert_eq!(line.len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn it_serves_as_a_plain_list_would(steps in prop::collection::vec((0u8..4, 0u16..3), 0..150)) {
+            let mut line = WaitingLine::default();
+            let mut plain: Vec<(u64, Option<u16>, Ticket)> = Vec::new();
+            for (n, (step, slot)) in (0..).zip(steps) {
+                match step {
+                    0 | 1 => {
+                        let pin = (step == 1).then_some(slot);
+                        plain.push((n, pin, line.join(RequestId(n), pin.map(life))));
+                    }
+                    2 => {
+                        let first = plain.iter().position(|(_, pin, _)| pin.is_none_or(|pin| pin == slot));
+                        prop_assert_eq!(line.has_any_for(life(slot)), first.is_some());
+                        let expected = first.map(|at| RequestId(plain.remove(at).0));
+                        prop_assert_eq!(line.next_for(life(slot)), expected);
+                    }
+                    _ => if !plain.is_empty() {
+                        let (_, _, ticket) = plain.remove(usize::from(slot) % plain.len());
+                        line.leave(ticket);
+                    },
+                }
+                prop_assert_eq!(line.len(), plain.len());
+            }
+        }
     }
 }

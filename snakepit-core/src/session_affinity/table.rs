@@ -55,8 +55,18 @@ impl EndVerdict {
 pub(crate) struct Parting {
     /// The life that it was sent to, where it was sent to one.
     pub(crate) granted: Option<Life>,
-    /// Whether its caller now knows that the session started anew, or is lost.
-    pub(crate) told: bool,
+    /// What its caller has learned about the session.
+    pub(crate) told: Told,
+}
+
+/// What the caller of an ended request has learned about its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    /// That it started anew.
+    Reset,
+    /// That it is lost: the next request starts it afresh.
+    Lost,
 }
 
 /// Sessions and what they are bound to.
@@ -215,7 +225,7 @@ impl SessionTable {
                 self.binders.remove(session);
                 let lost = self.spots.get(session).copied();
                 match lost {
-                    Some(_) if parting.told => drop(self.end(session)),
+                    Some(_) if parting.told != Told::Nothing => drop(self.end(session)),
                     Some(spot) => self.bindings.settle(spot),
                     None => {}
                 }
@@ -225,11 +235,18 @@ impl SessionTable {
         }
         let used_ms = self.ms(now);
         let (spot, binding) = self.binding_mut(session)?;
-        if parting.granted != Some(binding.life()) || binding.standing == Standing::Lost {
+        if parting.granted != Some(binding.life()) {
             return None;
         }
-        if parting.told {
-            binding.standing = Standing::Bound;
+        match (parting.told, binding.standing) {
+            (Told::Lost, _) => {
+                // A binder that is under way takes the loss on.
+                drop(self.end(session));
+                return None;
+            }
+            (Told::Nothing | Told::Reset, Standing::Lost) => return None,
+            (Told::Reset, Standing::Bound | Standing::BoundAnew) => binding.standing = Standing::Bound,
+            (Told::Nothing, Standing::Bound | Standing::BoundAnew) => {}
         }
         binding.uses = binding.uses.saturating_sub(1);
         binding.used_ms = used_ms;

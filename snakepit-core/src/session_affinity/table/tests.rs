@@ -3,7 +3,7 @@
 use super::*;
 
 const TTL: Duration = Duration::from_hours(1);
-const UNSENT: Parting = Parting { granted: None, told: false };
+const UNSENT: Parting = Parting { granted: None, told: Told::Nothing };
 
 struct Bench {
     table: SessionTable,
@@ -55,7 +55,7 @@ fn life(slot: u16, incarnation: u64) -> Life {
 }
 
 fn sent(life: Life) -> Parting {
-    Parting { granted: Some(life), told: false }
+    Parting { granted: Some(life), told: Told::Nothing }
 }
 
 fn bound(life: Life) -> RouteVerdict {
@@ -108,7 +108,7 @@ fn a_lost_life_is_told_with_every_answer_until_one_has_arrived() {
     // The first was cancelled: its caller has not heard.
     assert_eq!(bench.over(5, "s", sent(life(0, 2)), Duration::ZERO), None);
     assert_eq!(bench.route(7, "s", Duration::ZERO), anew);
-    let told = Parting { told: true, ..sent(life(0, 2)) };
+    let told = Parting { told: Told::Reset, ..sent(life(0, 2)) };
     assert_eq!(bench.over(6, "s", told, Duration::ZERO), None);
     assert_eq!(bench.route(8, "s", Duration::ZERO), bound(life(0, 2)));
     // Whoever still has the old life in mind is sent to the new one.
@@ -125,10 +125,24 @@ fn a_loss_that_the_binder_took_with_it_is_told_to_the_next() {
     assert_eq!(bench.route(6, "s", Duration::ZERO), lost);
     assert_eq!(bench.route(7, "s", Duration::ZERO), RouteVerdict::Hold);
     // Whoever asked before the loss was told is told as well; after them the session starts afresh.
-    let told = Parting { told: true, ..UNSENT };
+    let told = Parting { told: Told::Lost, ..UNSENT };
     assert_eq!(bench.over(6, "s", told, Duration::ZERO), Some((RequestId(7), lost)));
     assert_eq!(bench.over(7, "s", told, Duration::ZERO), None);
     assert_eq!(bench.route(8, "s", Duration::ZERO), RouteVerdict::Bind { lost: None });
+}
+
+#[test]
+fn a_loss_that_was_told_ends_the_session_and_no_other_of_that_name() {
+    let mut bench = Bench::new(10);
+    bench.idle("s", life(0, 1));
+    assert_eq!(bench.route(5, "s", Duration::ZERO), bound(life(0, 1)));
+    assert_eq!(bench.route(6, "s", Duration::ZERO), bound(life(0, 1)));
+    let lost = Parting { told: Told::Lost, ..sent(life(0, 1)) };
+    bench.over(5, "s", lost, Duration::ZERO);
+    bench.idle("s", life(0, 2));
+    // The second asked before, and was told the same.
+    bench.over(6, "s", lost, Duration::ZERO);
+    assert_eq!(bench.route(7, "s", Duration::ZERO), bound(life(0, 2)));
 }
 
 #[test]

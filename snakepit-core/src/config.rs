@@ -109,6 +109,16 @@ pub struct PoolOptions {
     pub session_ttl: Duration,
     /// How many sessions are remembered; beyond it the least recently used goes. Default 1,000,000.
     pub session_limit: usize,
+    /// How often an idempotent request is tried again whose worker was lost without its fault; 0: never, whatever the
+    /// reason. Default 3.
+    pub max_retries: u32,
+    /// The wait before the second retry; the first is immediate, later ones double it, and chance takes away up to half.
+    /// Default 1 s: a worker that is lost again so soon is likely to have a reason that takes a while to pass.
+    #[serde(with = "humantime_serde")]
+    pub retry_backoff: Duration,
+    /// How many workers a request may crash before it is answered as poisoned. Default 2: one crash is an accident, and
+    /// a third worker would only be lost as well.
+    pub poison_limit: u32,
     /// How long a worker may take to give up a cancelled request before `on_stuck` applies. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub cancel_grace: Duration,
@@ -226,6 +236,9 @@ impl Default for PoolOptions {
             affinity: Affinity::Hint,
             session_ttl: Duration::from_hours(1),
             session_limit: 1_000_000,
+            max_retries: 3,
+            retry_backoff: Duration::from_secs(1),
+            poison_limit: 2,
             cancel_grace: Duration::from_secs(5),
             on_stuck: OnStuck::Wait,
             heartbeat: Heartbeat::default(),
@@ -288,6 +301,7 @@ impl PoolOptions {
             ("stream_window.chunks", u64::from(self.stream_window.chunks)),
             ("stream_window.bytes", u64::from(self.stream_window.bytes)),
             ("heartbeat.misses", u64::from(self.heartbeat.misses)),
+            ("poison_limit", u64::from(self.poison_limit)),
         ];
         if let Some((option, _)) = at_least_1.into_iter().find(|(_, value)| *value == 0) {
             return Err((option, "must be at least 1".to_owned()));
@@ -309,6 +323,7 @@ impl PoolOptions {
             ("startup_timeout", self.startup_timeout),
             ("session_ttl", self.session_ttl),
             ("cancel_grace", self.cancel_grace),
+            ("retry_backoff", self.retry_backoff),
             ("heartbeat.interval", self.heartbeat.interval),
             ("stop_grace", self.stop_grace),
             ("kill_grace", self.kill_grace),
@@ -342,7 +357,9 @@ mod tests {
     #[test]
     fn an_option_that_cannot_work_is_named_with_its_rule() {
         type Change = fn(&mut PoolOptions);
-        let table: [(&str, Change); 7] = [
+        let table: [(&str, Change); 9] = [
+            ("poison_limit", |o| o.poison_limit = 0),
+            ("retry_backoff", |o| o.retry_backoff = Duration::MAX),
             ("size", |o| o.size = 0),
             ("timeout", |o| o.timeout = Duration::ZERO),
             ("heartbeat.misses", |o| o.heartbeat.misses = 0),

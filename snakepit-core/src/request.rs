@@ -29,6 +29,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// What its session means for where it runs. `None`: the pool's `affinity`.
     pub affinity: Option<Affinity>,
+    /// Whether running it twice does no harm. Only then is it tried again when its worker is lost.
+    pub is_idempotent: bool,
     /// W3C `traceparent` of the caller's span, handed to the worker untouched.
     pub traceparent: Option<Arc<str>>,
     /// Pairs handed to the worker untouched.
@@ -44,6 +46,7 @@ impl Request {
             session: None,
             timeout: None,
             affinity: None,
+            is_idempotent: false,
             traceparent: None,
             metadata: Vec::new(),
         }
@@ -64,6 +67,14 @@ impl Request {
     /// Sets what the request's session means for where it runs.
     pub fn affinity(mut self, affinity: Affinity) -> Self {
         self.affinity = Some(affinity);
+        self
+    }
+
+    /// Says that running the request twice does no harm: when its worker is lost it is tried again on another, as the
+    /// pool's `max_retries` and `poison_limit` allow, and never beyond its deadline. A stream is not: its reader may have
+    /// seen some of it. Nor is a request of a strict session, whose state went with the worker.
+    pub fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
         self
     }
 

@@ -91,6 +91,14 @@ pub enum ExecuteError {
         /// Which worker, and which rule.
         loss: Arc<WorkerLoss>,
     },
+    /// The request was tried on several workers, and each of them crashed: it is not tried on another.
+    #[error("the request crashed {crashes} workers; the last was {loss}")]
+    Poisoned {
+        /// How many.
+        crashes: u32,
+        /// The last of them.
+        loss: Arc<WorkerLoss>,
+    },
     /// The command failed in the worker.
     #[error("the command failed: {error}")]
     Worker {
@@ -148,6 +156,7 @@ impl ExecuteError {
             Self::WorkerBusy { .. } => "worker_busy",
             Self::SessionLost { .. } => "session_lost",
             Self::Protocol { .. } => "protocol_error",
+            Self::Poisoned { .. } => "poisoned",
             Self::Worker { .. } => "worker_error",
             Self::UnknownCommand { .. } => "unknown_command",
             Self::InvalidArgument { .. } => "invalid_argument",
@@ -171,6 +180,7 @@ impl ExecuteError {
             Self::PoolNotFound { .. }
             | Self::ShuttingDown { .. }
             | Self::SessionLost { .. }
+            | Self::Poisoned { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Cancelled
             | Self::UnknownCommand { .. }

@@ -57,6 +57,8 @@ pub(crate) struct PoolState {
     pub(super) in_flight: InFlight,
     /// How many requests wait for their session's worker to be looked up.
     pub(super) routing: usize,
+    /// How many requests rest before they are tried again.
+    pub(super) resting: usize,
     pub(super) deadlines: Deadlines,
     pub(super) deadline_timer: Option<Timer>,
     pub(super) quarantines: HashMap<Slot, Timer>,
@@ -145,6 +147,7 @@ impl PoolState {
             line: WaitingLine::default(),
             in_flight: InFlight::default(),
             routing: 0,
+            resting: 0,
             deadlines: Deadlines::default(),
             deadline_timer: None,
             quarantines: HashMap::new(),

@@ -64,6 +64,11 @@ impl RequestBuilder {
         self.with(|request| request.affinity(affinity))
     }
 
+    /// As [`Request::idempotent`].
+    pub fn idempotent(self) -> Self {
+        self.with(Request::idempotent)
+    }
+
     /// As [`Request::traceparent`].
     pub fn traceparent(self, traceparent: impl Into<Arc<str>>) -> Self {
         self.with(|request| request.traceparent(traceparent))

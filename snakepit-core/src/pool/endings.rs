@@ -81,7 +81,7 @@ impl PoolState {
         let is_running = match flight.stage {
             Stage::Abandoned { .. } => return,
             Stage::Running(_) => true,
-            Stage::Routing | Stage::Waiting(_) => false,
+            Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => false,
         };
         self.counters.count_error(&ExecuteError::Cancelled);
         if is_running {
@@ -102,6 +102,7 @@ impl PoolState {
         match flight.stage {
             Stage::Waiting(ticket) => self.line.leave(ticket),
             Stage::Routing => self.routing -= 1,
+            Stage::Resting { .. } => self.resting -= 1,
             Stage::Running(_) | Stage::Abandoned { .. } => {}
         }
         // Others of its session may be held until it binds, or it may be one of those held.
@@ -140,7 +141,8 @@ impl PoolState {
             let Some(flight) = self.in_flight.get_mut(id) else { continue };
             let timeout = flight.timeout;
             match flight.stage {
-                Stage::Routing | Stage::Waiting(_) => {
+                Stage::Resting { until } if until < flight.deadline.at() => self.rested(id, now),
+                Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => {
                     let error = ExecuteError::DeadlineExceeded { running: false, timeout };
                     self.counters.count_error(&error);
                     self.give_back(id, error);

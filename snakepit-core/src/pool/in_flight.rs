@@ -10,6 +10,7 @@ use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::{RequestId, SessionId};
 use crate::pool::message::{Life, Reply, Response, Submission, Work};
+use crate::pool::retry::RetryHistory;
 use crate::pool::waiting_line::Ticket;
 use crate::request::Deadline;
 
@@ -25,8 +26,11 @@ pub(super) struct Flight {
     pub(super) accepted: Instant,
     pub(super) binding: Binding,
     pub(super) stage: Stage,
-    /// What goes to a worker; taken when it goes.
+    /// What goes to a worker; `None` once it has gone and must not go again.
     pub(super) work: Option<Work>,
+    /// Whether running it twice does no harm, as its caller says.
+    pub(super) is_idempotent: bool,
+    pub(super) history: RetryHistory,
     reply: Option<Reply>,
 }
 
@@ -67,6 +71,8 @@ impl Binding {
 pub(super) enum Stage {
     /// Where it goes is being found out.
     Routing,
+    /// It lost its worker, and rests before it is tried again.
+    Resting { until: Instant },
     /// No worker was free.
     Waiting(Ticket),
     /// A worker has it.
@@ -80,6 +86,16 @@ pub(super) enum Stage {
 pub(super) struct Run {
     pub(super) life: Life,
     pub(super) since: Instant,
+    pub(super) begun: Begun,
+}
+
+/// Whether a worker has begun with a request that was given to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// It has not even left: its worker's adapter had ended.
+    Undelivered,
+    /// Nobody can say that it has not.
+    Perhaps,
 }
 
 impl Flight {
@@ -95,7 +111,9 @@ impl Flight {
             accepted: now,
             binding: Binding::default(),
             stage: Stage::Routing,
+            is_idempotent: work.request.is_idempotent,
             work: Some(work),
+            history: RetryHistory::default(),
             reply: Some(reply),
         }
     }
@@ -104,14 +122,26 @@ impl Flight {
     pub(super) fn due(&self) -> Instant {
         match self.stage {
             Stage::Routing | Stage::Waiting(_) | Stage::Running(_) => self.deadline.at(),
+            Stage::Resting { until } => until.min(self.deadline.at()),
             Stage::Abandoned { stuck_at, .. } => stuck_at,
         }
     }
 
     pub(super) fn run(&self) -> Option<Run> {
         match self.stage {
-            Stage::Routing | Stage::Waiting(_) => None,
+            Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => None,
             Stage::Running(run) | Stage::Abandoned { run, .. } => Some(run),
+        }
+    }
+
+    /// What goes to a worker now. A copy stays behind of what may have to go again; a stream never does, since its reader
+    /// may have seen some of it.
+    pub(super) fn take_work(&mut self) -> Option<Work> {
+        match &self.work {
+            Some(Work { request, chunks: None }) if self.is_idempotent => {
+                Some(Work { request: request.clone(), chunks: None })
+            }
+            Some(_) | None => self.work.take(),
         }
     }
 

@@ -2,14 +2,16 @@
 
 use tokio::time::Instant;
 
+use ractor::MessagingErr;
+
 use crate::adapter::AdapterMessage;
 use crate::config::Affinity;
 use crate::error::{ExecuteError, PoolFailure};
 use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
-use crate::pool::in_flight::{BindingStage, Flight, Run, Stage};
-use crate::pool::message::{Life, Submission};
+use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
+use crate::pool::message::{Life, Submission, Work};
 use crate::pool::placement::{PlacementFacts, PlacementVerdict};
 use crate::session_affinity::SessionAffinityMessage;
 
@@ -24,11 +26,17 @@ impl PoolState {
             flight.answer(Err(refusal));
             return;
         }
-        let has_worker = flight.session.is_some() && flight.affinity != Affinity::Off;
         self.deadlines.insert(flight.due(), id);
         self.in_flight.insert(id, flight);
         self.routing += 1;
-        if has_worker {
+        self.begin(id, now);
+    }
+
+    /// Finds a place for a request that has none.
+    pub(super) fn begin(&mut self, id: RequestId, now: Instant) {
+        let Some(flight) = self.in_flight.get_mut(id) else { return };
+        flight.binding = Binding::default();
+        if flight.session.is_some() && flight.affinity != Affinity::Off {
             self.route(id);
         } else {
             self.place(id, now);
@@ -62,7 +70,7 @@ impl PoolState {
 
     /// Requests that no worker has yet.
     pub(super) fn waiting(&self) -> usize {
-        self.line.len() + self.routing
+        self.line.len() + self.routing + self.resting
     }
 
     pub(super) fn failure(&self) -> Option<ExecuteError> {
@@ -96,24 +104,23 @@ impl PoolState {
         };
         let pin = own.filter(|_| verdict == PlacementVerdict::WaitForOwn);
         match taken {
-            Some(life) => self.dispatch(id, Run { life, since: now }),
+            Some(life) => self.dispatch(id, life, now),
             None => flight.stage = Stage::Waiting(self.line.join(id, pin)),
         }
     }
 
     /// Hands a request to a worker whose place has been taken for it.
-    fn dispatch(&mut self, id: RequestId, run: Run) {
+    fn dispatch(&mut self, id: RequestId, life: Life, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
-        let Some(ready) = self.roster.get(run.life) else { return };
-        let Some(work) = flight.work.take() else { return };
-        flight.stage = Stage::Running(run);
+        let Some(ready) = self.roster.get(life) else { return };
+        let Some(work) = flight.take_work() else { return };
         // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
         match (flight.binding.stage, flight.session.clone()) {
-            (BindingStage::To(own), _) if own == run.life => self.counters.affinity_hits += 1,
+            (BindingStage::To(own), _) if own == life => self.counters.affinity_hits += 1,
             (BindingStage::To(_), _) => self.counters.affinity_misses += 1,
             (BindingStage::Binds, Some(session)) => {
-                flight.binding.stage = BindingStage::To(run.life);
-                self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, life: run.life });
+                flight.binding.stage = BindingStage::To(life);
+                self.args.sessions.cast(SessionAffinityMessage::Bind { id, session, life });
             }
             (BindingStage::Free | BindingStage::Asked | BindingStage::Binds, _) => {}
         }
@@ -127,16 +134,23 @@ impl PoolState {
                 AdapterMessage::ExecuteStream { id, request, deadline, chunks }
             }
         };
-        // An adapter that has just ended takes nothing. Its worker is about to report its loss, which answers this
-        // request like every other that the worker has.
-        let _ = ready.worker.adapter.cast(message);
+        let mut begun = Begun::Perhaps;
+        // An adapter that has just ended takes nothing. Its worker is about to report its loss, and then this request,
+        // which never left, goes elsewhere.
+        if let Err(MessagingErr::SendErr(AdapterMessage::Execute { request, .. })) =
+            ready.worker.adapter.cast(message)
+        {
+            begun = Begun::Undelivered;
+            flight.work = Some(Work { request, chunks: None });
+        }
+        flight.stage = Stage::Running(Run { life, since: now, begun });
     }
 
     /// Gives a worker that has room what it may take of the line.
     pub(super) fn serve(&mut self, life: Life, now: Instant) {
         while self.line.has_any_for(life) && self.roster.take_this(life) {
             let Some(id) = self.line.next_for(life) else { return };
-            self.dispatch(id, Run { life, since: now });
+            self.dispatch(id, life, now);
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::pool::actor::{Drain, PoolState, PoolWorker};
 use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
 use crate::pool::roster::Occupant;
 use crate::pool::statistics::PoolStats;
-use crate::session_affinity::Told;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -68,26 +67,6 @@ impl PoolState {
         }
         self.give_up_pins(slot);
         self.serve(life, now);
-    }
-
-    /// A life ended: everyone whose request it had is told, each once.
-    pub(super) fn worker_lost(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
-        let life = Life::from(&loss.life);
-        let was_ready = self.roster.lost(life, self.args.shared.options.restart.stable_after, now);
-        self.lives.over(life);
-        self.counters.restarts += 1;
-        warn!(worker = %loss.life, cause = %loss.cause, was_ready, "worker lost");
-        for id in self.in_flight.on_worker(life) {
-            let Some(mut flight) = self.in_flight.remove(id) else { continue };
-            self.deadlines.remove(flight.due(), id);
-            let error = ExecuteError::from_loss(Arc::clone(loss));
-            if flight.is_awaited() {
-                self.counters.count_error(&error);
-            }
-            self.leave_session(id, &flight, Told::Nothing);
-            flight.answer(Err(error));
-        }
-        self.give_up_pins(life.slot);
     }
 
     /// A slot's Starter is gone: the slot rests, and is then tried again.
@@ -211,7 +190,7 @@ impl PoolState {
         if let Some(drain) = &mut self.drain {
             drain.abandoned += abandoned;
         }
-        self.routing = 0;
+        (self.routing, self.resting) = (0, 0);
         self.line.clear();
     }
 

@@ -41,6 +41,8 @@ pub struct PoolStats {
     pub timed_out_running: u64,
     /// Requests whose worker ended.
     pub workers_lost: u64,
+    /// How often a request was tried again because its worker was lost.
+    pub retried: u64,
     /// How many of all requests were streams.
     pub streams: u64,
     /// Requests that went to their session's worker.
@@ -63,6 +65,7 @@ pub(super) struct Counters {
     pub(super) requests: u64,
     pub(super) streams: u64,
     pub(super) succeeded: u64,
+    pub(super) retried: u64,
     pub(super) restarts: u64,
     pub(super) affinity_hits: u64,
     pub(super) affinity_misses: u64,
@@ -86,7 +89,9 @@ impl Counters {
             ExecuteError::Cancelled => &mut self.cancelled,
             ExecuteError::DeadlineExceeded { running: false, .. } => &mut self.timed_out_waiting,
             ExecuteError::DeadlineExceeded { running: true, .. } => &mut self.timed_out_running,
-            ExecuteError::WorkerLost { .. } | ExecuteError::Protocol { .. } => &mut self.workers_lost,
+            ExecuteError::WorkerLost { .. }
+            | ExecuteError::Protocol { .. }
+            | ExecuteError::Poisoned { .. } => &mut self.workers_lost,
             _ => &mut self.failed,
         };
         *counter += 1;
@@ -122,6 +127,7 @@ impl Counters {
             timed_out_waiting: self.timed_out_waiting,
             timed_out_running: self.timed_out_running,
             workers_lost: self.workers_lost,
+            retried: self.retried,
             streams: self.streams,
             affinity_hits: self.affinity_hits,
             affinity_misses: self.affinity_misses,

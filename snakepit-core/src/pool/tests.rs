@@ -5,6 +5,7 @@ mod deadlines;
 mod life_cycle;
 mod requests;
 mod restarts;
+mod retries;
 mod sessions;
 mod streams;
 mod strict_sessions;

@@ -90,6 +90,8 @@ pub struct Connect {
     pub reports: AdapterReports,
     /// The most bytes that one request or one answer may hold.
     pub payload_limit: usize,
+    /// Whether the pool would like to hear when a request begins, so that it may hand over more than the worker runs.
+    pub wants_started: bool,
     /// The actor to link the adapter actor to.
     pub supervisor: ActorCell,
 }
@@ -101,6 +103,9 @@ pub struct Connected {
     pub adapter: AdapterRef,
     /// How many requests it is willing to run at once; at least 1.
     pub capacity: u16,
+    /// Whether it says when a request begins, by [`AdapterReports::started`], before any of it runs. Where it does not,
+    /// it is given no more requests than it runs.
+    pub tells_started: bool,
     /// What it says it is, such as `snakepit-worker-python 0.1.0`.
     pub agent: String,
 }
@@ -184,6 +189,10 @@ pub struct WorkerLog {
 pub trait ReportSink: Send + Sync + 'static {
     /// See [`AdapterReports::finished`].
     fn finished(&self, id: RequestId, outcome: Outcome);
+    /// See [`AdapterReports::started`].
+    fn started(&self, _id: RequestId) {}
+    /// See [`AdapterReports::heard_out`].
+    fn heard_out(&self) {}
     /// See [`AdapterReports::alive`].
     fn alive(&self);
     /// See [`AdapterReports::log`].
@@ -203,6 +212,18 @@ impl AdapterReports {
     /// The worker is done with a request, whether its caller still waits or not: the place it held is free.
     pub fn finished(&self, id: RequestId, outcome: Outcome) {
         self.0.finished(id, outcome);
+    }
+
+    /// The worker begins with a request; nothing of it has run before. Said only where [`Connect::wants_started`] asked
+    /// for it and [`Connected::tells_started`] promised it.
+    pub fn started(&self, id: RequestId) {
+        self.0.started(id);
+    }
+
+    /// All that the worker has ever said has been reported: a request that has not started by now never will. Without
+    /// this the pool takes every request that a lost worker had for one that may have run.
+    pub fn heard_out(&self) {
+        self.0.heard_out();
     }
 
     /// Something came from the worker, so it lives. Called for whatever arrives.

@@ -14,6 +14,9 @@ use crate::id::PoolName;
 /// The longest duration that an option may have: "for ever", and still far from where the clock overflows.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
+/// The most requests that a worker may be handed and have to answer, as `proto/README.md` has it.
+const HANDED_LIMIT: u16 = 4096;
+
 /// A pool to start: its name, its adapter, its options.
 #[derive(Clone)]
 pub struct PoolConfig {
@@ -93,6 +96,12 @@ pub struct PoolOptions {
     ///
     /// Default 1: most workers run one thing at a time, and a request beside another would only wait unseen.
     pub capacity: u16,
+    /// How many more requests than its capacity a worker may be handed, so that it need not wait for the next; only where
+    /// it says when it begins with one, since those that it has not begun with go elsewhere when it is lost.
+    ///
+    /// Default 0: a request that waits in the pool goes to whichever worker is free first, one that waits in a worker
+    /// waits for that worker, also behind a long one. Worth 8 to 32 where requests are many, short and alike.
+    pub prefetch: u16,
     /// How long a caller waits, queueing and running together, where the request does not say. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -230,6 +239,7 @@ impl Default for PoolOptions {
         Self {
             size: 4,
             capacity: 1,
+            prefetch: 0,
             timeout: Duration::from_secs(30),
             queue_limit: 1000,
             startup_timeout: Duration::from_secs(30),
@@ -338,6 +348,10 @@ impl PoolOptions {
         if self.restart.backoff_max < self.restart.backoff_base {
             return Err(("restart.backoff_max", "must not be shorter than restart.backoff_base".to_owned()));
         }
+        let handed = self.capacity.saturating_add(self.prefetch);
+        if handed > HANDED_LIMIT {
+            return Err(("prefetch", format!("and capacity together must not be over {HANDED_LIMIT}")));
+        }
         if self.payload_limit > u32::MAX as usize {
             return Err(("payload_limit", format!("must not be over {} bytes", u32::MAX)));
         }
@@ -357,7 +371,8 @@ mod tests {
     #[test]
     fn an_option_that_cannot_work_is_named_with_its_rule() {
         type Change = fn(&mut PoolOptions);
-        let table: [(&str, Change); 9] = [
+        let table: [(&str, Change); 10] = [
+            ("prefetch", |o| (o.capacity, o.prefetch) = (97, 4000)),
             ("poison_limit", |o| o.poison_limit = 0),
             ("retry_backoff", |o| o.retry_backoff = Duration::MAX),
             ("size", |o| o.size = 0),

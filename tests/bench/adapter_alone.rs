@@ -93,6 +93,7 @@ impl Alone {
             pipes: Some(pipes),
             reports: AdapterReports::new(answers.clone()),
             payload_limit: 64 << 20,
+            wants_started: false,
             supervisor: root.get_cell(),
         };
         let adapter = PortAdapter::new("sh").connect(connect).await?.adapter;

@@ -105,7 +105,7 @@ impl Adapter for Scripted {
             };
             // A test that has ended looks at no more lives.
             let _ = lives.send(life);
-            Ok(Connected { adapter, capacity, agent: "scripted".to_owned() })
+            Ok(Connected { adapter, capacity, tells_started: true, agent: "scripted".to_owned() })
         })
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct PoolWorker {
     pub(super) actor: ActorRef<WorkerMessage>,
     pub(super) adapter: AdapterRef,
     pub(super) vitals: Arc<Vitals>,
+    /// Whether it says when a request begins.
+    pub(super) tells_started: bool,
 }
 
 /// A drain under way.
@@ -173,14 +175,12 @@ impl PoolState {
     fn worker_report(&mut self, report: WorkerReport, now: Instant) {
         match report {
             WorkerReport::Booting { life, worker } => self.worker_booting(Life::from(&life), worker),
-            WorkerReport::Ready { life, worker, adapter, capacity, vitals } => {
-                self.worker_ready(
-                    Life::from(&life),
-                    capacity,
-                    PoolWorker { actor: worker, adapter, vitals },
-                    now,
-                );
+            WorkerReport::Ready { life, worker, adapter, capacity, tells_started, vitals } => {
+                let worker = PoolWorker { actor: worker, adapter, vitals, tells_started };
+                self.worker_ready(Life::from(&life), capacity, worker, now);
             }
+            WorkerReport::RequestStarted { life, id } => self.in_flight.started(id, life, now),
+            WorkerReport::HeardOut { life } => self.lives.heard_out(life),
             WorkerReport::RequestFinished { life, id, outcome } => {
                 self.request_finished(id, life, outcome, now);
             }

@@ -11,7 +11,7 @@ use crate::error::{ExecuteError, LossCause};
 use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::actor::PoolState;
-use crate::pool::in_flight::{Flight, Run, Stage};
+use crate::pool::in_flight::{Begun, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
 use crate::session_affinity::Told;
 use crate::timer::Timer;
@@ -147,8 +147,9 @@ impl PoolState {
                     self.counters.count_error(&error);
                     self.give_back(id, error);
                 }
-                Stage::Running(_) => {
-                    let error = ExecuteError::DeadlineExceeded { running: true, timeout };
+                Stage::Running(run) => {
+                    let running = run.begun == Begun::Perhaps;
+                    let error = ExecuteError::DeadlineExceeded { running, timeout };
                     self.counters.count_error(&error);
                     self.abandon(id, error, now);
                 }

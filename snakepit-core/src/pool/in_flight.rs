@@ -94,6 +94,8 @@ pub(super) struct Run {
 pub(super) enum Begun {
     /// It has not even left: its worker's adapter had ended.
     Undelivered,
+    /// It has not said so, and will before any of it runs.
+    NotYet,
     /// Nobody can say that it has not.
     Perhaps,
 }
@@ -136,13 +138,17 @@ impl Flight {
 
     /// What goes to a worker now. A copy stays behind of what may have to go again; a stream never does, since its reader
     /// may have seen some of it.
-    pub(super) fn take_work(&mut self) -> Option<Work> {
+    pub(super) fn take_work(&mut self, begun: Begun) -> Option<Work> {
         match &self.work {
-            Some(Work { request, chunks: None }) if self.is_idempotent => {
+            Some(Work { request, chunks: None }) if self.is_idempotent || begun == Begun::NotYet => {
                 Some(Work { request: request.clone(), chunks: None })
             }
             Some(_) | None => self.work.take(),
         }
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.chunks.is_some())
     }
 
     /// Whether somebody still waits for the answer.
@@ -169,6 +175,10 @@ impl InFlight {
         self.flights.insert(id, flight);
     }
 
+    pub(super) fn get(&self, id: RequestId) -> Option<&Flight> {
+        self.flights.get(&id)
+    }
+
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Flight> {
         self.flights.get_mut(&id)
     }
@@ -184,6 +194,19 @@ impl InFlight {
             return None;
         }
         Some((self.flights.remove(&id)?, run))
+    }
+
+    /// A worker begins with a request. What would have gone elsewhere no longer can.
+    pub(super) fn started(&mut self, id: RequestId, life: Life, now: Instant) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        let (Stage::Running(run) | Stage::Abandoned { run, .. }) = &mut flight.stage else { return };
+        if run.life != life {
+            return;
+        }
+        (run.begun, run.since) = (Begun::Perhaps, now);
+        if !flight.is_idempotent {
+            flight.work = None;
+        }
     }
 
     /// The requests that a life of a worker has.

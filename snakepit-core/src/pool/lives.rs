@@ -15,6 +15,8 @@ pub(super) struct Lives<W> {
 struct Latest<W> {
     incarnation: Incarnation,
     stage: LifeStage<W>,
+    /// Whether everything that its worker ever said has been heard.
+    heard_out: bool,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,21 @@ impl<W> Lives<W> {
         })
     }
 
+    /// Everything that a worker ever said has been heard.
+    pub(super) fn heard_out(&mut self, life: Life) {
+        if let Some(latest) = self.latest.get_mut(&life.slot)
+            && latest.incarnation == life.incarnation
+        {
+            latest.heard_out = true;
+        }
+    }
+
+    /// Whether a life has been heard out: what it has not said by now it never will.
+    pub(super) fn is_heard_out(&self, life: Life) -> bool {
+        let latest = self.latest.get(&life.slot);
+        latest.is_some_and(|latest| latest.incarnation == life.incarnation && latest.heard_out)
+    }
+
     /// The worker that boots in a slot.
     pub(super) fn booting_in(&self, slot: Slot) -> Option<&W> {
         match self.latest.get(&slot) {
@@ -69,7 +86,8 @@ impl<W> Lives<W> {
             None => true,
         };
         if is_news {
-            self.latest.insert(slot, Latest { incarnation, stage });
+            let heard_out = self.is_heard_out(Life { slot, incarnation });
+            self.latest.insert(slot, Latest { incarnation, stage, heard_out });
         }
         is_news
     }
@@ -92,6 +110,19 @@ mod tests {
         assert_eq!(lives.booting_in(Slot(3)), Some(&"second"));
         lives.over(life(2));
         assert_eq!(lives.booting_in(Slot(3)), None);
+    }
+
+    #[test]
+    fn a_life_is_heard_out_for_itself_alone() {
+        let mut lives = Lives::default();
+        assert!(lives.ready(life(2)));
+        lives.heard_out(life(1));
+        assert!(!lives.is_heard_out(life(2)) && !lives.is_heard_out(life(1)));
+        lives.heard_out(life(2));
+        lives.over(life(2));
+        assert!(lives.is_heard_out(life(2)));
+        lives.booting(life(3), ());
+        assert!(!lives.is_heard_out(life(2)) && !lives.is_heard_out(life(3)));
     }
 
     #[test]

@@ -44,8 +44,9 @@ impl PoolState {
     }
 
     fn request_lost(&mut self, id: RequestId, loss: &Arc<WorkerLoss>, now: Instant) {
+        let heard_out = self.lives.is_heard_out(Life::from(&loss.life));
         let Some(flight) = self.in_flight.get_mut(id) else { return };
-        match prospect(flight) {
+        match prospect(flight, heard_out) {
             Prospect::Move => self.start_over(id, Duration::ZERO, now),
             Prospect::TryAgain => {
                 let policy = RetryPolicy::from(&self.args.shared.options);
@@ -106,7 +107,8 @@ impl PoolState {
     }
 }
 
-fn prospect(flight: &Flight) -> Prospect {
+/// `heard_out`: nothing that the worker said is still on its way.
+fn prospect(flight: &Flight, heard_out: bool) -> Prospect {
     let Stage::Running(Run { begun, .. }) = flight.stage else { return Prospect::End };
     let has_state_there = flight.session.is_some() && flight.affinity.is_strict();
     if flight.work.is_none() || has_state_there || !flight.is_awaited() {
@@ -114,8 +116,9 @@ fn prospect(flight: &Flight) -> Prospect {
     }
     match begun {
         Begun::Undelivered => Prospect::Move,
-        Begun::Perhaps if flight.is_idempotent => Prospect::TryAgain,
-        Begun::Perhaps => Prospect::End,
+        Begun::NotYet if heard_out => Prospect::Move,
+        Begun::NotYet | Begun::Perhaps if flight.is_idempotent => Prospect::TryAgain,
+        Begun::NotYet | Begun::Perhaps => Prospect::End,
     }
 }
 
@@ -145,6 +148,7 @@ mod tests {
             ("never left", plain(), Begun::Undelivered, Prospect::Move),
             ("may have run", plain(), Begun::Perhaps, Prospect::End),
             ("harmless twice", plain().idempotent(), Begun::Perhaps, Prospect::TryAgain),
+            ("told that it would say", plain(), Begun::NotYet, Prospect::Move),
             ("state to lose", in_session(Affinity::StrictQueue), Begun::Undelivered, Prospect::End),
             ("state to lose", in_session(Affinity::StrictFailFast), Begun::Perhaps, Prospect::End),
             ("no state to lose", in_session(Affinity::Hint), Begun::Perhaps, Prospect::TryAgain),
@@ -160,12 +164,15 @@ mod tests {
                 reply,
             };
             let mut flight = Flight::new(submission, Affinity::Hint, now);
-            assert_eq!(prospect(&flight), Prospect::End, "{case}, and no worker has it");
+            assert_eq!(prospect(&flight, true), Prospect::End, "{case}, and no worker has it");
             let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
             flight.stage = Stage::Running(Run { life, since: now, begun });
-            assert_eq!(prospect(&flight), expected, "{case}");
+            assert_eq!(prospect(&flight, true), expected, "{case}");
+            if begun == Begun::NotYet {
+                assert_eq!(prospect(&flight, false), Prospect::End, "{case}, and more was on its way");
+            }
             drop(answer);
-            assert_eq!(prospect(&flight), Prospect::End, "{case}, and nobody waits");
+            assert_eq!(prospect(&flight, true), Prospect::End, "{case}, and nobody waits");
         }
     }
 

@@ -119,7 +119,17 @@ pub(crate) enum WorkerReport {
         worker: ActorRef<WorkerMessage>,
         adapter: AdapterRef,
         capacity: u16,
+        tells_started: bool,
         vitals: Arc<Vitals>,
+    },
+    /// The worker has begun with a request.
+    RequestStarted {
+        life: Life,
+        id: RequestId,
+    },
+    /// Nothing more will be heard of what the worker began with.
+    HeardOut {
+        life: Life,
     },
     RequestFinished {
         life: Life,

@@ -2,13 +2,24 @@
 
 use crate::config::Affinity;
 
+/// What room a worker, or all of them together, has for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// None.
+    Full,
+    /// Room to be handed the request ahead of its turn.
+    Ahead,
+    /// Room to run it now.
+    Free,
+}
+
 /// The verdict on a request that is to be placed.
 #[must_use = "a request that is placed nowhere waits until its deadline"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlacementVerdict {
     /// To its session's worker.
     Own,
-    /// To whoever has been free longest.
+    /// To whoever has been free longest, or else can be handed it ahead of its turn.
     Any,
     /// Into the line, for whoever is free first.
     WaitForAny,
@@ -22,22 +33,30 @@ pub(super) enum PlacementVerdict {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlacementFacts {
     pub(super) affinity: Affinity,
-    /// Whether its session's worker has room; `None` where it has no session's worker.
-    pub(super) own_has_room: Option<bool>,
-    /// Whether any worker has room.
-    pub(super) any_has_room: bool,
+    /// What room its session's worker has; `None` where it has no session's worker.
+    pub(super) own: Option<Room>,
+    /// The best room that any worker has.
+    pub(super) any: Room,
+    /// Whether it may be handed over ahead of its turn. What cannot be taken back may not: a stream.
+    pub(super) may_go_ahead: bool,
 }
 
 impl PlacementFacts {
     /// Judges a request.
     pub(super) fn judge(self) -> PlacementVerdict {
-        let anywhere = if self.any_has_room { PlacementVerdict::Any } else { PlacementVerdict::WaitForAny };
-        match (self.own_has_room, self.affinity) {
-            (None, _) | (_, Affinity::Off) => anywhere,
-            (Some(true), _) => PlacementVerdict::Own,
-            (Some(false), Affinity::Hint) => anywhere,
-            (Some(false), Affinity::StrictQueue) => PlacementVerdict::WaitForOwn,
-            (Some(false), Affinity::StrictFailFast) => PlacementVerdict::Busy,
+        use Affinity::{Hint, Off, StrictFailFast, StrictQueue};
+        let usable = |room| if room == Room::Ahead && !self.may_go_ahead { Room::Full } else { room };
+        let (own, any) = (self.own.map(usable), usable(self.any));
+        let anywhere = if any == Room::Full { PlacementVerdict::WaitForAny } else { PlacementVerdict::Any };
+        match (own, self.affinity) {
+            (None, _) | (_, Off) => anywhere,
+            (Some(Room::Free), _) => PlacementVerdict::Own,
+            // Ahead of its turn on its own worker, unless another could run it now.
+            (Some(Room::Ahead), Hint) if any < Room::Free => PlacementVerdict::Own,
+            (Some(Room::Ahead | Room::Full), Hint) => anywhere,
+            (Some(Room::Ahead), StrictQueue) => PlacementVerdict::Own,
+            (Some(Room::Full), StrictQueue) => PlacementVerdict::WaitForOwn,
+            (Some(Room::Ahead | Room::Full), StrictFailFast) => PlacementVerdict::Busy,
         }
     }
 }
@@ -45,24 +64,38 @@ impl PlacementFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Affinity::{Hint, Off, StrictFailFast, StrictQueue};
+    use PlacementVerdict::{Any, Busy, Own, WaitForAny, WaitForOwn};
+
+    fn verdicts(own: Option<Room>, any: Room, may_go_ahead: bool) -> [PlacementVerdict; 4] {
+        [Off, Hint, StrictQueue, StrictFailFast]
+            .map(|affinity| PlacementFacts { affinity, own, any, may_go_ahead }.judge())
+    }
 
     #[test]
     fn every_mode_has_its_place() {
-        use Affinity::{Hint, Off, StrictFailFast, StrictQueue};
-        use PlacementVerdict::{Any, Busy, Own, WaitForAny, WaitForOwn};
         let table = [
-            // own has room, any has room; off, hint, strict_queue, strict_fail_fast
-            (None, true, [Any, Any, Any, Any]),
-            (None, false, [WaitForAny, WaitForAny, WaitForAny, WaitForAny]),
-            (Some(true), true, [Any, Own, Own, Own]),
-            (Some(false), true, [Any, Any, WaitForOwn, Busy]),
-            (Some(false), false, [WaitForAny, WaitForAny, WaitForOwn, Busy]),
+            // own, any; off, hint, strict_queue, strict_fail_fast
+            (None, Room::Free, [Any, Any, Any, Any]),
+            (None, Room::Ahead, [Any, Any, Any, Any]),
+            (None, Room::Full, [WaitForAny, WaitForAny, WaitForAny, WaitForAny]),
+            (Some(Room::Free), Room::Free, [Any, Own, Own, Own]),
+            (Some(Room::Ahead), Room::Free, [Any, Any, Own, Busy]),
+            (Some(Room::Ahead), Room::Ahead, [Any, Own, Own, Busy]),
+            (Some(Room::Full), Room::Free, [Any, Any, WaitForOwn, Busy]),
+            (Some(Room::Full), Room::Ahead, [Any, Any, WaitForOwn, Busy]),
+            (Some(Room::Full), Room::Full, [WaitForAny, WaitForAny, WaitForOwn, Busy]),
         ];
-        for (own_has_room, any_has_room, expected) in table {
-            for (affinity, expected) in [Off, Hint, StrictQueue, StrictFailFast].into_iter().zip(expected) {
-                let facts = PlacementFacts { affinity, own_has_room, any_has_room };
-                assert_eq!(facts.judge(), expected, "{facts:?}");
-            }
+        for (own, any, expected) in table {
+            assert_eq!(verdicts(own, any, true), expected, "own {own:?}, any {any:?}");
         }
+    }
+
+    #[test]
+    fn what_may_not_go_ahead_waits_instead() {
+        assert_eq!(verdicts(None, Room::Ahead, false), [WaitForAny; 4]);
+        let own = verdicts(Some(Room::Ahead), Room::Ahead, false);
+        assert_eq!(own, [WaitForAny, WaitForAny, WaitForOwn, Busy]);
+        assert_eq!(verdicts(Some(Room::Free), Room::Free, false), [Any, Own, Own, Own]);
     }
 }

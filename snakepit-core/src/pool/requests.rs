@@ -12,7 +12,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
 use crate::pool::message::{Life, Submission, Work};
-use crate::pool::placement::{PlacementFacts, PlacementVerdict};
+use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
 use crate::session_affinity::SessionAffinityMessage;
 
 impl PoolState {
@@ -85,10 +85,13 @@ impl PoolState {
             return;
         }
         let own = flight.binding.prefers();
+        let in_turn = |room, waits| if waits && room == Room::Ahead { Room::Full } else { room };
+        // Whoever waits goes ahead first. While a stream waits, which may not go ahead, nobody does.
         let facts = PlacementFacts {
             affinity: flight.affinity,
-            own_has_room: own.map(|own| self.roster.has_room(own)),
-            any_has_room: self.roster.room() > 0,
+            own: own.map(|own| in_turn(self.roster.room_of(own), self.line.has_any_for(own))),
+            any: in_turn(self.roster.best_room(), self.line.has_any()),
+            may_go_ahead: !flight.is_stream(),
         };
         let verdict = facts.judge();
         if verdict == PlacementVerdict::Busy {
@@ -113,7 +116,9 @@ impl PoolState {
     fn dispatch(&mut self, id: RequestId, life: Life, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         let Some(ready) = self.roster.get(life) else { return };
-        let Some(work) = flight.take_work() else { return };
+        let tells_started = ready.worker.tells_started && self.args.shared.options.prefetch > 0;
+        let mut begun = if tells_started { Begun::NotYet } else { Begun::Perhaps };
+        let Some(work) = flight.take_work(begun) else { return };
         // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
         match (flight.binding.stage, flight.session.clone()) {
             (BindingStage::To(own), _) if own == life => self.counters.affinity_hits += 1,
@@ -134,7 +139,6 @@ impl PoolState {
                 AdapterMessage::ExecuteStream { id, request, deadline, chunks }
             }
         };
-        let mut begun = Begun::Perhaps;
         // An adapter that has just ended takes nothing. Its worker is about to report its loss, and then this request,
         // which never left, goes elsewhere.
         if let Err(MessagingErr::SendErr(AdapterMessage::Execute { request, .. })) =
@@ -148,8 +152,16 @@ impl PoolState {
 
     /// Gives a worker that has room what it may take of the line.
     pub(super) fn serve(&mut self, life: Life, now: Instant) {
-        while self.line.has_any_for(life) && self.roster.take_this(life) {
-            let Some(id) = self.line.next_for(life) else { return };
+        while let Some(id) = self.line.first_for(life) {
+            let is_stream = self.in_flight.get(id).is_some_and(Flight::is_stream);
+            let goes = match self.roster.room_of(life) {
+                Room::Free => true,
+                Room::Ahead => !is_stream,
+                Room::Full => false,
+            };
+            if !goes || !self.roster.take_this(life) || self.line.next_for(life).is_none() {
+                return;
+            }
             self.dispatch(id, life, now);
         }
     }

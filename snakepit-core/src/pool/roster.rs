@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::error::WorkerLoss;
 use crate::id::{Incarnation, Slot};
 use crate::pool::message::Life;
+use crate::pool::placement::Room;
 
 /// The slots of a pool. `W` is what is known of a ready worker beyond how busy it is.
 #[derive(Debug)]
@@ -17,14 +18,21 @@ pub(super) struct Roster<W> {
     /// Slots that may have room, the one that waited longest first. An entry may be out of date; `listed` says that a
     /// slot has one.
     free: VecDeque<Slot>,
+    /// The same for slots that have no room but may be handed requests ahead.
+    ahead: VecDeque<Slot>,
     /// How many requests the ready workers could take now, all together.
     room: usize,
+    /// How many they could be handed beyond that.
+    room_ahead: usize,
 }
 
 #[derive(Debug)]
 struct Place<W> {
     occupant: Occupant<W>,
+    /// Whether the slot is among the free ones.
     listed: bool,
+    /// Whether it is among those that may be handed requests ahead.
+    listed_ahead: bool,
     /// How often in a row the slot was given up.
     given_up: u32,
 }
@@ -40,16 +48,45 @@ pub(super) enum Occupant<W> {
     Quarantined { last: Arc<WorkerLoss> },
 }
 
+/// How many requests a worker may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seats {
+    /// That it runs at once.
+    pub(super) capacity: u16,
+    /// That it is handed beyond those, ahead of their turn.
+    pub(super) prefetch: u16,
+}
+
 /// A worker that takes requests.
 #[derive(Debug)]
 pub(super) struct Ready<W> {
     pub(super) incarnation: Incarnation,
     pub(super) since: Instant,
-    pub(super) capacity: u16,
+    pub(super) seats: Seats,
+    /// How many requests it has, those that it was handed ahead included.
     pub(super) running: u16,
     /// How many of these an earlier life of the pool had asked for.
     inherited: u16,
     pub(super) worker: W,
+}
+
+impl<W> Ready<W> {
+    fn room(&self) -> Room {
+        if self.running < self.seats.capacity {
+            Room::Free
+        } else if self.running < self.seats.capacity.saturating_add(self.seats.prefetch) {
+            Room::Ahead
+        } else {
+            Room::Full
+        }
+    }
+
+    /// How many requests it could take now, and how many it could be handed beyond that.
+    fn rooms(&self) -> (usize, usize) {
+        let over = self.running.saturating_sub(self.seats.capacity);
+        let free = self.seats.capacity.saturating_sub(self.running);
+        (usize::from(free), usize::from(self.seats.prefetch.saturating_sub(over)))
+    }
 }
 
 /// How many slots are in which state.
@@ -65,8 +102,15 @@ pub(super) struct RosterCounts {
 impl<W> Roster<W> {
     /// `size` slots, all about to start.
     pub(super) fn new(size: u16) -> Self {
-        let place = || Place { occupant: Occupant::Starting, listed: false, given_up: 0 };
-        Self { places: (0..size).map(|_| place()).collect(), free: VecDeque::new(), room: 0 }
+        let place =
+            || Place { occupant: Occupant::Starting, listed: false, listed_ahead: false, given_up: 0 };
+        Self {
+            places: (0..size).map(|_| place()).collect(),
+            free: VecDeque::new(),
+            ahead: VecDeque::new(),
+            room: 0,
+            room_ahead: 0,
+        }
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Occupant<W>)> {
@@ -75,14 +119,16 @@ impl<W> Roster<W> {
     }
 
     /// A worker is ready. It replaces whatever the slot had.
-    pub(super) fn ready(&mut self, life: Life, capacity: u16, worker: W, now: Instant) {
+    pub(super) fn ready(&mut self, life: Life, seats: Seats, worker: W, now: Instant) {
         let Life { slot, incarnation } = life;
         if usize::from(slot.0) >= self.places.len() {
             return;
         }
-        let ready = Ready { incarnation, since: now, capacity, running: 0, inherited: 0, worker };
+        let ready = Ready { incarnation, since: now, seats, running: 0, inherited: 0, worker };
+        let (room, room_ahead) = ready.rooms();
         self.vacate(slot, Occupant::Ready(ready));
-        self.room += usize::from(capacity);
+        self.room += room;
+        self.room_ahead += room_ahead;
         self.list(slot);
     }
 
@@ -147,10 +193,18 @@ impl<W> Roster<W> {
         last
     }
 
-    /// Takes a place on the worker that has been free longest.
+    /// Takes a place on the worker that has been free longest; where none is free, on each in its turn that may be handed
+    /// a request ahead.
     pub(super) fn take_any(&mut self) -> Option<Life> {
         while let Some(slot) = self.free.pop_front() {
             self.places[usize::from(slot.0)].listed = false;
+            if self.room_in(slot) == Room::Free && self.take(slot, None) {
+                return self.life(slot);
+            }
+            self.list(slot);
+        }
+        while let Some(slot) = self.ahead.pop_front() {
+            self.places[usize::from(slot.0)].listed_ahead = false;
             if self.take(slot, None) {
                 return self.life(slot);
             }
@@ -158,7 +212,7 @@ impl<W> Roster<W> {
         None
     }
 
-    /// Takes a place on one worker, if it still lives and has room.
+    /// Takes a place on one worker, if it still lives and has room, if only ahead.
     pub(super) fn take_this(&mut self, life: Life) -> bool {
         self.take(life.slot, Some(life.incarnation))
     }
@@ -171,7 +225,10 @@ impl<W> Roster<W> {
             return false;
         }
         ready.running -= 1;
-        self.room += 1;
+        match ready.room() {
+            Room::Free => self.room += 1,
+            Room::Ahead | Room::Full => self.room_ahead += 1,
+        }
         self.list(slot);
         true
     }
@@ -181,9 +238,18 @@ impl<W> Roster<W> {
         self.ready_worker(life.slot).filter(|ready| ready.incarnation == life.incarnation)
     }
 
-    /// Whether a life could take a request now.
-    pub(super) fn has_room(&self, life: Life) -> bool {
-        self.get(life).is_some_and(|ready| ready.running < ready.capacity)
+    /// What room a life has.
+    pub(super) fn room_of(&self, life: Life) -> Room {
+        self.get(life).map_or(Room::Full, Ready::room)
+    }
+
+    /// The best room that any worker has.
+    pub(super) fn best_room(&self) -> Room {
+        match (self.room, self.room_ahead) {
+            (0, 0) => Room::Full,
+            (0, _) => Room::Ahead,
+            (_, _) => Room::Free,
+        }
     }
 
     /// How many requests the ready workers could take now, all together.
@@ -197,7 +263,7 @@ impl<W> Roster<W> {
             match &place.occupant {
                 Occupant::Starting => counts.starting += 1,
                 Occupant::Quarantined { .. } => counts.quarantined += 1,
-                Occupant::Ready(ready) if ready.running < ready.capacity => counts.available += 1,
+                Occupant::Ready(ready) if ready.room() == Room::Free => counts.available += 1,
                 Occupant::Ready(_) => counts.busy += 1,
             }
         }
@@ -229,167 +295,50 @@ impl<W> Roster<W> {
     fn take(&mut self, slot: Slot, incarnation: Option<Incarnation>) -> bool {
         let Some(ready) = self.ready_worker_mut(slot) else { return false };
         let wanted = incarnation.is_none_or(|incarnation| incarnation == ready.incarnation);
-        if !wanted || ready.running >= ready.capacity {
+        let room = ready.room();
+        if !wanted || room == Room::Full {
             return false;
         }
         ready.running += 1;
-        let has_room = ready.running < ready.capacity;
-        self.room -= 1;
-        if has_room {
-            self.list(slot);
+        match room {
+            Room::Free => self.room -= 1,
+            Room::Ahead | Room::Full => self.room_ahead -= 1,
         }
+        self.list(slot);
         true
+    }
+
+    fn room_in(&self, slot: Slot) -> Room {
+        self.ready_worker(slot).map_or(Room::Full, Ready::room)
     }
 
     /// Changes who is in a slot; the room that the former had is gone.
     fn vacate(&mut self, slot: Slot, next: Occupant<W>) {
         let former = std::mem::replace(&mut self.places[usize::from(slot.0)].occupant, next);
         if let Occupant::Ready(ready) = former {
-            self.room -= usize::from(ready.capacity - ready.running);
+            let (room, room_ahead) = ready.rooms();
+            self.room -= room;
+            self.room_ahead -= room_ahead;
         }
     }
 
-    /// Puts a slot at the end of the free ones, once.
+    /// Puts a slot at the end of those that have the room that it has, once.
     fn list(&mut self, slot: Slot) {
+        let room = self.room_in(slot);
         let place = &mut self.places[usize::from(slot.0)];
-        if !place.listed {
-            place.listed = true;
-            self.free.push_back(slot);
+        match room {
+            Room::Free if !place.listed => {
+                place.listed = true;
+                self.free.push_back(slot);
+            }
+            Room::Ahead if !place.listed_ahead => {
+                place.listed_ahead = true;
+                self.ahead.push_back(slot);
+            }
+            Room::Free | Room::Ahead | Room::Full => {}
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::LossCause;
-    use crate::id::{PoolName, WorkerId, WorkerLife};
-    use proptest::prelude::*;
-
-    fn loss(slot: u16) -> Arc<WorkerLoss> {
-        let worker = WorkerId { pool: PoolName::new("p").unwrap(), slot: Slot(slot) };
-        let life = WorkerLife { worker, incarnation: Incarnation(1) };
-        Arc::new(WorkerLoss { life, cause: LossCause::Disconnected, stderr_tail: Vec::new() })
-    }
-
-    fn life(slot: u16, incarnation: u64) -> Life {
-        Life { slot: Slot(slot), incarnation: Incarnation(incarnation) }
-    }
-
-    fn roster(capacities: &[u16]) -> Roster<()> {
-        let mut roster = Roster::new(u16::try_from(capacities.len()).unwrap());
-        for (slot, capacity) in (0..).zip(capacities) {
-            roster.ready(life(slot, 1), *capacity, (), Instant::now());
-        }
-        roster
-    }
-
-    fn taken(roster: &mut Roster<()>) -> Option<u16> {
-        roster.take_any().map(|life| life.slot.0)
-    }
-
-    #[test]
-    fn work_goes_to_whoever_has_been_free_longest() {
-        let mut roster = roster(&[1, 1, 1]);
-        assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), Some(1)]);
-        assert!(roster.release(life(1, 1)));
-        assert!(roster.release(life(0, 1)));
-        assert_eq!([taken(&mut roster), taken(&mut roster), taken(&mut roster)], [Some(2), Some(1), Some(0)]);
-        assert_eq!(taken(&mut roster), None);
-    }
-
-    #[test]
-    fn room_for_two_is_given_twice_and_spread() {
-        let mut roster = roster(&[2, 2]);
-        let order: Vec<_> = std::iter::from_fn(|| taken(&mut roster)).collect();
-        assert_eq!(order, [0, 1, 0, 1]);
-    }
-
-    #[test]
-    fn a_wanted_worker_is_taken_only_in_its_life_and_with_room() {
-        let mut roster = roster(&[1, 1]);
-        assert!(!roster.take_this(life(1, 2)));
-        assert!(roster.take_this(life(1, 1)));
-        assert!(!roster.take_this(life(1, 1)));
-        // Its entry among the free ones is out of date and is passed over.
-        assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), None]);
-    }
-
-    #[test]
-    fn a_lost_life_gives_nothing_back() {
-        let mut roster = roster(&[1]);
-        assert_eq!(taken(&mut roster), Some(0));
-        assert!(!roster.lost(life(0, 9), Duration::ZERO, Instant::now()));
-        assert!(roster.lost(life(0, 1), Duration::ZERO, Instant::now()));
-        assert!(!roster.release(life(0, 1)));
-        roster.ready(life(0, 2), 1, (), Instant::now());
-        assert!(!roster.release(life(0, 1)));
-        assert_eq!([taken(&mut roster), taken(&mut roster)], [Some(0), None]);
-    }
-
-    #[test]
-    fn an_inherited_place_is_given_back_once() {
-        let mut roster = roster(&[2]);
-        roster.inherit(Slot(0), 1);
-        assert_eq!((roster.room(), taken(&mut roster), taken(&mut roster)), (1, Some(0), None));
-        assert!(!roster.release_inherited(life(0, 2)));
-        assert!(roster.release_inherited(life(0, 1)));
-        assert!(!roster.release_inherited(life(0, 1)), "the other place was asked for here");
-        assert_eq!((taken(&mut roster), taken(&mut roster)), (Some(0), None));
-    }
-
-    #[test]
-    fn no_more_is_inherited_than_there_are_places() {
-        let mut roster = roster(&[1]);
-        roster.inherit(Slot(0), 7);
-        assert!(roster.release_inherited(life(0, 1)));
-        assert!(!roster.release_inherited(life(0, 1)));
-        assert_eq!(roster.room(), 1);
-    }
-
-    #[test]
-    fn a_pool_has_failed_when_every_slot_is_given_up() {
-        let mut roster = Roster::<()>::new(2);
-        assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
-        assert_eq!(roster.failure(), None);
-        assert_eq!(roster.given_up(Slot(1), loss(1)), 1);
-        assert_eq!(roster.failure(), Some(&loss(1)));
-        roster.ready(life(0, 2), 1, (), Instant::now());
-        assert_eq!(roster.failure(), None);
-    }
-
-    #[test]
-    fn giving_up_counts_in_a_row_until_a_stable_life() {
-        let now = Instant::now();
-        let minute = Duration::from_mins(1);
-        let mut roster = Roster::<()>::new(1);
-        assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
-        roster.ready(life(0, 2), 1, (), now);
-        roster.lost(life(0, 2), minute, now + Duration::from_secs(59));
-        assert_eq!(roster.given_up(Slot(0), loss(0)), 2);
-        roster.ready(life(0, 3), 1, (), now);
-        roster.lost(life(0, 3), minute, now + minute);
-        assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn no_place_is_given_twice_and_none_is_lost(steps in prop::collection::vec((0u8..4, 0u16..4), 0..200)) {
-            let mut roster = roster(&[1, 2, 1, 3]);
-            let capacity = [1u16, 2, 1, 3];
-            let mut running = [0u16; 4];
-            for (step, slot) in steps {
-                match step {
-                    0 => if let Some(slot) = taken(&mut roster) { running[usize::from(slot)] += 1; },
-                    1 => if roster.take_this(life(slot, 1)) { running[usize::from(slot)] += 1; },
-                    _ => if roster.release(life(slot, 1)) { running[usize::from(slot)] -= 1; },
-                }
-                prop_assert!(running.iter().zip(capacity).all(|(running, capacity)| *running <= capacity));
-            }
-            let room: u16 = capacity.iter().zip(running).map(|(capacity, running)| capacity - running).sum();
-            prop_assert_eq!(roster.room(), usize::from(room));
-            let given = std::iter::from_fn(|| taken(&mut roster)).count();
-            prop_assert_eq!(given, usize::from(room));
-        }
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, Worker
 use crate::id::{Incarnation, Slot, WorkerLife};
 use crate::pool::actor::{Drain, PoolState, PoolWorker};
 use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
-use crate::pool::roster::Occupant;
+use crate::pool::roster::{Occupant, Seats};
 use crate::pool::statistics::PoolStats;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
@@ -58,7 +58,9 @@ impl PoolState {
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
         let running = worker.vitals.running();
-        self.roster.ready(life, capacity, worker, now);
+        // Of a worker that does not say what it has begun with, nothing could go elsewhere when it is lost.
+        let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
+        self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
         info!(worker = %self.args.shared.life(life), capacity, "worker is ready");
         for waiter in self.ready_waiters.drain(..) {

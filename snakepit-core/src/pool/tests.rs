@@ -3,6 +3,7 @@
 mod bench;
 mod deadlines;
 mod life_cycle;
+mod prefetch;
 mod requests;
 mod restarts;
 mod retries;

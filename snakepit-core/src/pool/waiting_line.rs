@@ -63,18 +63,32 @@ impl WaitingLine {
         !self.anyone.is_empty() || self.pinned.contains_key(&life)
     }
 
-    /// Takes out the request that has waited longest of those that a life may take. Costs the same however many wait for
-    /// others.
+    /// Whether any request waits that anyone may take.
+    pub(super) fn has_any(&self) -> bool {
+        !self.anyone.is_empty()
+    }
+
+    /// The request that has waited longest of those that a life may take. Costs the same however many wait for others.
+    pub(super) fn first_for(&self, life: Life) -> Option<RequestId> {
+        self.head(life).map(|(_, id)| id)
+    }
+
+    /// Takes out the request that [`first_for`](Self::first_for) names.
     pub(super) fn next_for(&mut self, life: Life) -> Option<RequestId> {
-        let anyone = self.anyone.first_key_value().map(|(number, id)| (*number, *id, None));
-        let own = self.pinned.get(&life).and_then(Queue::first_key_value);
-        let own = own.map(|(number, id)| (*number, *id, Some(life)));
-        let (number, id, pin) = match (anyone, own) {
-            (Some(anyone), Some(own)) if anyone.0 < own.0 => anyone,
-            (anyone, own) => own.or(anyone)?,
-        };
-        self.leave(Ticket { number, pin });
+        let (ticket, id) = self.head(life)?;
+        self.leave(ticket);
         Some(id)
+    }
+
+    fn head(&self, life: Life) -> Option<(Ticket, RequestId)> {
+        let head = |queue: &Queue, pin| {
+            queue.first_key_value().map(|(number, id)| (Ticket { number: *number, pin }, *id))
+        };
+        let own = self.pinned.get(&life).and_then(|queue| head(queue, Some(life)));
+        match (head(&self.anyone, None), own) {
+            (Some(anyone), Some(own)) if anyone.0.number < own.0.number => Some(anyone),
+            (anyone, own) => own.or(anyone),
+        }
     }
 
     /// The lives of a slot that requests wait for.

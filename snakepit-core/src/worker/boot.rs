@@ -27,6 +27,7 @@ pub(super) struct Boot {
     pub(super) stop_grace: Duration,
     pub(super) reports: AdapterReports,
     pub(super) payload_limit: usize,
+    pub(super) wants_started: bool,
     pub(super) worker: ActorRef<WorkerMessage>,
     /// Told, or dropped, when nothing is left of what the boot has started.
     pub(super) gone: Option<oneshot::Sender<()>>,
@@ -53,6 +54,7 @@ impl Boot {
             pipes,
             reports: self.reports.clone(),
             payload_limit: self.payload_limit,
+            wants_started: self.wants_started,
             supervisor: self.worker.get_cell(),
         };
         Ok(self.adapter.connect(connect).await?)

@@ -81,6 +81,7 @@ impl WorkerState {
             stop_grace: self.args.pool.options.stop_grace,
             reports: AdapterReports::new(Arc::new(sink)),
             payload_limit: self.args.pool.options.payload_limit,
+            wants_started: self.args.pool.options.prefetch > 0,
             worker: self.myself.clone(),
             gone: Some(gone),
         };
@@ -136,6 +137,7 @@ impl WorkerState {
                 worker: self.myself.clone(),
                 adapter: connected.adapter.clone(),
                 capacity: connected.capacity,
+                tells_started: connected.tells_started,
                 vitals: Arc::clone(&self.vitals),
             }),
             _ => {

@@ -24,6 +24,14 @@ impl ReportSink for LifeReports {
         self.pool.worker(WorkerReport::RequestFinished { life: Life::from(&self.life), id, outcome });
     }
 
+    fn started(&self, id: RequestId) {
+        self.pool.worker(WorkerReport::RequestStarted { life: Life::from(&self.life), id });
+    }
+
+    fn heard_out(&self) {
+        self.pool.worker(WorkerReport::HeardOut { life: Life::from(&self.life) });
+    }
+
     fn alive(&self) {
         self.vitals.sign();
     }

@@ -8,6 +8,9 @@ use tokio::sync::oneshot;
 use crate::port::connection::actor::{ConnectionArguments, PortConnection};
 use crate::port::frame::{Hello, PROTOCOL, REQUESTS_LIMIT};
 
+/// The feature of a worker that says when it begins with a request.
+const STARTED: &str = "started";
+
 /// Starts the adapter actor, and ends when the worker has said that it is ready.
 pub(in crate::port) async fn open(connect: Connect) -> Result<Connected, AdapterFailure> {
     let pipes = connect.pipes.ok_or_else(|| failed("the worker's process has no wire"))?;
@@ -16,7 +19,7 @@ pub(in crate::port) async fn open(connect: Connect) -> Result<Connected, Adapter
     let life = connect.life;
     let hello = Hello {
         protocol: vec![PROTOCOL],
-        features: Vec::new(),
+        features: connect.wants_started.then(|| STARTED.to_owned()).into_iter().collect(),
         pool: life.worker.pool.to_string(),
         slot: life.worker.slot.0,
         incarnation: life.incarnation.0,
@@ -38,6 +41,7 @@ pub(in crate::port) async fn open(connect: Connect) -> Result<Connected, Adapter
     Ok(Connected {
         adapter: actor.get_derived(),
         capacity: ready.capacity.min(REQUESTS_LIMIT),
+        tells_started: connect.wants_started && ready.features.iter().any(|feature| feature == STARTED),
         agent: ready.agent,
     })
 }

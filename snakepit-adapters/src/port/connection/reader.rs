@@ -85,6 +85,7 @@ impl Reader {
         match read {
             Ok(0) => {
                 self.decoder.finish()?;
+                self.reports.heard_out();
                 Err(AdapterFailure::Disconnected)
             }
             Ok(_) => {
@@ -122,7 +123,8 @@ impl Reader {
             Kind::Ready => self.become_ready(&body),
             Kind::Log => self.log(id, &body),
             Kind::Recycle => self.recycle(&body),
-            Kind::Started | Kind::Pong => self.when_ready(kind).and_then(|()| read_nothing(kind, &body)),
+            Kind::Started => self.started(id, &body),
+            Kind::Pong => self.when_ready(kind).and_then(|()| read_nothing(kind, &body)),
             Kind::Event => Ok(()),
             Kind::Hello
             | Kind::Execute
@@ -143,6 +145,16 @@ impl Reader {
             return Ok(());
         }
         Err(ProtocolError::OutOfOrder { kind, when: "before Ready" })
+    }
+
+    fn started(&self, id: u64, body: &[u8]) -> Result<(), ProtocolError> {
+        self.when_ready(Kind::Started)?;
+        read_nothing(Kind::Started, body)?;
+        // One that comes behind its answer says nothing any more.
+        if self.outstanding.contains(id) {
+            self.reports.started(RequestId(id));
+        }
+        Ok(())
     }
 
     fn result(&self, id: u64, body: Bytes) -> Result<(), ProtocolError> {

@@ -58,6 +58,7 @@ fn a_worker_that_closes_only_its_input_is_disconnected_after_its_last_words() {
         let (1, Outcome::Failed(error)) = host.finished().await else { panic!("no failure") };
         assert_eq!((error.kind, error.message.as_str()), (WorkerErrorKind::Error, "last words"));
         assert_eq!(host.failure().await, AdapterFailure::Disconnected);
+        assert!(!host.is_heard_out(), "somebody still holds the other pipe");
         drop(over);
     });
 }

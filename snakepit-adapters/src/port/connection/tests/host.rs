@@ -1,7 +1,7 @@
 //! The host's end: a supervisor that hears of the actor's end, and a sink for its reports.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ pub(super) const PAYLOAD_LIMIT: usize = 128 << 20;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Report {
+    Started(u64),
     Finished(u64, Outcome),
     Log(WorkerLog),
 }
@@ -32,11 +33,20 @@ pub(super) enum Report {
 struct Sink {
     reports: mpsc::UnboundedSender<Report>,
     signs_of_life: Arc<AtomicUsize>,
+    heard_out: Arc<AtomicBool>,
 }
 
 impl ReportSink for Sink {
     fn finished(&self, id: RequestId, outcome: Outcome) {
         let _ = self.reports.send(Report::Finished(id.0, outcome));
+    }
+
+    fn started(&self, id: RequestId) {
+        let _ = self.reports.send(Report::Started(id.0));
+    }
+
+    fn heard_out(&self) {
+        self.heard_out.store(true, Ordering::Relaxed);
     }
 
     fn alive(&self) {
@@ -86,6 +96,7 @@ pub(super) struct Host {
     reports: mpsc::UnboundedReceiver<Report>,
     ends: mpsc::UnboundedReceiver<Option<AdapterFailure>>,
     signs_of_life: Arc<AtomicUsize>,
+    heard_out: Arc<AtomicBool>,
     connect: Option<Connect>,
     connected: Option<Connected>,
     peer: Option<std::thread::JoinHandle<()>>,
@@ -99,6 +110,7 @@ impl Host {
         let (sender, reports) = mpsc::unbounded_channel();
         let (ended, ends) = mpsc::unbounded_channel();
         let signs_of_life = Arc::new(AtomicUsize::new(0));
+        let heard_out = Arc::new(AtomicBool::new(false));
         let (supervisor, _) = Actor::spawn(None, Listener(ended), ()).await.unwrap();
         let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(3) };
         let connect = Connect {
@@ -107,8 +119,10 @@ impl Host {
             reports: AdapterReports::new(Arc::new(Sink {
                 reports: sender,
                 signs_of_life: Arc::clone(&signs_of_life),
+                heard_out: Arc::clone(&heard_out),
             })),
             payload_limit: PAYLOAD_LIMIT,
+            wants_started: true,
             supervisor: supervisor.get_cell(),
         };
         let peer = std::thread::spawn(move || script(Peer::new(from_host, to_host)));
@@ -117,6 +131,7 @@ impl Host {
             reports,
             ends,
             signs_of_life,
+            heard_out,
             connect: Some(connect),
             connected: None,
             peer: Some(peer),
@@ -166,7 +181,7 @@ impl Host {
     pub(super) async fn finished(&mut self) -> (u64, Outcome) {
         match self.report().await {
             Report::Finished(id, outcome) => (id, outcome),
-            log @ Report::Log(_) => panic!("{log:?} instead of an answer"),
+            other @ (Report::Started(_) | Report::Log(_)) => panic!("{other:?} instead of an answer"),
         }
     }
 
@@ -181,6 +196,15 @@ impl Host {
     pub(super) async fn failure(&mut self) -> AdapterFailure {
         let end = self.ends.recv().await.unwrap();
         end.expect("the actor ended without saying why")
+    }
+
+    pub(super) fn tells_started(&self) -> bool {
+        self.connected.as_ref().unwrap().tells_started
+    }
+
+    /// Whether the connection said that the worker has been heard out.
+    pub(super) fn is_heard_out(&self) -> bool {
+        self.heard_out.load(Ordering::Relaxed)
     }
 
     pub(super) fn signs_of_life(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use snakepit_core::adapter::{AdapterMessage, Outcome};
+use snakepit_core::adapter::{AdapterFailure, AdapterMessage, Outcome};
 use snakepit_core::{Payload, Request, RequestId, SessionId, WorkerErrorKind};
 
 use super::host::{Host, Report, on_both_runtimes};
@@ -28,7 +28,7 @@ fn the_two_sides_greet_each_other() {
                 assert_eq!((log.level, log.logger.as_str()), (tracing::Level::WARN, "boot"));
                 assert_eq!((log.message.as_str(), log.request), ("slow disk", None));
             }
-            other @ Report::Finished(..) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Finished(..)) => panic!("{other:?}"),
         }
         assert!(host.signs_of_life() > 0);
     });
@@ -141,8 +141,35 @@ fn cancel_end_session_ping_and_drain_reach_the_worker_in_order() {
         assert_eq!(error.kind, WorkerErrorKind::Cancelled);
         match host.report().await {
             Report::Log(log) => assert_eq!(log.message, "the worker asks to be replaced: leak"),
-            other @ Report::Finished(..) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Finished(..)) => panic!("{other:?}"),
         }
+    });
+}
+
+#[test]
+fn a_worker_that_tells_is_heard_when_it_begins() {
+    on_both_runtimes(|| async {
+        let mut host = Host::connected(|mut peer| {
+            let hello: serde_json::Value = serde_json::from_slice(&peer.expect(Kind::Hello).body).unwrap();
+            assert_eq!(hello["features"], json!(["started"]));
+            let ready = json!({"protocol": 1, "capacity": 1, "agent": "peer", "features": ["started"]});
+            peer.send_json(Kind::Ready, 0, &ready);
+            let (first, _) = peer.expect_request();
+            let (second, _) = peer.expect_request();
+            peer.send(Kind::Started, first, b"");
+            peer.answer(first, b"1");
+            peer.send(Kind::Started, first, b"");
+            peer.send(Kind::Started, second, b"");
+        })
+        .await;
+        assert!(host.tells_started());
+        host.execute(1, Payload::bytes(""));
+        host.execute(2, Payload::bytes(""));
+        assert_eq!(host.report().await, Report::Started(1));
+        assert_eq!(host.answered().await.0, 1);
+        assert_eq!(host.report().await, Report::Started(2), "the first was answered, and begins no more");
+        assert_eq!(host.failure().await, AdapterFailure::Disconnected);
+        assert!(host.is_heard_out());
     });
 }
 

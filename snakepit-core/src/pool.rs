@@ -24,6 +24,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod waiting_line;
+mod watchdog;
 
 pub(crate) use actor::{Pool, PoolArgs};
 pub use builder::RequestBuilder;

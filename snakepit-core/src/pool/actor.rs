@@ -23,6 +23,7 @@ use crate::pool::roster::Roster;
 use crate::pool::shared::{PoolShared, Vitals};
 use crate::pool::statistics::Counters;
 use crate::pool::waiting_line::WaitingLine;
+use crate::pool::watchdog::Watchdog;
 use crate::session_affinity::SessionAffinityMessage;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
@@ -61,6 +62,9 @@ pub(crate) struct PoolState {
     pub(super) resting: usize,
     pub(super) deadlines: Deadlines,
     pub(super) deadline_timer: Option<Timer>,
+    pub(super) watchdog: Watchdog,
+    /// Held, so that it rings; `None` while all is as it should be.
+    pub(super) watch_timer: Option<Timer>,
     pub(super) quarantines: HashMap<Slot, Timer>,
     /// The latest life of each slot, and the workers that are not ready yet.
     pub(super) lives: Lives<ActorRef<WorkerMessage>>,
@@ -125,6 +129,7 @@ impl Actor for Pool {
             PoolMessage::Timer(timer) => state.timer(timer, now),
         }
         state.arm_deadline_timer(now);
+        state.watch(now);
         state.finish_drain_if_empty();
         Ok(())
     }
@@ -141,7 +146,7 @@ impl Actor for Pool {
 }
 
 impl PoolState {
-    fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
+    pub(super) fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
         Self {
             roster: Roster::new(args.shared.options.size),
             args,
@@ -152,6 +157,8 @@ impl PoolState {
             resting: 0,
             deadlines: Deadlines::default(),
             deadline_timer: None,
+            watchdog: Watchdog::default(),
+            watch_timer: None,
             quarantines: HashMap::new(),
             lives: Lives::default(),
             ready_waiters: Vec::new(),
@@ -203,6 +210,8 @@ impl PoolState {
     fn timer(&mut self, timer: PoolTimer, now: Instant) {
         match timer {
             PoolTimer::DeadlineDue => self.deadlines_due(now),
+            // The look that follows every message finds what there is to find.
+            PoolTimer::WatchDue => {}
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
             PoolTimer::DrainOver => self.refuse_everything(),
         }

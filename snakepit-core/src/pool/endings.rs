@@ -83,7 +83,6 @@ impl PoolState {
             Stage::Running(_) => true,
             Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => false,
         };
-        self.counters.count_error(&ExecuteError::Cancelled);
         if is_running {
             self.abandon(id, ExecuteError::Cancelled, now);
         } else {
@@ -91,13 +90,14 @@ impl PoolState {
         }
     }
 
-    /// Ends a request that no worker has.
+    /// Ends a request that no worker has, and counts it.
     pub(super) fn give_back(&mut self, id: RequestId, error: ExecuteError) {
         let told = match &error {
             ExecuteError::SessionLost { .. } => Told::Lost,
             _ => Told::Nothing,
         };
         let Some(mut flight) = self.in_flight.remove(id) else { return };
+        self.counters.count_error(&error);
         self.deadlines.remove(flight.due(), id);
         match flight.stage {
             Stage::Waiting(ticket) => self.line.leave(ticket),
@@ -114,6 +114,7 @@ impl PoolState {
     fn abandon(&mut self, id: RequestId, error: ExecuteError, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         let Stage::Running(run) = flight.stage else { return };
+        self.counters.count_error(&error);
         let stuck_at = now + self.args.shared.options.cancel_grace;
         self.deadlines.remove(flight.due(), id);
         self.deadlines.insert(stuck_at, id);
@@ -144,13 +145,11 @@ impl PoolState {
                 Stage::Resting { until } if until < flight.deadline.at() => self.rested(id, now),
                 Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => {
                     let error = ExecuteError::DeadlineExceeded { running: false, timeout };
-                    self.counters.count_error(&error);
                     self.give_back(id, error);
                 }
                 Stage::Running(run) => {
                     let running = run.begun == Begun::Perhaps;
                     let error = ExecuteError::DeadlineExceeded { running, timeout };
-                    self.counters.count_error(&error);
                     self.abandon(id, error, now);
                 }
                 Stage::Abandoned { run, .. } => self.worker_stuck(run),

@@ -99,8 +99,12 @@ impl PoolState {
     fn end_lost(&mut self, id: RequestId, error: ExecuteError) {
         let Some(mut flight) = self.in_flight.remove(id) else { return };
         self.deadlines.remove(flight.due(), id);
-        if flight.is_awaited() {
-            self.counters.count_error(&error);
+        match flight.stage {
+            // Counted when its caller was answered or left.
+            Stage::Abandoned { .. } => {}
+            _ if flight.is_awaited() => self.counters.count_error(&error),
+            // The word that its caller left is still under way.
+            _ => self.counters.count_error(&ExecuteError::Cancelled),
         }
         self.leave_session(id, &flight, Told::Nothing);
         flight.answer(Err(error));

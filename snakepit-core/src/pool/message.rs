@@ -166,6 +166,7 @@ pub(crate) enum SlotReport {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PoolTimer {
     DeadlineDue,
+    WatchDue,
     QuarantineOver { slot: Slot },
     DrainOver,
 }

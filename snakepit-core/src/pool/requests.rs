@@ -1,6 +1,7 @@
 //! The way of a request to a worker: admitted, routed, placed, handed over.
 
 use tokio::time::Instant;
+use tracing::error;
 
 use ractor::MessagingErr;
 
@@ -11,9 +12,11 @@ use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
-use crate::pool::message::{Life, Submission, Work};
+use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
 use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
+use crate::pool::watchdog::{STALL_LIMIT, WatchVerdict};
 use crate::session_affinity::SessionAffinityMessage;
+use crate::timer::Timer;
 
 impl PoolState {
     pub(super) fn execute(&mut self, submission: Submission, now: Instant) {
@@ -148,6 +151,26 @@ impl PoolState {
             flight.work = Some(Work { request, chunks: None });
         }
         flight.stage = Stage::Running(Run { life, since: now, begun });
+    }
+
+    /// Looks whether anybody waits beside a free worker, which our own rules forbid, and mends it where it lasts.
+    pub(super) fn watch(&mut self, now: Instant) {
+        match self.watchdog.look(self.line.has_any(), self.roster.room() > 0, now) {
+            WatchVerdict::Calm => self.watch_timer = None,
+            WatchVerdict::Watched => {}
+            WatchVerdict::Suspicious => {
+                let due = PoolMessage::Timer(PoolTimer::WatchDue);
+                self.watch_timer = Some(Timer::after(STALL_LIMIT, &self.myself, due));
+            }
+            WatchVerdict::Stalled => {
+                self.watch_timer = None;
+                self.counters.stalls += 1;
+                error!(pool = %self.args.shared.name, waiting = self.waiting(), "requests waited beside free workers");
+                for life in self.roster.ready_lives() {
+                    self.serve(life, now);
+                }
+            }
+        }
     }
 
     /// Gives a worker that has room what it may take of the line.

@@ -270,6 +270,10 @@ impl<W> Roster<W> {
         counts
     }
 
+    pub(super) fn ready_lives(&self) -> Vec<Life> {
+        self.slots().filter_map(|(slot, _)| self.life(slot)).collect()
+    }
+
     pub(super) fn has_ready(&self) -> bool {
         self.places.iter().any(|place| matches!(place.occupant, Occupant::Ready(_)))
     }

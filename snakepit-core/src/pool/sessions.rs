@@ -73,7 +73,6 @@ impl PoolState {
     fn session_lost(&mut self, id: RequestId, session: SessionId, lost: Life) {
         let worker = self.args.shared.life(lost);
         let error = ExecuteError::SessionLost { session, worker };
-        self.counters.count_error(&error);
         self.give_back(id, error);
     }
 
@@ -82,7 +81,6 @@ impl PoolState {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         let (Some(session), Some(own)) = (flight.session.clone(), flight.binding.prefers()) else { return };
         let error = ExecuteError::WorkerBusy { session, worker: self.args.shared.life(own) };
-        self.counters.count_error(&error);
         self.give_back(id, error);
     }
 

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, Slot, WorkerLife};
 use crate::pool::actor::{Drain, PoolState, PoolWorker};
+use crate::pool::in_flight::Stage;
 use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
 use crate::pool::roster::{Occupant, Seats};
 use crate::pool::statistics::PoolStats;
@@ -100,7 +101,6 @@ impl PoolState {
         let pool = self.args.shared.name.clone();
         for id in self.in_flight.not_running() {
             let error = ExecuteError::PoolFailed { pool: pool.clone(), reason: reason.clone() };
-            self.counters.count_error(&error);
             self.give_back(id, error);
         }
         for waiter in self.ready_waiters.drain(..) {
@@ -187,7 +187,11 @@ impl PoolState {
         for id in self.in_flight.ids() {
             let Some(mut flight) = self.in_flight.remove(id) else { continue };
             abandoned += usize::from(flight.is_awaited());
-            flight.answer(Err(self.over()));
+            let error = self.over();
+            if !matches!(flight.stage, Stage::Abandoned { .. }) {
+                self.counters.count_error(&error);
+            }
+            flight.answer(Err(error));
         }
         if let Some(drain) = &mut self.drain {
             drain.abandoned += abandoned;

@@ -1,5 +1,6 @@
 //! What a pool has done so far.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -29,8 +30,10 @@ pub struct PoolStats {
     pub requests: u64,
     /// Requests answered by a worker.
     pub succeeded: u64,
-    /// Requests that ended in an error of any other kind than those below.
+    /// Requests that ended in an error, of whatever kind. Together with `succeeded` and those under way: all requests.
     pub failed: u64,
+    /// The same by the error's [`code`](crate::ExecuteError::code).
+    pub failed_by_code: BTreeMap<&'static str, u64>,
     /// Requests refused because the pool was saturated.
     pub saturated: u64,
     /// Requests whose caller stopped waiting.
@@ -39,7 +42,7 @@ pub struct PoolStats {
     pub timed_out_waiting: u64,
     /// Requests whose deadline passed while a worker had them.
     pub timed_out_running: u64,
-    /// Requests whose worker ended.
+    /// Requests whose worker ended, and that were not tried again, or not with success.
     pub workers_lost: u64,
     /// How often a request was tried again because its worker was lost.
     pub retried: u64,
@@ -53,6 +56,9 @@ pub struct PoolStats {
     pub affinity_resets: u64,
     /// Sessions that had to make room for others: the table was at its `session_limit`.
     pub sessions_evicted: u64,
+    /// How often requests waited beside free workers until the pool noticed and mended it. Anything but 0 is a fault of
+    /// this library.
+    pub stalls: u64,
     /// Lives that ended unasked.
     pub restarts: u64,
     /// When this was counted, in milliseconds since 1970.
@@ -71,30 +77,19 @@ pub(super) struct Counters {
     pub(super) affinity_misses: u64,
     pub(super) affinity_resets: u64,
     pub(super) sessions_evicted: u64,
-    failed: u64,
-    saturated: u64,
-    cancelled: u64,
-    timed_out_waiting: u64,
+    pub(super) stalls: u64,
+    failed_by_code: BTreeMap<&'static str, u64>,
     timed_out_running: u64,
-    workers_lost: u64,
     /// How long a request runs, the latest counting most.
     run_time: Option<Duration>,
 }
 
 impl Counters {
-    /// Counts a request that was not answered by a worker.
+    /// Counts a request that ended in an error.
     pub(super) fn count_error(&mut self, error: &ExecuteError) {
-        let counter = match error {
-            ExecuteError::Saturated { .. } => &mut self.saturated,
-            ExecuteError::Cancelled => &mut self.cancelled,
-            ExecuteError::DeadlineExceeded { running: false, .. } => &mut self.timed_out_waiting,
-            ExecuteError::DeadlineExceeded { running: true, .. } => &mut self.timed_out_running,
-            ExecuteError::WorkerLost { .. }
-            | ExecuteError::Protocol { .. }
-            | ExecuteError::Poisoned { .. } => &mut self.workers_lost,
-            _ => &mut self.failed,
-        };
-        *counter += 1;
+        *self.failed_by_code.entry(error.code()).or_default() += 1;
+        self.timed_out_running +=
+            u64::from(matches!(error, ExecuteError::DeadlineExceeded { running: true, .. }));
     }
 
     pub(super) fn count_run(&mut self, ran: Duration) {
@@ -110,6 +105,8 @@ impl Counters {
     }
 
     pub(super) fn stats(&self, roster: RosterCounts, waiting: usize, running: usize) -> PoolStats {
+        let failed =
+            |codes: &[&str]| codes.iter().filter_map(|code| self.failed_by_code.get(code)).sum::<u64>();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         PoolStats {
             total: roster.total,
@@ -121,12 +118,14 @@ impl Counters {
             running,
             requests: self.requests,
             succeeded: self.succeeded,
-            failed: self.failed,
-            saturated: self.saturated,
-            cancelled: self.cancelled,
-            timed_out_waiting: self.timed_out_waiting,
+            failed: self.failed_by_code.values().sum(),
+            failed_by_code: self.failed_by_code.clone(),
+            saturated: failed(&["saturated"]),
+            cancelled: failed(&["cancelled"]),
+            timed_out_waiting: failed(&["deadline_exceeded"]) - self.timed_out_running,
             timed_out_running: self.timed_out_running,
-            workers_lost: self.workers_lost,
+            workers_lost: failed(&["worker_lost", "protocol_error", "poisoned"]),
+            stalls: self.stalls,
             retried: self.retried,
             streams: self.streams,
             affinity_hits: self.affinity_hits,
@@ -142,6 +141,21 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_error_is_counted_once_as_what_it_is() {
+        let mut counters = Counters::default();
+        let late = |running| ExecuteError::DeadlineExceeded { running, timeout: Duration::ZERO };
+        let other = ExecuteError::InvalidArgument { message: String::new() };
+        for error in [ExecuteError::Cancelled, late(true), late(false), late(true), other] {
+            counters.count_error(&error);
+        }
+        let stats = counters.stats(RosterCounts::default(), 0, 0);
+        assert_eq!((stats.failed, stats.cancelled, stats.saturated), (5, 1, 0));
+        assert_eq!((stats.timed_out_waiting, stats.timed_out_running), (1, 2));
+        let by_code = [("cancelled", 1), ("deadline_exceeded", 3), ("invalid_argument", 1)];
+        assert_eq!(stats.failed_by_code, by_code.into());
+    }
 
     #[test]
     fn a_refused_caller_is_told_how_long_the_line_takes() {

@@ -10,3 +10,4 @@ mod retries;
 mod sessions;
 mod streams;
 mod strict_sessions;
+mod watchdog;

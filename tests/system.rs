@@ -6,6 +6,7 @@ mod system {
     mod bad_luck;
     mod deaths;
     mod host_death;
+    mod registry;
     mod requests;
     mod sessions;
     mod shutdown;

@@ -11,14 +11,14 @@ use snakepit_tests::oracle::{self, Mark, signal};
 use crate::system::subject::{HANG, Kind, adapter, on_both_runtimes, stub};
 
 /// A host of the test's own, killed with the test at the latest.
-struct Host {
-    child: Child,
-    workers: Vec<i32>,
+pub(crate) struct Host {
+    pub(crate) child: Child,
+    pub(crate) workers: Vec<i32>,
 }
 
 impl Host {
     /// Starts a host with two stub workers, and waits until both are ready.
-    fn start(data_dir: &Path, mark: &Mark, flags: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, mark: &Mark, flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_test-host"));
         command.arg(data_dir).arg(mark.value()).arg(stub()).args(flags).stdout(Stdio::piped());
         #[expect(clippy::disallowed_methods, reason = "a host of the test's own, killed when dropped")]
@@ -31,13 +31,13 @@ impl Host {
     }
 
     /// Kills the host with SIGKILL; it has no chance to clean up.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Kills the host and the shims of its workers at once: the host is stopped first, so that it cannot react.
-    fn kill_with_shims(&mut self) {
+    pub(crate) fn kill_with_shims(&mut self) {
         let shims: Vec<i32> = self.workers.iter().map(|worker| parent(*worker)).collect();
         signal(self.child.id().cast_signed(), Signal::SIGSTOP);
         for shim in shims {
@@ -62,7 +62,7 @@ fn parent(pid: i32) -> i32 {
     after_name.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn start(data_dir: &Path, mark: &Mark) -> Result<Snakepit, StartError> {
+pub(crate) async fn start(data_dir: &Path, mark: &Mark) -> Result<Snakepit, StartError> {
     let config = PoolConfig::new("default", adapter(Kind::Rust, mark)).size(1);
     Snakepit::builder().data_dir(data_dir).pool(config).start().await
 }
@@ -137,7 +137,7 @@ fn a_process_that_only_looks_like_a_worker_is_never_signalled() {
     });
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub(crate) fn spawn(command: &mut Command) -> Child {
     #[expect(clippy::disallowed_methods, reason = "a stranger of the test's own, killed at its end")]
     command.spawn().unwrap()
 }

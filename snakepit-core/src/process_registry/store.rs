@@ -228,6 +228,15 @@ fn builder() -> Builder {
 fn open_database(path: &Path, origin: &Origin) -> Result<(OpenFile, Option<Origin>), OpenFault> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let is_new = file.metadata()?.len() == 0;
+    let opened = open_in(file, is_new, origin);
+    if is_new && matches!(&opened, Err(fault) if judge(fault) != OpenVerdict::InUse) {
+        // What was begun is no registry; left there, it would look like a damaged one.
+        let _ = std::fs::remove_file(path);
+    }
+    opened
+}
+
+fn open_in(file: File, is_new: bool, origin: &Origin) -> Result<(OpenFile, Option<Origin>), OpenFault> {
     let id = id_of(&file)?;
     let database = builder().create_with_backend(PageCache::new(file)?)?;
     let previous = if is_new { None } else { Some(reading::origin(&database)?) };

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use ractor::Actor;
+
 use super::*;
 use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
 use crate::process::identity::Scope;
 use crate::process::{HostRun, ProcessIdentity};
+use crate::process_registry::actor::{ProcessRegistry, ProcessRegistryArgs};
 use crate::process_registry::handle::ProcessRegistryRef;
 use crate::process_registry::store::{Origin, read};
 
@@ -121,6 +124,41 @@ async fn a_thread_that_died_is_started_again_and_finds_what_waits() {
     waiting.await.unwrap().unwrap();
     // A second call finds the thread at work.
     writer.keep_running().unwrap();
+    assert_eq!(on_disk(directory.path()), ["0 Intent"]);
+}
+
+#[tokio::test]
+async fn the_end_of_the_actor_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (handle, writer) = open(directory.path());
+    let args = ProcessRegistryArgs { writer: writer.clone(), handle: handle.clone() };
+    let (actor, ended) = Actor::spawn(None, ProcessRegistry, args.clone()).await.unwrap();
+    handle.reserve(life(0), None).await.unwrap();
+    actor.kill();
+    ended.await.unwrap();
+    // Between two lives of the actor, requests are served all the same.
+    handle.activate(life(0), own()).await.unwrap();
+    let (_actor, _ended) = Actor::spawn(None, ProcessRegistry, args).await.unwrap();
+    handle.release_and_wait(life(0)).await;
+    handle.reserve(life(1), None).await.unwrap();
+    assert_eq!(on_disk(directory.path()), ["1 Intent"]);
+}
+
+#[tokio::test]
+async fn the_actor_starts_a_writer_that_has_panicked_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (handle, writer) = open(directory.path());
+    // A thread that panics before it has served anything stands for one that does so later.
+    writer.running.store(true, Ordering::Release);
+    let args = ProcessRegistryArgs { writer: writer.clone(), handle: handle.clone() };
+    let (_actor, _ended) = Actor::spawn(None, ProcessRegistry, args).await.unwrap();
+    let end = ThreadEnd { running: Arc::clone(&writer.running), actor: writer.actor.clone() };
+    let panicked = std::thread::spawn(move || {
+        let _end = end;
+        panic!("as the store might");
+    });
+    assert!(panicked.join().is_err());
+    handle.reserve(life(0), None).await.unwrap();
     assert_eq!(on_disk(directory.path()), ["0 Intent"]);
 }
 

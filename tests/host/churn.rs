@@ -30,11 +30,11 @@ pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
                 service::panic(&service);
             }
         }
-        std::future::pending::<()>().await;
     };
     tokio::select! {
         Some(ended) = lanes.join_next() => ended?.map_err(Into::into),
         _ = service_ends => panic!("the service has ended, and the host with it"),
+        // A driver that says no more is gone, and nobody would ever end this host.
         () = told => Ok(()),
     }
 }

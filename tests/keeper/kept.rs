@@ -109,8 +109,7 @@ impl Keeping {
                 Ok(Kept { keeper, host, input, said, early, cgroup, ended: None, orphans: 0 })
             }
             Err(error) => {
-                let _ = keeper.kill();
-                keeper.wait()?;
+                end(&mut keeper);
                 Err(error)
             }
         }
@@ -216,7 +215,7 @@ impl Kept {
 
     /// All that runs below the keeper, the host included.
     pub fn family(&self) -> Vec<Relative> {
-        descendants(self.keeper_pid())
+        descendants(number(&self.keeper))
     }
 
     /// All that descends from the host or has lost its parent, the host not included.
@@ -264,21 +263,25 @@ impl Kept {
         let processes = cgroup.processes().unwrap_or_default();
         assert!(processes.is_empty(), "the keeper has no child left, and the cgroup has {processes:?}");
     }
-
-    fn keeper_pid(&self) -> i32 {
-        // A process id fits.
-        i32::try_from(self.keeper.id()).unwrap_or(i32::MAX)
-    }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if matches!(self.keeper.try_wait(), Ok(None)) {
-            if let Ok(keeper) = ProcessHandle::open(self.keeper_pid()) {
-                keeper.signal(Signal::SIGTERM);
-            }
-            // It ends when all below it have.
-            let _ = self.keeper.wait();
-        }
+        end(&mut self.keeper);
     }
+}
+
+/// Tells a keeper to end all that is below it, and waits until it has. One that is killed would leave all that.
+fn end(keeper: &mut Child) {
+    if matches!(keeper.try_wait(), Ok(None)) {
+        if let Ok(keeper) = ProcessHandle::open(number(keeper)) {
+            keeper.signal(Signal::SIGTERM);
+        }
+        let _ = keeper.wait();
+    }
+}
+
+fn number(keeper: &Child) -> i32 {
+    // A process id fits.
+    i32::try_from(keeper.id()).unwrap_or(i32::MAX)
 }

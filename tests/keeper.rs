@@ -28,7 +28,7 @@ pub use cgroup::{Cgroup, Limit};
 pub use kept::{HANG, Keeping, Kept};
 
 use crate::keeper::order::Order;
-use crate::oracle::descendants;
+use crate::oracle::{children, descendants};
 
 /// The word of the line that names the program's process id.
 pub(crate) const KEPT: &str = "kept";
@@ -61,6 +61,7 @@ fn keep(order: &Order) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGHUP);
     let mut orphans = 0;
     loop {
         if is_ending {
@@ -71,7 +72,13 @@ fn keep(order: &Order) -> io::Result<()> {
             return Ok(());
         }
         // One that is ending does not wait: what it kills may have forked meanwhile.
-        is_ending = is_ending || signals.wait()? == Signal::SIGTERM;
+        if !is_ending {
+            match signals.wait()? {
+                Signal::SIGTERM => is_ending = true,
+                Signal::SIGHUP => hang_up(program),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -103,6 +110,15 @@ fn start(order: &Order) -> io::Result<Pid> {
         std::mem::forget(tty);
     }
     Ok(program)
+}
+
+/// Passes on that the terminal is gone, as a shell does: the system tells only the leader of the session.
+fn hang_up(program: Pid) {
+    #[expect(clippy::disallowed_methods, reason = "the keeper's own child, compared before")]
+    if children(getpid().as_raw()).iter().any(|child| child.pid == program.as_raw()) {
+        // One that ends at this very moment is not reaped before the next turn, and needs no telling.
+        let _ = nix::sys::signal::kill(program, Signal::SIGHUP);
+    }
 }
 
 /// Reaps what has ended; whether there is any child left.

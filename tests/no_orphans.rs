@@ -17,5 +17,6 @@ mod no_orphans {
     mod runtimes;
     mod steps;
     mod stops;
+    mod terminal;
     mod threads;
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::host::plan::Plan;
 use crate::host::{commands, service};
 
-/// Pits side by side, each in a directory of its own.
+/// Pits side by side, each in a directory of its own: those that come and go, beside the one that stays.
 const LANES: u32 = 2;
 /// How long a pit may take to be ready before it is stopped anyway.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -24,6 +24,8 @@ pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
         let (plan, cell) = (plan.clone(), service.get_cell());
         lanes.spawn(async move { churn(&plan, lane, cell).await.map_err(|error| error.to_string()) });
     }
+    let (steady, cell) = (plan.clone(), service.get_cell());
+    lanes.spawn(async move { replace(&steady, cell).await.map_err(|error| error.to_string()) });
     let told = async {
         while let Some(word) = said.recv().await {
             if word == "panic" {
@@ -69,4 +71,16 @@ async fn churn(plan: &Plan, lane: u32, service: ractor::ActorCell) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Holds a pit whose workers crash one after the other and are replaced, so that there are always some of each age.
+async fn replace(plan: &Plan, service: ractor::ActorCell) -> Result<(), Box<dyn Error>> {
+    let pit = plan.builder_below("lane-steady").start_linked(service).await?;
+    loop {
+        // One that is not ready in time is left to it.
+        let _ = pit.await_ready("default", PATIENCE).await;
+        let crash = pit.clone();
+        tokio::spawn(async move { crash.execute("crash", &json!({})).await });
+        sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -15,6 +15,11 @@ const LOW: u64 = 24;
 /// Spoils the host where the plan says so: TERM blocked, HUP ignored, a socket that every child inherits, and a soft
 /// limit of descriptors that the pit has to raise. Returns what is to be kept open.
 pub(super) fn spoil(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+    if plan.holds_int {
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_block()?;
+    }
     if !plan.is_spoiled {
         return Ok(None);
     }

@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) heap_mb: usize,
     /// `--spoiled`: TERM blocked, HUP ignored, a socket without close-on-exec, limits raised.
     pub(super) is_spoiled: bool,
+    /// `--holds-int`: INT blocked, so that it can be seen to arrive.
+    pub(super) holds_int: bool,
     /// `--on SPAWN`: which thread starts the pit.
     pub(super) started_on: StartedOn,
     /// `--keep-alive MS`: how long an idle thread of the blocking pool lives.
@@ -54,8 +56,6 @@ pub(super) struct Plan {
     pub(super) halts_after: Option<SpawnStep>,
     /// `--level tree`: a start that does not reach it is refused.
     pub(super) level: Option<ContainmentLevel>,
-    /// `--on-signal MS`: TERM and INT shut the pit down within so long.
-    pub(super) shutdown_budget: Option<Duration>,
     data_dir: PathBuf,
     mark: String,
     program: PathBuf,
@@ -71,11 +71,11 @@ impl Plan {
             grace: Duration::from_secs(5),
             heap_mb: 0,
             is_spoiled: false,
+            holds_int: false,
             started_on: StartedOn::Task,
             thread_keep_alive: None,
             halts_after: None,
             level: None,
-            shutdown_budget: None,
             data_dir: PathBuf::new(),
             mark: String::new(),
             program: PathBuf::new(),
@@ -89,15 +89,13 @@ impl Plan {
                 "--grace" => plan.grace = Duration::from_millis(number(&value()?)?),
                 "--heap" => plan.heap_mb = number(&value()?)?,
                 "--spoiled" => plan.is_spoiled = true,
+                "--holds-int" => plan.holds_int = true,
                 "--on" => plan.started_on = started_on(&value()?)?,
                 "--keep-alive" => {
                     plan.thread_keep_alive = Some(Duration::from_millis(number(&value()?)?));
                 }
                 "--halt" => plan.halts_after = Some(step(&value()?)?),
                 "--level" => plan.level = Some(level(&value()?)?),
-                "--on-signal" => {
-                    plan.shutdown_budget = Some(Duration::from_millis(number(&value()?)?));
-                }
                 unknown => return Err(format!("unknown flag {unknown}")),
             }
         }

@@ -142,3 +142,10 @@ pub(crate) fn numbers(line: &str) -> Vec<i32> {
 pub(crate) fn listed(processes: &[Relative]) -> String {
     processes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }
+
+/// A field of `/proc/PID/status`.
+pub(crate) fn status(pid: i32, field: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let found = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    found.unwrap_or_else(|| panic!("no {field}")).trim().to_owned()
+}

@@ -7,14 +7,7 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-use crate::no_orphans::bed::TestHost;
-
-/// A field of `/proc/PID/status`.
-fn status(pid: i32, field: &str) -> String {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let found = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    found.unwrap_or_else(|| panic!("no {field}")).trim().to_owned()
-}
+use crate::no_orphans::bed::{TestHost, status};
 
 /// The soft limit of open files.
 fn file_limit(pid: i32) -> String {

@@ -6,6 +6,7 @@ mod handle;
 mod open_files;
 pub(crate) mod pool_tree;
 mod shutdown;
+mod signals;
 mod tree;
 
 pub use builder::SnakepitBuilder;

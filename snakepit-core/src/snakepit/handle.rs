@@ -1,6 +1,7 @@
 //! The pit as the embedding service holds it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::process_registry::RecoveryReport;
 use crate::request::Request;
 use crate::snakepit::builder::SnakepitBuilder;
 use crate::snakepit::shutdown::{self, ShutdownReport};
+use crate::snakepit::signals;
 use crate::snakepit::tree::Tree;
 use crate::worker::WorkerStatus;
 
@@ -190,6 +192,21 @@ impl Snakepit {
     /// Dropping the future leaves the shutdown where it is; dropping the pit then ends it.
     pub async fn shutdown(&self, budget: Duration) -> ShutdownReport {
         shutdown::run(&self.pit, budget).await
+    }
+
+    /// Waits until the system asks this program to end, with TERM or with INT as Ctrl-C sends it, and shuts down within
+    /// `budget` of that. A second request means now.
+    ///
+    /// From the first poll on the two signals no longer end the program by themselves, also after this has returned: the
+    /// caller leaves `main`. Workers are in process groups of their own and hear no Ctrl-C.
+    ///
+    /// # Errors
+    /// Where the system does not let the signals be listened to.
+    ///
+    /// # Cancellation
+    /// As [`shutdown`](Self::shutdown); the signals stay listened to, and go unheard.
+    pub async fn shutdown_on_signal(&self, budget: Duration) -> io::Result<ShutdownReport> {
+        signals::run(&self.pit, budget).await
     }
 }
 

@@ -4,6 +4,7 @@ mod system {
     mod subject;
 
     mod bad_luck;
+    mod containment;
     mod deaths;
     mod host_death;
     mod registry;

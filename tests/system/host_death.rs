@@ -56,7 +56,7 @@ impl Drop for Host {
 }
 
 /// The parent of a process: of a worker, its shim.
-fn parent(pid: i32) -> i32 {
+pub(crate) fn parent(pid: i32) -> i32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after_name) = stat.rsplit_once(')').unwrap();
     after_name.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()

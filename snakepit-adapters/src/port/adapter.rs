@@ -1,11 +1,11 @@
 //! What a port worker runs, and the way to speak to it.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use snakepit_core::adapter::{Adapter, AdapterFailure, Connect, Connecting, WorkerContext};
-use snakepit_core::{ProcessSpec, Wire};
+use snakepit_core::{ProcessSpec, ResourceLimit, TermTarget, UserIds, Wire};
 
 use crate::port::{connection, sdk};
 
@@ -26,12 +26,9 @@ const WIRE: &str = "SNAKEPIT_WIRE";
 /// ```
 #[derive(Clone, Debug)]
 pub struct PortAdapter {
-    program: PathBuf,
+    /// As it was asked for; what counts from a directory does so when a worker starts.
+    asked: ProcessSpec,
     script: Option<PathBuf>,
-    args: Vec<OsString>,
-    env: BTreeMap<OsString, OsString>,
-    clear_env: bool,
-    cwd: Option<PathBuf>,
     /// The host's directory and `PYTHONPATH`, read once: later changes of either move no worker.
     host_dir: PathBuf,
     host_pythonpath: Option<OsString>,
@@ -43,12 +40,8 @@ impl PortAdapter {
     /// A relative path with a slash counts from the host's current directory at this moment.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
-            program: program.into(),
+            asked: ProcessSpec { wire: Wire::Pipes, ..ProcessSpec::new(program) },
             script: None,
-            args: Vec::new(),
-            env: BTreeMap::new(),
-            clear_env: false,
-            cwd: None,
             // A host whose directory is gone runs its workers there, as it would without this line.
             host_dir: std::env::current_dir().unwrap_or_default(),
             host_pythonpath: std::env::var_os(PYTHONPATH),
@@ -65,32 +58,68 @@ impl PortAdapter {
 
     /// Adds an argument.
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
-        self.args.push(arg.into());
+        self.asked.args.push(arg.into());
         self
     }
 
     /// Adds arguments.
     pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
+        self.asked.args.extend(args.into_iter().map(Into::into));
         self
     }
 
     /// Sets a variable of the worker's environment.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.env.insert(name.into(), value.into());
+        self.asked.env.insert(name.into(), value.into());
         self
     }
 
     /// Lets workers inherit nothing from the host's environment.
     pub fn clear_env(mut self) -> Self {
-        self.clear_env = true;
+        self.asked.clear_env = true;
         self
     }
 
     /// Sets the directory that workers run in. A relative one counts from the host's current directory when the
     /// adapter was made.
     pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
-        self.cwd = Some(cwd.into());
+        self.asked.cwd = Some(cwd.into());
+        self
+    }
+
+    /// Runs workers as another user. Needs the right to, and the shim.
+    pub fn user(mut self, user: UserIds) -> Self {
+        self.asked.user = Some(user);
+        self
+    }
+
+    /// Sets the workers' priority, from -20 (first) to 19 (last). Needs the shim.
+    pub fn nice(mut self, nice: i32) -> Self {
+        self.asked.nice = Some(nice);
+        self
+    }
+
+    /// Raises the workers' `oom_score_adj` to this at least. Default 500. Needs the shim.
+    pub fn oom_score_adj(mut self, score: u16) -> Self {
+        self.asked.oom_score_adj = Some(score);
+        self
+    }
+
+    /// Limits what each worker may use of a resource. Needs the shim.
+    pub fn limit(mut self, limit: ResourceLimit) -> Self {
+        self.asked.limits.push(limit);
+        self
+    }
+
+    /// Says who of a worker's group is asked to leave when it is stopped. Default: the worker's own process.
+    pub fn term(mut self, target: TermTarget) -> Self {
+        self.asked.term = target;
+        self
+    }
+
+    /// Lets a worker take this long to leave by itself when its host is gone. Default zero: it is killed at once.
+    pub fn orphan_grace(mut self, grace: Duration) -> Self {
+        self.asked.orphan_grace = grace;
         self
     }
 
@@ -100,8 +129,9 @@ impl PortAdapter {
             let what = format!("PYTHONPATH cannot name {}: it holds a colon", sdk.display());
             return Err(AdapterFailure::Failed { what });
         }
-        let inherited = self.host_pythonpath.as_ref().filter(|_| !self.clear_env);
-        let before = self.env.get(OsStr::new(PYTHONPATH)).or(inherited).filter(|before| !before.is_empty());
+        let inherited = self.host_pythonpath.as_ref().filter(|_| !self.asked.clear_env);
+        let before =
+            self.asked.env.get(OsStr::new(PYTHONPATH)).or(inherited).filter(|before| !before.is_empty());
         let mut path = before.cloned().unwrap_or_default();
         if !path.is_empty() {
             path.push(":");
@@ -123,21 +153,17 @@ impl Adapter for PortAdapter {
     }
 
     fn process_spec(&self, worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure> {
-        let cwd = self.cwd.as_ref().map(|cwd| self.host_dir.join(cwd));
+        let cwd = self.asked.cwd.as_ref().map(|cwd| self.host_dir.join(cwd));
         let script = self.script.as_ref().map(|script| cwd.as_ref().unwrap_or(&self.host_dir).join(script));
-        let is_name = self.program.components().count() == 1 && !self.program.is_absolute();
-        let program = if is_name { self.program.clone() } else { self.host_dir.join(&self.program) };
+        let is_name = self.asked.program.components().count() == 1 && !self.asked.program.is_absolute();
+        let program =
+            if is_name { self.asked.program.clone() } else { self.host_dir.join(&self.asked.program) };
         let sdk = sdk::folder(&self.host_dir.join(&worker.data_dir));
 
-        let mut spec = ProcessSpec::new(program);
-        spec.args =
-            script.map(PathBuf::into_os_string).into_iter().chain(self.args.iter().cloned()).collect();
-        spec.env = self.env.clone();
+        let mut spec = ProcessSpec { program, cwd, ..self.asked.clone() };
+        spec.args.splice(..0, script.map(PathBuf::into_os_string));
         spec.env.insert(PYTHONPATH.into(), self.pythonpath(&sdk)?);
         spec.env.insert(WIRE.into(), "port".into());
-        spec.clear_env = self.clear_env;
-        spec.cwd = cwd;
-        spec.wire = Wire::Pipes;
         Ok(Some(spec))
     }
 

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 mod marks;
 mod records;
 
+use crate::id::WorkerLife;
 use crate::process::sighting::{Sweep, sweep};
 use crate::process::{HostRun, ProcessIdentity};
 use crate::process_registry::record::Record;
@@ -41,6 +42,8 @@ pub struct RecoveryReport {
     pub clean_shutdown: Option<bool>,
     /// How long it took.
     pub took: Duration,
+    /// The lives of workers that were ended with their host, whether by it, its shims or this recovery.
+    pub(crate) cut_short: Vec<WorkerLife>,
 }
 
 /// Why it is not known what earlier runs left. Their records are kept: a process that nobody has seen gone may run.
@@ -84,7 +87,9 @@ pub(crate) fn recover(
         !leftovers.keeps(*place, &surviving)
             && !record.as_ref().is_some_and(|record| is_survived(record, &swept))
     });
-    let dead: Vec<_> = dead.map(|(_, (key, _))| (key.clone(), None)).collect();
+    let dead: Vec<_> = dead.collect();
+    let cut_short = dead.iter().filter_map(|(_, (_, record))| record.as_ref()?.life()).collect();
+    let dead: Vec<_> = dead.into_iter().map(|(_, (key, _))| (key.clone(), None)).collect();
     if !dead.is_empty() {
         store.commit(&dead)?;
     }
@@ -96,6 +101,7 @@ pub(crate) fn recover(
         quarantined_file: found.put_aside,
         clean_shutdown: found.previous.map(|previous| previous.clean_shutdown),
         took: began.elapsed(),
+        cut_short,
     };
     say(&report);
     Ok(report)

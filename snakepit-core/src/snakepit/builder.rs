@@ -10,9 +10,10 @@ use snakepit_supervisor::{ChildSpec, SupervisorSpec};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use crate::adapter::WorkerContext;
 use crate::config::{CheckedPoolConfig, PoolConfig};
 use crate::error::{ConfigError, StartError};
-use crate::id::PoolName;
+use crate::id::{PoolName, WorkerLife};
 use crate::pool::PoolShared;
 use crate::process::{Containment, ContainmentLevel, Launcher, SpawnStep};
 use crate::process_registry::{OpenRegistry, ProcessRegistry, open};
@@ -124,6 +125,7 @@ impl SnakepitBuilder {
         // Nothing of this pit runs before everything of earlier ones has ended.
         let OpenRegistry { args, handle: registry, run, recovery } = open(&data_dir).await?;
         prepare_adapters(&pools, &data_dir).await?;
+        clean_up_after(&recovery.cut_short, &pools, &data_dir).await;
         let requests = Arc::new(AtomicU64::new(0));
         let trees = pools.iter().map(|config| {
             let shared = PoolShared::new(config.name.clone(), config.options.clone(), Arc::clone(&requests));
@@ -176,6 +178,19 @@ fn contained(launcher: &Launcher, required: Option<ContainmentLevel>) -> Result<
         }
     }
     Ok(containment)
+}
+
+/// Lets the adapters undo what was asked of other programs for workers that were ended with an earlier host.
+async fn clean_up_after(lives: &[WorkerLife], pools: &[CheckedPoolConfig], data_dir: &Path) {
+    for life in lives {
+        // A pool that is no more has no adapter to ask.
+        let Some(pool) = pools.iter().find(|pool| pool.name == life.worker.pool) else { continue };
+        let adapter = Arc::clone(&pool.adapter);
+        let context = WorkerContext { life: life.clone(), data_dir: data_dir.to_owned() };
+        if let Err(error) = spawn_blocking(move || adapter.on_kill(&context)).await {
+            warn!(worker = %life, %error, "the adapter could not clean up after a worker of an earlier run");
+        }
+    }
 }
 
 async fn prepare_adapters(pools: &[CheckedPoolConfig], data_dir: &Path) -> Result<(), StartError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::adapter::{Adapter, AdapterReports, Connect, Connected, WorkerContext};
 use crate::error::LossCause;
@@ -74,8 +75,13 @@ impl Boot {
         let _ = self.worker.cast(WorkerMessage::ProcessStarted { process });
         // A process that has ended already is not worth a record; its end takes the intent out.
         if let Some(identity) = identity {
-            self.registry.activate(self.life.clone(), identity).await?;
-            self.launcher.observe(SpawnStep::Activated);
+            match self.registry.activate(self.life.clone(), identity).await {
+                Ok(()) => self.launcher.observe(SpawnStep::Activated),
+                // The intent is written and names the shim, and the mark names the rest.
+                Err(error) => {
+                    warn!(worker = %self.life, %error, "which process a worker became is not written down yet");
+                }
+            }
         }
         Ok(pipes)
     }

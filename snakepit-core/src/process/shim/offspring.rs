@@ -159,7 +159,9 @@ fn raise_oom_score(plan: &Plan<'_>) -> Result<(), Errno> {
         *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
         rest /= 10;
     }
-    rustix::io::pwrite(&file, &digits, 0).map(drop)
+    // The system reads a number that begins with a zero as an octal one.
+    let first = digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len() - 1);
+    rustix::io::pwrite(&file, &digits[first..], 0).map(drop)
 }
 
 fn become_user(plan: &Plan<'_>) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod bench;
 mod deadlines;
 mod life_cycle;
+mod model;
 mod prefetch;
 mod requests;
 mod restarts;

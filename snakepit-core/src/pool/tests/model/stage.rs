@@ -1,0 +1,276 @@
+//! The stage that a script is played on: callers that count their answers, workers that keep book of what they were given.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::adapter::scripted::ScriptedLife;
+use crate::adapter::{AdapterFailure, AdapterMessage};
+use crate::config::{Affinity, RestartOptions};
+use crate::error::ExecuteError;
+use crate::id::{RequestId, SessionId};
+use crate::pool::Response;
+use crate::pool::message::Life;
+use crate::pool::tests::bench::{Bench, options, request};
+use crate::pool::tests::model::{Setting, Step, Wish};
+
+/// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+pub(super) struct Stage {
+    bench: Bench,
+    setting: Setting,
+    calls: Vec<Call>,
+    workers: Vec<Worker>,
+    /// Which living worker the model last saw a session on.
+    sessions: BTreeMap<u8, Life>,
+    /// Whether one of the pool's own actors has died: then its counts begin anew.
+    was_killed: bool,
+}
+
+struct Call {
+    wish: Wish,
+    /// `None` once it has ended, or its caller has left.
+    task: Option<JoinHandle<Result<Response, ExecuteError>>>,
+    given: Given,
+}
+
+/// How often workers were given a request.
+#[derive(Default)]
+struct Given {
+    times: usize,
+    /// The worker that has it now.
+    now: Option<Life>,
+    /// Whether it may have run: a worker had it that was not known to have left it alone.
+    may_have_run: bool,
+}
+
+struct Worker {
+    end: ScriptedLife,
+    has: Vec<Task>,
+}
+
+struct Task {
+    id: RequestId,
+    call: usize,
+    begun: bool,
+}
+
+impl Worker {
+    fn life(&self) -> Life {
+        Life::from(&self.end.life)
+    }
+}
+
+impl Stage {
+    pub(super) async fn build(setting: Setting) -> Self {
+        let bench = Bench::start(options(|o| {
+            (o.size, o.capacity, o.prefetch) = (setting.size, setting.capacity, setting.prefetch);
+            (o.queue_limit, o.affinity) = (setting.queue_limit, setting.affinity);
+            // Scripted workers answer no ping, and their deaths are many.
+            o.heartbeat.misses = u32::MAX;
+            o.restart =
+                RestartOptions { intensity: 10_000, consecutive: 10_000, ..RestartOptions::default() };
+        }))
+        .await;
+        let mut stage = Self {
+            bench,
+            setting,
+            calls: Vec::new(),
+            workers: Vec::new(),
+            sessions: BTreeMap::new(),
+            was_killed: false,
+        };
+        stage.let_happen(Duration::from_millis(1)).await;
+        stage
+    }
+
+    pub(super) async fn play(&mut self, step: Step) {
+        match step {
+            Step::Ask(wish) => self.ask(wish),
+            Step::Leave(call) => self.leave(call),
+            Step::Answer { worker, which } => self.answer(worker, which),
+            Step::Begin { worker } => self.begin(worker),
+            Step::Crash { worker, heard_out } => self.crash(worker, heard_out),
+            Step::EndSession(session) => self.end_session(session).await,
+            Step::Pass { ms } => self.let_happen(Duration::from_millis(ms.into())).await,
+            Step::KillPool => {
+                self.bench.kill_pool().await;
+                self.recover().await;
+            }
+            Step::KillSessionAffinity => {
+                self.bench.kill_session_affinity().await;
+                self.recover().await;
+            }
+        }
+        // Time stands still until everything that can happen has happened.
+        self.let_happen(Duration::from_millis(1)).await;
+    }
+
+    /// Above the pool is a supervisor with a budget, which is not what is on trial here.
+    async fn recover(&mut self) {
+        self.was_killed = true;
+        self.let_happen(Duration::from_secs(2)).await;
+    }
+
+    fn ask(&mut self, wish: Wish) {
+        let mut asked = request(&self.calls.len().to_string());
+        asked = asked.timeout(Duration::from_millis(wish.timeout_ms.into()));
+        if let Some(session) = wish.session {
+            asked = asked.session(name(session));
+        }
+        if wish.idempotent {
+            asked = asked.idempotent();
+        }
+        let task = Some(self.bench.send(asked));
+        self.calls.push(Call { wish, task, given: Given::default() });
+    }
+
+    fn leave(&mut self, call: usize) {
+        let count = self.calls.len();
+        if let Some(task) = call.checked_rem(count).and_then(|call| self.calls[call].task.take()) {
+            task.abort();
+        }
+    }
+
+    fn answer(&mut self, worker: usize, which: usize) {
+        let Some(worker) = pick(&mut self.workers, worker) else { return };
+        let Some(which) = which.checked_rem(worker.has.len()) else { return };
+        let task = worker.has.remove(which);
+        worker.end.answer(task.id, &json!(task.call));
+        let given = &mut self.calls[task.call].given;
+        (given.now, given.may_have_run) = (None, true);
+    }
+
+    fn begin(&mut self, worker: usize) {
+        let Some(worker) = pick(&mut self.workers, worker) else { return };
+        if let Some(task) = worker.has.iter_mut().find(|task| !task.begun) {
+            task.begun = true;
+            worker.end.reports.started(task.id);
+        }
+    }
+
+    fn crash(&mut self, worker: usize, heard_out: bool) {
+        let Some(worker) = worker.checked_rem(self.workers.len()) else { return };
+        let worker = self.workers.swap_remove(worker);
+        let tells = self.setting.prefetch > 0;
+        for task in &worker.has {
+            let given = &mut self.calls[task.call].given;
+            given.now = None;
+            given.may_have_run |= task.begun || !heard_out || !tells;
+        }
+        let gone = worker.life();
+        self.sessions.retain(|_, life| *life != gone);
+        if heard_out {
+            worker.end.reports.heard_out();
+        }
+        worker.end.end(AdapterFailure::Disconnected);
+    }
+
+    async fn end_session(&mut self, session: u8) {
+        self.sessions.remove(&session);
+        let session_name = name(session);
+        let known = self.bench.pool.end_session(&session_name);
+        // Whether there is one is not the model's to say.
+        let _ = tokio::time::timeout(PATIENCE, known).await.expect("ending a session hangs");
+        // Requests that were on their way to its worker go on there.
+        self.let_happen(Duration::from_millis(1)).await;
+        self.sessions.remove(&session);
+    }
+
+    /// Lets time pass, and keeps book.
+    async fn let_happen(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+        while let Ok(end) = self.bench.lives.try_recv() {
+            self.workers.push(Worker { end, has: Vec::new() });
+        }
+        for worker in &mut self.workers {
+            while worker.end.has_more() {
+                match worker.end.next().await {
+                    AdapterMessage::Execute { id, request, .. } => {
+                        let call: usize = request.command.parse().unwrap();
+                        worker.has.push(Task { id, call, begun: false });
+                        let Call { wish, given, .. } = &mut self.calls[call];
+                        given.to(Life::from(&worker.end.life), *wish);
+                        if let Some(session) = wish.session {
+                            is_where_it_belongs(self.setting, &mut self.sessions, session, worker.life());
+                        }
+                    }
+                    AdapterMessage::Cancel { id } => {
+                        let has = worker.has.iter().any(|task| task.id == id);
+                        assert!(has || self.was_killed, "{id} was cancelled where nobody has it");
+                    }
+                    AdapterMessage::EndSession { .. } => {}
+                    other => panic!("nobody asked for {other:?}"),
+                }
+            }
+            let most = usize::from(self.setting.capacity + self.setting.prefetch);
+            assert!(worker.has.len() <= most, "a worker for {most} has {}", worker.has.len());
+        }
+        self.hear_answers().await;
+    }
+
+    async fn hear_answers(&mut self) {
+        for (number, call) in self.calls.iter_mut().enumerate() {
+            if call.task.as_ref().is_some_and(JoinHandle::is_finished) {
+                let answer = call.task.take().unwrap().await.expect("a caller panicked");
+                if let Ok(response) = answer {
+                    assert_eq!(response.payload.decode::<usize>().unwrap(), number, "somebody else's answer");
+                }
+            }
+        }
+    }
+
+    /// Workers answer whatever they have, until every caller has its answer and every place is free.
+    pub(super) async fn end(mut self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.calls.iter().any(|call| call.task.is_some())
+            || self.workers.iter().any(|w| !w.has.is_empty())
+        {
+            assert!(tokio::time::Instant::now() < deadline, "somebody still waits");
+            for worker in 0..self.workers.len() {
+                self.answer(worker, 0);
+            }
+            self.let_happen(Duration::from_millis(10)).await;
+        }
+        let size = usize::from(self.setting.size);
+        let stats = self.bench.settled(|stats| stats.available == size && stats.running == 0).await;
+        self.let_happen(Duration::from_millis(1)).await;
+        assert_eq!((stats.waiting, stats.stalls, stats.quarantined), (0, 0, 0), "{stats:?}");
+        if !self.was_killed {
+            assert_eq!(stats.requests, self.calls.len() as u64, "{stats:?}");
+            assert_eq!(stats.requests, stats.succeeded + stats.failed, "{stats:?}");
+        }
+        assert_eq!(self.workers.iter().map(Worker::life).collect::<HashSet<_>>().len(), size);
+    }
+}
+
+impl Given {
+    fn to(&mut self, life: Life, wish: Wish) {
+        assert_eq!(self.now, None, "it runs on two workers at the same time");
+        assert!(self.times == 0 || wish.idempotent || !self.may_have_run, "it may have run, and runs again");
+        self.times += 1;
+        self.now = Some(life);
+    }
+}
+
+/// A strict session is never on two living workers.
+fn is_where_it_belongs(setting: Setting, sessions: &mut BTreeMap<u8, Life>, session: u8, life: Life) {
+    let is_strict = matches!(setting.affinity, Affinity::StrictQueue | Affinity::StrictFailFast);
+    let former = sessions.insert(session, life);
+    assert!(
+        !is_strict || former.is_none_or(|former| former == life),
+        "{session} moved from {former:?} to {life:?}"
+    );
+}
+
+fn name(session: u8) -> SessionId {
+    SessionId::new(&format!("s{session}")).unwrap()
+}
+
+fn pick(workers: &mut [Worker], which: usize) -> Option<&mut Worker> {
+    let count = workers.len();
+    which.checked_rem(count).map(|which| &mut workers[which])
+}

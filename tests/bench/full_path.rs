@@ -22,22 +22,27 @@ struct Bench {
 impl Bench {
     async fn rust(size: u16) -> Result<Self, Box<dyn Error>> {
         let worker = PortAdapter::new(std::env::current_exe()?).arg("port-worker");
-        Self::start(tempfile::tempdir()?, worker, size).await
+        Self::start(tempfile::tempdir()?, worker, size, 0).await
     }
 
-    async fn python(size: u16) -> Result<Self, Box<dyn Error>> {
+    /// `prefetch`: how many requests beyond the one that it runs each worker is handed.
+    async fn python(size: u16, prefetch: u16) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let script = folder.path().join("echo.py");
         std::fs::write(&script, echo::PYTHON_PORT)?;
-        Self::start(folder, PortAdapter::python(script), size).await
+        Self::start(folder, PortAdapter::python(script), size, prefetch).await
     }
 
     async fn start(
         folder: tempfile::TempDir,
         worker: PortAdapter,
         size: u16,
+        prefetch: u16,
     ) -> Result<Self, Box<dyn Error>> {
-        let pool = PoolConfig::new("default", worker).size(size).with(|options| options.capacity = 64);
+        let pool = PoolConfig::new("default", worker).size(size).with(|options| {
+            options.capacity = 64;
+            options.prefetch = prefetch;
+        });
         let pit = Snakepit::builder().data_dir(folder.path().join("data")).pool(pool).start().await?;
         let bench = Self { pit, _folder: folder };
         // Every worker has answered before anything is measured.
@@ -70,17 +75,18 @@ pub(crate) async fn rust_p50(calls: usize) -> Result<f64, Box<dyn Error>> {
 
 /// One caller, a Python worker, 64 bytes: microseconds.
 pub(crate) async fn python_p50(calls: usize) -> Result<f64, Box<dyn Error>> {
-    p50(Bench::python(1).await?, "echo", Payload::bytes(vec![7; 64]), calls).await
+    p50(Bench::python(1, 0).await?, "echo", Payload::bytes(vec![7; 64]), calls).await
 }
 
 /// One caller, a Python worker, 5 keys that are read and written: microseconds.
 pub(crate) async fn python_json_p50(calls: usize) -> Result<f64, Box<dyn Error>> {
-    p50(Bench::python(1).await?, "echo_json", Payload::json(&echo::five_keys())?, calls).await
+    p50(Bench::python(1, 0).await?, "echo_json", Payload::json(&echo::five_keys())?, calls).await
 }
 
-/// Two Python workers: calls per second.
+/// Two Python workers: calls per second. With more callers than workers each worker is handed its share ahead.
 pub(crate) async fn python_throughput(callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
-    throughput(Bench::python(2).await?, callers, calls).await
+    let prefetch = u16::try_from((callers / 2).saturating_sub(1))?;
+    throughput(Bench::python(2, prefetch).await?, callers, calls).await
 }
 
 /// One Rust worker: calls per second.

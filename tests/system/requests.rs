@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use snakepit_adapters::{ExecuteError, Payload, Request};
+use snakepit_tests::oracle;
 use tokio::task::JoinSet;
 
 use crate::system::subject::{Kind, Subject, everywhere, on_both_runtimes};
@@ -114,6 +116,54 @@ fn a_dropped_call_is_cancelled_in_the_worker() {
         assert_eq!(sum, 3);
         let stats = pool.stats().await.unwrap();
         assert_eq!((stats.cancelled, stats.restarts), (1, 0));
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn s22_an_idempotent_request_outlives_its_worker() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        subject.all_ready(2).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let nap = pool.request("sleep").args(&json!({"ms": 300})).unwrap().idempotent();
+        let nap = tokio::spawn(nap.call::<i64>());
+        oracle::signal(subject.busy_pid().await, Signal::SIGKILL);
+        assert_eq!(nap.await.unwrap().unwrap(), 300);
+        let stats = pool.stats().await.unwrap();
+        assert_eq!((stats.retried, stats.succeeded, stats.failed), (1, 1, 0));
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn s22_what_a_killed_worker_had_not_begun_goes_on_elsewhere() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_with(Kind::Python, |options| options.prefetch = 4).await;
+        subject.all_ready(2).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let mut calls = JoinSet::new();
+        for _ in 0..2 {
+            let nap = pool.request("sleep").args(&json!({"ms": 2_000})).unwrap();
+            calls.spawn(nap.call::<i64>());
+        }
+        subject.until_running(2).await;
+        for n in 0..8 {
+            let sum = pool.request("add").args(&json!({"a": n, "b": 0})).unwrap();
+            calls.spawn(sum.call::<i64>());
+        }
+        // Each worker naps, and holds half of the others.
+        subject.until_running(10).await;
+        oracle::signal(subject.busy_pid().await, Signal::SIGKILL);
+        let mut answers: Vec<_> = Vec::new();
+        for answer in calls.join_all().await {
+            match answer {
+                Ok(answer) => answers.push(answer),
+                Err(error) => assert_eq!(error.code(), "worker_lost"),
+            }
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, [0, 1, 2, 3, 4, 5, 6, 7, 2_000], "only the nap of the killed worker is lost");
         subject.stop().await;
     });
 }

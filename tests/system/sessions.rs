@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use snakepit_adapters::SessionId;
+use snakepit_adapters::{Affinity, ExecuteError, SessionId};
 use snakepit_tests::oracle;
 
 use crate::system::subject::{Subject, everywhere};
@@ -47,6 +47,40 @@ fn a_session_whose_worker_died_starts_anew_and_says_so() {
             assert_eq!(after.payload.decode::<Value>().unwrap(), json!({}));
         }
         subject.stop().await;
+    });
+}
+
+#[test]
+fn s13_a_strict_session_whose_worker_died_is_told_once_and_starts_afresh() {
+    everywhere(|kind| async move {
+        for affinity in [Affinity::StrictQueue, Affinity::StrictFailFast] {
+            let subject = Subject::start_with(kind, |options| options.affinity = affinity).await;
+            subject.all_ready(2).await;
+            let pool = subject.pit.pool("default").unwrap();
+            let recall = || pool.request("recall").args(&json!({})).unwrap().session("s").send();
+            let args = json!({"key": "a", "value": 1});
+            let before = subject.pit.execute_in_session("s", "remember", &args).await.unwrap();
+            let kept = recall().await.unwrap();
+            assert_eq!(
+                (kept.worker.clone(), kept.payload.decode::<Value>().unwrap()),
+                (before.worker, json!({"a": 1}))
+            );
+            let workers = pool.workers().await.unwrap();
+            let own = workers.iter().find(|worker| worker.slot == kept.worker.worker.slot).unwrap();
+            oracle::signal(own.os_pid.unwrap(), Signal::SIGKILL);
+            let lost = loop {
+                match recall().await {
+                    // It may still have been given to the worker that is just dying.
+                    Err(ExecuteError::WorkerLost { .. }) => {}
+                    other => break other.unwrap_err(),
+                }
+            };
+            let ExecuteError::SessionLost { worker, .. } = lost else { panic!("{lost}") };
+            assert_eq!(worker, kept.worker);
+            let afresh = recall().await.unwrap();
+            assert_eq!((afresh.session_reset, afresh.payload.decode::<Value>().unwrap()), (false, json!({})));
+            subject.stop().await;
+        }
     });
 }
 

@@ -84,6 +84,20 @@ impl Subject {
             .collect()
     }
 
+    /// The process of a worker that has something to do, once there is one.
+    pub(crate) async fn busy_pid(&self) -> i32 {
+        let deadline = tokio::time::Instant::now() + HANG;
+        loop {
+            let workers = self.pit.workers("default").await.unwrap();
+            let busy = workers.iter().find(|worker| worker.running > 0).and_then(|worker| worker.os_pid);
+            if let Some(pid) = busy {
+                return pid;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{workers:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until so many workers are ready.
     pub(crate) async fn all_ready(&self, count: usize) {
         let deadline = tokio::time::Instant::now() + HANG;

@@ -75,7 +75,8 @@ fn keep(order: &Order) -> io::Result<()> {
         if !is_ending {
             match signals.wait()? {
                 Signal::SIGTERM => is_ending = true,
-                Signal::SIGHUP => hang_up(program),
+                // The system tells only the leader of the session that the terminal is gone; a shell passes it on.
+                Signal::SIGHUP => signal(program, Signal::SIGHUP),
                 _ => {}
             }
         }
@@ -105,6 +106,8 @@ fn start(order: &Order) -> io::Result<Pid> {
     if let Some(tty) = terminal {
         // The keeper still has the foreground, and hands it over as a shell does.
         tcsetpgrp(&tty, program)?;
+        // Where the program read before it had the foreground, the system has stopped it.
+        signal(program, Signal::SIGCONT);
         fcntl(&tty, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         // Held for as long as the keeper runs: with the last descriptor of a session leader the terminal goes.
         std::mem::forget(tty);
@@ -112,12 +115,12 @@ fn start(order: &Order) -> io::Result<Pid> {
     Ok(program)
 }
 
-/// Passes on that the terminal is gone, as a shell does: the system tells only the leader of the session.
-fn hang_up(program: Pid) {
+/// Signals the program, if it is still the keeper's child and not reaped.
+fn signal(program: Pid, signal: Signal) {
     #[expect(clippy::disallowed_methods, reason = "the keeper's own child, compared before")]
     if children(getpid().as_raw()).iter().any(|child| child.pid == program.as_raw()) {
         // One that ends at this very moment is not reaped before the next turn, and needs no telling.
-        let _ = nix::sys::signal::kill(program, Signal::SIGHUP);
+        let _ = nix::sys::signal::kill(program, signal);
     }
 }
 

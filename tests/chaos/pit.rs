@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use snakepit_adapters::registry;
 use snakepit_tests::keeper::Kept;
+use snakepit_tests::oracle::Relative;
 use tokio::time::Instant;
 
 use crate::ask::Ask;
@@ -64,32 +66,46 @@ fn last(bed: &Bed, program: &Path, config: &Path, round: u32, sum: &mut Sum) -> 
         kept.say(&json!({"id": 1, "op": "workers"}).to_string());
         let line = kept.line(PATIENCE).ok_or("the pit does not answer")?;
         let answer: Value = serde_json::from_str(&line)?;
-        let mut pids: Vec<i64> = answer["ok"]
+        let pids: Vec<i32> = answer["ok"]
             .as_array()
             .into_iter()
             .flatten()
             .filter(|worker| !worker["agent"].is_null())
-            .filter_map(|worker| worker["os_pid"].as_i64())
+            .filter_map(|worker| i32::try_from(worker["os_pid"].as_i64()?).ok())
             .collect();
         if pids.len() as u64 == WORKERS {
-            pids.sort_unstable();
             break pids;
         }
         if Instant::now() > by {
             return Err(format!("the pit is not up: {answer}").into());
         }
     };
-    let workers = |process: &&snakepit_tests::oracle::Relative| process.command.contains("pit_worker.py");
-    let mut live: Vec<i64> = kept.family().iter().filter(workers).map(|worker| worker.pid.into()).collect();
-    live.sort_unstable();
-    if said != live {
-        sum.complain(round, &format!("the pit has {said:?}, and {live:?} live"));
+    let is_worker = |process: &&Relative| process.command.contains("pit_worker.py");
+    let live = kept.family().iter().filter(is_worker).map(|worker| worker.pid).collect();
+    let recorded = recorded(config)?;
+    let (said, live, recorded) = (sorted(said), sorted(live), sorted(recorded));
+    if said != live || recorded != live {
+        sum.complain(round, &format!("{live:?} live, the pit has {said:?}, its registry {recorded:?}"));
     }
     kept.host().signal(Signal::SIGTERM);
     if let Err(left) = kept.until_empty(Duration::from_secs(20)) {
         sum.survived(round, &left);
     }
     Ok(())
+}
+
+/// What the registry has as alive, read beside the live host.
+fn recorded(config: &Path) -> Result<Vec<i32>, Box<dyn Error>> {
+    let data_dir = config.with_file_name("var");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let view = runtime.block_on(registry::list(&data_dir))?;
+    let alive = view.rows.iter().filter(|row| row.state == registry::ProcessState::Alive);
+    Ok(alive.filter_map(|row| row.pid).collect())
+}
+
+fn sorted(mut pids: Vec<i32>) -> Vec<i32> {
+    pids.sort_unstable();
+    pids
 }
 
 /// The example beside this program.

@@ -22,6 +22,7 @@ pub mod registry;
 mod request;
 mod session_affinity;
 mod snakepit;
+mod telemetry;
 mod timer;
 mod worker;
 

@@ -54,6 +54,16 @@ pub enum StartError {
         /// Why no more.
         shortfall: Option<String>,
     },
+    /// A level of containment is required, and an earlier run left processes that could not be ended.
+    #[error(
+        "an earlier run left {survivors} processes that cannot be ended, and {unreadable} that cannot be looked at"
+    )]
+    Survivors {
+        /// How many were found and could not be ended.
+        survivors: usize,
+        /// How many may be left behind or a stranger's, which the system does not say.
+        unreadable: usize,
+    },
     /// The pools need more open files than this process may have.
     #[error(
         "the pools need {need} open files, and the limit is {limit}: raise it (`ulimit -n`), or let the pit raise it"

@@ -21,6 +21,7 @@ use crate::snakepit::data_dir;
 use crate::snakepit::handle::{Pit, Snakepit};
 use crate::snakepit::open_files;
 use crate::snakepit::pool_tree::PoolTree;
+use crate::telemetry;
 
 /// Collects what a pit is made of. Made by [`Snakepit::builder`].
 #[derive(Default)]
@@ -62,6 +63,9 @@ impl SnakepitBuilder {
 
     /// Refuses the start where workers would be held less firmly than this. Default: whatever the system makes possible
     /// is taken, and a level below [`ContainmentLevel::Tree`] is logged as a warning.
+    ///
+    /// Whoever requires a level also has no use for a start beside what an earlier run left and nobody can end: that is
+    /// a [`StartError::Survivors`].
     pub fn require_level(mut self, level: ContainmentLevel) -> Self {
         self.required_level = Some(level);
         self
@@ -124,6 +128,13 @@ impl SnakepitBuilder {
         let data_dir = data_dir::choose(configured, instance.as_deref())?;
         // Nothing of this pit runs before everything of earlier ones has ended.
         let OpenRegistry { args, handle: registry, run, recovery } = open(&data_dir).await?;
+        telemetry::recovered(&recovery);
+        if required.is_some() && recovery.survivors + recovery.unreadable > 0 {
+            return Err(StartError::Survivors {
+                survivors: recovery.survivors,
+                unreadable: recovery.unreadable,
+            });
+        }
         prepare_adapters(&pools, &data_dir).await?;
         clean_up_after(&recovery.cut_short, &pools, &data_dir).await;
         let requests = Arc::new(AtomicU64::new(0));
@@ -167,6 +178,7 @@ impl SnakepitBuilder {
 /// How firmly workers will be held, told to whoever reads the log.
 fn contained(launcher: &Launcher, required: Option<ContainmentLevel>) -> Result<Containment, StartError> {
     let containment = launcher.containment();
+    telemetry::contained(&containment);
     let (found, shortfall) = (containment.level(), containment.shortfall().map(str::to_owned));
     if let Some(required) = required.filter(|required| *required > found) {
         return Err(StartError::Containment { required, found, shortfall });

@@ -98,4 +98,5 @@ class Listening(Stopping):
     def _on_wake(self, byte: bytes) -> bool:
         if byte == self.stop_signal:
             self._on_stop()
+            self.make_main_stop(lambda: False)
         return False

@@ -35,8 +35,6 @@ PATIENCE = 0.004
 CALL_BACK, UNPARK = b"c", b"u"
 """What the main thread writes into the wake pipe; the interpreter writes the numbers of signals into it (see `port`)."""
 
-NUDGES = 100
-
 
 class Reading(Stopping):
     """The reading role and its handover.
@@ -130,7 +128,7 @@ class Reading(Stopping):
                 self._parked = park = not self._computing
             if park:
                 if os.read(self._wake_reader, 1) == self.stop_signal:
-                    self._make_main_stop()
+                    self.make_main_stop(self._waits)
                 continue
             time.sleep(PATIENCE)
             with self._lock:
@@ -138,24 +136,19 @@ class Reading(Stopping):
             if taken:
                 self._read_until_called_back()
 
-    def _make_main_stop(self) -> None:
-        """Sees to it that a signal is not missed.
+    def _waits(self) -> bool:
+        with self._lock:
+            return not self._computing
 
-        The interpreter runs handlers on the main thread only, and a signal that another thread received, or that came in the
-        instant before the main thread's system call, does not wake that up.
-        """
-        for _ in range(NUDGES):
-            with self._lock:
-                waits = not self._computing
-            if self.stopping or not waits:
-                return
-            self.interrupt_main()
-            time.sleep(0.001)
+    def _is_called_back(self, byte: bytes) -> bool:
+        if byte == self.stop_signal:
+            # A command sees it by itself when it is done; what may be broken off is not to go on until then.
+            self.make_main_stop(lambda: False)
+        return byte == CALL_BACK
 
     def _read_until_called_back(self) -> None:
-        # The main thread finds the end of the input itself once it has called the role back. A signal needs nothing here: the
-        # main thread computes, and will see it by itself.
-        listen(self._fd, self._outgoing, self._wake_reader, self._take_in, self._at_end, lambda byte: byte == CALL_BACK)
+        # The main thread finds the end of the input itself once it has called the role back.
+        listen(self._fd, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back)
         with self._lock:
             self._lent = False
         self._returned.release()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
+
+
+NUDGES = 100
 
 
 class LeaveIdle(BaseException):
@@ -20,6 +25,7 @@ class Stopping:
     def __init__(self) -> None:
         self.stopping = False
         self._interruptible = False
+        self._nudges_left = NUDGES
         self.stop_signal = b""
         self.interrupt_main: Callable[[], None] = lambda: None
 
@@ -40,3 +46,15 @@ class Stopping:
             self._interruptible = False
         if self.stopping:
             raise LeaveIdle
+
+    def make_main_stop(self, waits: Callable[[], bool]) -> None:
+        """Sees to it that a signal is not missed; called by another thread when one has come.
+
+        The interpreter runs handlers on the main thread only, and a signal that another thread received, or that came in the
+        instant before the main thread's system call, does not wake that up.
+        """
+        while self._nudges_left and not self.stopping and (self._interruptible or waits()):
+            # Counted over the whole life: each is heard as a signal once more, and the caller has the host to listen to.
+            self._nudges_left -= 1
+            self.interrupt_main()
+            time.sleep(0.001)

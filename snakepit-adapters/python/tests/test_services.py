@@ -208,11 +208,11 @@ class Served(unittest.TestCase):
 
 
 class SetUp(unittest.TestCase):
-    def start(self, body, **options):
+    def start(self, body, worker="", **options):
         source = f"""
     import os, sys, time
     from snakepit_worker import Worker
-    worker = Worker()
+    worker = Worker({worker})
     @worker.setup
     def prepare():
         {body}
@@ -260,11 +260,35 @@ class SetUp(unittest.TestCase):
         self.assertEqual(host.wait_for_exit(), 0)
         self.assertEqual(host.process.stdout.read(), b"")
 
+    def test_a_sigterm_that_does_not_wake_the_main_thread_breaks_it_off_all_the_same(self):
+        # What the kernel gives to another thread, or in the instant before a system call, interrupts nothing.
+        body = "import signal, threading; threading.Timer(0.01, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start(); time.sleep(1000)"
+        for worker in ("", "threads=2", "tasks=2"):
+            with self.subTest(worker):
+                host = self.start(body, worker, greet=False)
+                self.assertEqual(host.wait_for_exit(), 0)
+                self.assertEqual(host.process.stdout.read(), b"")
+
+    def test_what_swallows_the_sigterm_does_not_outlive_the_host(self):
+        for worker in ("", "threads=2", "tasks=2"):
+            with self.subTest(worker):
+                host = self.start("""print("in it", flush=True)
+        while True:
+            try:
+                time.sleep(1000)
+            except BaseException:
+                pass""", worker, greet=False)
+                self.assertEqual(host.lines_of_stdout(1), ["in it"])
+                host.signal()
+                host.hang_up()
+                self.assertEqual(host.wait_for_exit(), 0)
+
     def test_a_drain_before_ready_is_heeded_after_it(self):
-        host = self.start("pass", greet=False)
-        host.send(frame(0x01, 0, b'{"protocol":[1]}'), frame(DRAIN))
-        host.expect(READY)
-        self.assertEqual(host.wait_for_exit(), 0)
+        for worker in ("", "threads=2", "tasks=2"):
+            host = self.start("pass", worker, greet=False)
+            host.send(frame(0x01, 0, b'{"protocol":[1]}'), frame(DRAIN))
+            host.expect(READY)
+            self.assertEqual(host.wait_for_exit(), 0)
 
     def fifo(self):
         folder = tempfile.TemporaryDirectory()

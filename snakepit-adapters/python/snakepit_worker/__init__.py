@@ -15,11 +15,12 @@
 
     worker.run()
 
-Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`,
-`serving` (the loop of the main thread), `reading` (who reads while the main thread computes), `waiting_line`, `invocation`
-(arguments against the signature), `context`, `answer`, `failure`, `outgoing`. Beside them: `worker`, `json_text`, `payload`,
-`log_frames`, `by_hand`, `service` (classes with commands), `lifetime` (set-up and tear-down),
-`stdio` (the other place of the wire), `conformance`, `alone` and `testing` (commands without a host).
+Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`, `intake`
+(what is answered at once), `waiting_line`, `serving` (from the check to the answer), `invocation` (arguments against `signature` and
+`annotations`), `context`, `answer`, `failure`, `outgoing`. Three ways of serving: `inline` with `reading` (who reads while the main
+thread computes), `threads` and `tasks` with `listening`; `stopping` is what SIGTERM does to each. Around them: `worker`, `registry`,
+`service` (classes with commands), `lifetime` (set-up and tear-down), `port` and `stdio` (where the wire is), `handshake`, `leaving`,
+`log_frames`, `voice` (progress), `payload`, `json_text`, `fast_json`, `values`. Without a host: `alone`, `by_hand`, `testing`, `conformance`.
 
 Nothing here imports `typing`, `re`, `inspect`, `logging` or `threading` at start: together they would double the time until
 a worker is ready.

@@ -24,7 +24,8 @@ READ_SIZE = 65536
 
 
 def listen(
-    fd: int, outgoing: Outgoing, wake_reader: int, take_in: Callable[[bytes], None], at_end: Callable[[], None], is_over: Callable[[bytes], bool],
+    fd: int, outgoing: Outgoing, wake_reader: int, take_in: Callable[[bytes], None], at_end: Callable[[], None],
+    is_over: Callable[[bytes], bool],
 ) -> None:
     """Reads until `is_over` says so of a byte of the wake pipe. `at_end` is called once at the end of the input, or of the output."""
 

@@ -73,7 +73,7 @@ FORMS = (
     ([bytearray(b"a"), memoryview(b"abcd")[::2]], ["YQ==", "YWM="]),
     ((1, (2, Point(3, 4))), [1, [2, [3, 4]]]),
     (collections.OrderedDict(b=1, a=collections.Counter("x")), {"b": 1, "a": {"x": 1}}),
-    ({1: "int", None: "none", True: "bool"}, {"1": "bool", "null": "none"}),
+    ({2: "int", 0.5: "float", None: "none", True: "bool"}, {"2": "int", "0.5": "float", "null": "none", "true": "bool"}),
 )
 
 

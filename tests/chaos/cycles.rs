@@ -40,7 +40,7 @@ pub(crate) fn run(bed: &Bed, ask: &Ask, sum: &mut Sum) -> Result<(), Box<dyn Err
     let done = Instant::now();
     match kept.until_empty(Duration::from_secs(5)) {
         Ok(empty) => sum.emptied(empty - done),
-        Err(left) => sum.survived(ask.rounds, &left),
+        Err(left) => sum.survived(ask.rounds, "cycles", &left),
     }
     Ok(())
 }

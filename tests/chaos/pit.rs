@@ -37,7 +37,7 @@ pub(crate) fn run(bed: &Bed, ask: &Ask, sum: &mut Sum) -> Result<(), Box<dyn Err
         kept.host().signal(Signal::SIGKILL);
         match kept.until_empty(PATIENCE) {
             Ok(empty) => sum.emptied(empty - hit),
-            Err(left) => sum.survived(round, &left),
+            Err(left) => sum.survived(round, "pit", &left),
         }
         sum.orphans += kept.orphans();
     }
@@ -89,7 +89,7 @@ fn last(bed: &Bed, program: &Path, config: &Path, round: u32, sum: &mut Sum) -> 
     }
     kept.host().signal(Signal::SIGTERM);
     if let Err(left) = kept.until_empty(Duration::from_secs(20)) {
-        sum.survived(round, &left);
+        sum.survived(round, "pit", &left);
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(crate) fn play(
     }
     match kept.until_empty(PATIENCE) {
         Ok(empty) => sum.emptied(empty - hit),
-        Err(left) => sum.survived(round, &left),
+        Err(left) => sum.survived(round, strike.word(), &left),
     }
     sum.orphans += kept.orphans();
     Ok(())
@@ -83,7 +83,7 @@ fn recover(bed: &Bed, data_dir: &Path, round: u32, sum: &mut Sum) -> Result<(), 
         }
         next.say("leave");
         if let Err(left) = next.until_empty(PATIENCE) {
-            sum.survived(round, &left);
+            sum.survived(round, "the start after both", &left);
         }
     }
     Ok(())
@@ -106,7 +106,7 @@ fn spared(
     strike.hit(&mut kept, chance);
     match gone(&kept, &doomed) {
         Ok(()) => sum.emptied(hit.elapsed()),
-        Err(left) => sum.survived(round, &left),
+        Err(left) => sum.survived(round, strike.word(), &left),
     }
     let again = kept.ask("pids")?;
     if again.split(' ').count() != 3 {
@@ -114,7 +114,7 @@ fn spared(
     }
     kept.host().signal(nix::sys::signal::Signal::SIGKILL);
     if let Err(left) = kept.until_empty(PATIENCE) {
-        sum.survived(round, &left);
+        sum.survived(round, strike.word(), &left);
     }
     Ok(())
 }

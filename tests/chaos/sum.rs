@@ -1,5 +1,6 @@
 //! What a run comes to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ impl Sum {
     }
 
     /// A round that left something: says what.
-    pub(crate) fn survived(&mut self, round: u32, left: &[Relative]) {
-        println!("round {round}: {} survived", left.len());
+    pub(crate) fn survived(&mut self, round: u32, what: &str, left: &[Relative]) {
+        println!("round {round}, {what}: {} survived", left.len());
         for process in left {
-            println!("  {process}");
+            println!("  {process}, {}", mark(process.pid));
         }
         self.survivors += left.len();
     }
@@ -66,4 +67,12 @@ impl fmt::Display for Sum {
             self.rounds, self.survivors, self.strangers_signalled
         )
     }
+}
+
+/// Which mark a process carries, so that it can be told which start of a worker it belongs to.
+fn mark(pid: i32) -> String {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut pairs = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let found = pairs.find(|pair| pair.starts_with("SNAKEPIT_MARK="));
+    found.map_or_else(|| "without a mark".to_owned(), Cow::into_owned)
 }

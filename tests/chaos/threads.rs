@@ -33,7 +33,7 @@ pub(crate) fn run(bed: &Bed, sum: &mut Sum) -> Result<(), Box<dyn Error>> {
         }
         kept.host().signal(Signal::SIGKILL);
         if let Err(left) = kept.until_empty(HANG) {
-            sum.survived(number, &left);
+            sum.survived(number, on, &left);
         }
     }
     Ok(())

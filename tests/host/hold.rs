@@ -34,8 +34,17 @@ pub(super) async fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
         }
     };
     let took = began.elapsed();
-    println!("{}", pids(&pit, plan.size).await?);
-    obey(pit, plan, said, &service, took).await
+    let Some(budget) = plan.shutdown_budget else { return obey(pit, plan, said, &service, took).await };
+    let obeys = obey(pit.clone(), plan, said, &service, took);
+    tokio::select! {
+        // First, so that it listens before the host says that it is there.
+        biased;
+        report = pit.shutdown_on_signal(budget) => {
+            println!("shutdown {}", serde_json::to_string(&report?)?);
+            Ok(())
+        }
+        obeyed = obeys => obeyed,
+    }
 }
 
 async fn obey(
@@ -45,6 +54,7 @@ async fn obey(
     service: &ractor::ActorRef<()>,
     started_in: Duration,
 ) -> Result<(), Box<dyn Error>> {
+    println!("{}", pids(&pit, plan.size).await?);
     while let Some(line) = said.recv().await {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {

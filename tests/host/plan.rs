@@ -56,6 +56,8 @@ pub(super) struct Plan {
     pub(super) halts_after: Option<SpawnStep>,
     /// `--level tree`: a start that does not reach it is refused.
     pub(super) level: Option<ContainmentLevel>,
+    /// `--on-signal MS`: TERM and INT shut the pit down within so long.
+    pub(super) shutdown_budget: Option<Duration>,
     data_dir: PathBuf,
     mark: String,
     program: PathBuf,
@@ -76,6 +78,7 @@ impl Plan {
             thread_keep_alive: None,
             halts_after: None,
             level: None,
+            shutdown_budget: None,
             data_dir: PathBuf::new(),
             mark: String::new(),
             program: PathBuf::new(),
@@ -95,6 +98,9 @@ impl Plan {
                     plan.thread_keep_alive = Some(Duration::from_millis(number(&value()?)?));
                 }
                 "--halt" => plan.halts_after = Some(step(&value()?)?),
+                "--on-signal" => {
+                    plan.shutdown_budget = Some(Duration::from_millis(number(&value()?)?));
+                }
                 "--level" => plan.level = Some(level(&value()?)?),
                 unknown => return Err(format!("unknown flag {unknown}")),
             }

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use snakepit_tests::keeper::{HANG, Kept};
 use snakepit_tests::oracle::{holds_within, look};
 use tempfile::TempDir;
@@ -29,13 +30,17 @@ struct Session {
 impl Session {
     /// The workers of these hosts block no signal, so that each that reached them would end them.
     fn open(flags: &[&str]) -> Self {
+        Self::open_over(flags, &["--hears-term"])
+    }
+
+    fn open_over(flags: &[&str], misdeeds: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // Closed on exec from the first moment: a test beside this one that starts something would keep it open.
         let terminal = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let path = ptsname_r(&terminal).unwrap();
-        let args = args(directory.path(), flags, &["--hears-term"]);
+        let args = args(directory.path(), flags, misdeeds);
         let mut kept = keeping().tty(path).run(Path::new(ROLES), args).unwrap();
         let workers = numbers(&kept.line(HANG).unwrap());
         Self { kept, keyboard: OwnedFd::from(terminal).into(), workers, _directory: directory }
@@ -43,6 +48,10 @@ impl Session {
 
     fn type_keys(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).unwrap();
+    }
+
+    fn report(&mut self) -> Value {
+        serde_json::from_str(&self.kept.answer("shutdown").unwrap()).unwrap()
     }
 
     fn assert_nothing_left(mut self) {
@@ -69,6 +78,32 @@ fn p19_ctrl_c_reaches_the_host_and_no_worker() {
     session.type_keys(b"pids\n");
     assert_eq!(numbers(&session.kept.answer("pids").unwrap()), session.workers);
     session.kept.host().signal(Signal::SIGKILL);
+    session.assert_nothing_left();
+}
+
+#[test]
+fn p19_ctrl_c_stops_the_pit_in_its_grace() {
+    let mut session = Session::open(&["--on-signal", "20000", "--grace", "5000"]);
+    session.type_keys(CTRL_C);
+    let report = session.report();
+    // They hear TERM, and no interrupt before it.
+    assert_eq!(report["pools"][0]["workers_left"], 2, "{report}");
+    session.assert_nothing_left();
+}
+
+#[test]
+fn p19_a_second_ctrl_c_stops_the_pit_at_once() {
+    let mut session = Session::open_over(&["--on-signal", "3600000", "--grace", "1800000"], &[]);
+    // A terminal makes one signal of two that nobody has taken yet, so it is typed until it is heard twice.
+    let host = session.kept.host().pid();
+    while state(host).is_some() {
+        session.type_keys(CTRL_C);
+        if let Some(line) = session.kept.line(std::time::Duration::from_millis(50)) {
+            let report: Value = serde_json::from_str(line.strip_prefix("shutdown ").unwrap()).unwrap();
+            assert_eq!(report["pools"][0]["workers_killed"], 2, "{report}");
+            break;
+        }
+    }
     session.assert_nothing_left();
 }
 

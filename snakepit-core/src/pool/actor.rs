@@ -199,10 +199,10 @@ impl PoolState {
         match report {
             SessionReport::Bound { id, life, reset } => self.session_bound(id, life, reset, now),
             SessionReport::Unbound { id, lost } => self.session_unbound(id, lost, now),
-            SessionReport::Ended { session, life } => self.session_ended(session, life),
+            SessionReport::Ended { session, life } => self.session_ended(session, life, now),
             SessionReport::Evicted { session, life } => {
                 self.counters.sessions_evicted += 1;
-                self.session_ended(session, life);
+                self.session_ended(session, life, now);
             }
         }
     }

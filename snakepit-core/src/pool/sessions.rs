@@ -120,7 +120,19 @@ impl PoolState {
         }
     }
 
-    pub(super) fn session_ended(&self, session: SessionId, life: Life) {
+    /// A session ended. Its worker may forget it; whoever still waits for that worker begins the session anew, with
+    /// everybody who comes later.
+    pub(super) fn session_ended(&mut self, session: SessionId, life: Life, now: Instant) {
+        for id in self.line.pinned_to(life) {
+            let Some(flight) = self.in_flight.get_mut(id) else { continue };
+            let Stage::Waiting(ticket) = flight.stage else { continue };
+            if flight.session.as_ref() == Some(&session) {
+                self.line.leave(ticket);
+                flight.stage = Stage::Routing;
+                self.routing += 1;
+                self.begin(id, now);
+            }
+        }
         if let Some(ready) = self.roster.get(life) {
             // A worker that has ended has forgotten the session already.
             let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });

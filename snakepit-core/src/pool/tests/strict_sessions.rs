@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::adapter::AdapterFailure;
 use crate::config::{Affinity, PoolOptions};
 use crate::error::ExecuteError;
+use crate::id::SessionId;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 
 fn strict(affinity: Affinity, size: u16) -> PoolOptions {
@@ -143,6 +144,24 @@ async fn a_strict_request_whose_worker_died_unheard_is_told_when_the_next_life_i
     bench.pool.await_ready(Duration::from_secs(5)).await.unwrap();
     let error = bench.pool.execute(in_session("two", "s")).await.unwrap_err();
     assert_eq!(error.code(), "session_lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_when_its_session_is_ended_begins_it_anew() {
+    // It went to the former worker, and left state there that nobody would ever have ended.
+    let mut bench = Bench::start(strict(Affinity::StrictQueue, 2)).await;
+    let [mut a, mut b] = bench.all_lives().await;
+    let first = bench.send(in_session("first", "s"));
+    let first_id = a.next_request().await;
+    let waiting = bench.send(in_session("waiting", "s"));
+    bench.settled(|stats| stats.waiting == 1).await;
+    bench.pool.end_session(&SessionId::new("s").unwrap()).await.unwrap();
+    let id = b.next_request().await;
+    b.answer(id, &done());
+    assert_eq!(waiting.await.unwrap().unwrap().worker, b.life);
+    a.answer(first_id, &done());
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(bench.run(in_session("next", "s"), &mut b).await.unwrap().worker, b.life);
 }
 
 #[tokio::test(start_paused = true)]

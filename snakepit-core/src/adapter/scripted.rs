@@ -45,6 +45,7 @@ pub(crate) struct ScriptedLife {
 pub(crate) enum ScriptedMessage {
     Adapter(AdapterMessage),
     End(AdapterFailure),
+    Panic,
 }
 
 #[cfg(feature = "cluster")]
@@ -63,6 +64,7 @@ impl TryFrom<ScriptedMessage> for AdapterMessage {
         match message {
             ScriptedMessage::Adapter(message) => Ok(message),
             ScriptedMessage::End(failure) => Err(failure),
+            ScriptedMessage::Panic => Err(AdapterFailure::Disconnected),
         }
     }
 }
@@ -140,6 +142,7 @@ impl Actor for ScriptedActor {
                 Ok(())
             }
             ScriptedMessage::End(failure) => Err(Box::new(failure)),
+            ScriptedMessage::Panic => panic!("a scripted panic"),
         }
     }
 }
@@ -186,6 +189,11 @@ impl ScriptedLife {
     pub(crate) fn answer(&self, id: RequestId, value: &serde_json::Value) {
         let payload = Payload::json(value).expect("a value has a JSON form");
         self.reports.finished(id, Outcome::Answered(payload));
+    }
+
+    /// The adapter's actor panics.
+    pub(crate) fn panic(self) {
+        self.actor.cast(ScriptedMessage::Panic).expect("the life goes on until now");
     }
 
     /// The life ends.

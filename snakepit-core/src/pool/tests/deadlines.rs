@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::adapter::AdapterMessage;
 use crate::config::OnStuck;
 use crate::error::ExecuteError;
 use crate::pool::tests::bench::{Bench, done, options, request};
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_that_times_out_is_answered_once_and_never_runs() {
+async fn s01_a_waiting_request_that_times_out_is_answered_once_and_never_runs() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let first = bench.call("first");
@@ -27,7 +28,7 @@ async fn a_waiting_request_that_times_out_is_answered_once_and_never_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_request_that_times_out_keeps_its_place_until_the_worker_is_done() {
+async fn s36_a_running_request_that_times_out_keeps_its_place_until_the_worker_is_done() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let call = bench.send(request("slow").timeout(Duration::from_millis(100)));
@@ -46,7 +47,7 @@ async fn a_running_request_that_times_out_keeps_its_place_until_the_worker_is_do
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_of_a_request_that_was_answered_does_nothing() {
+async fn s02_the_timer_of_a_request_that_was_answered_does_nothing() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let call = bench.send(request("quick").timeout(Duration::from_millis(100)));
@@ -115,4 +116,42 @@ async fn a_busy_worker_may_be_silent() {
     life.answer(id, &done());
     assert!(call.await.unwrap().is_ok());
     assert_eq!(bench.stats().await.restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s37_a_thousand_cancelled_calls_leave_no_place_taken_and_cost_no_worker() {
+    let mut bench = Bench::start(options(|o| {
+        o.size = 2;
+        o.heartbeat.misses = u32::MAX;
+    }))
+    .await;
+    let [mut a, mut b] = bench.all_lives().await;
+    for _ in 0..500 {
+        let calls = [bench.call("a"), bench.call("b")];
+        let ids = [a.next_request().await, b.next_request().await];
+        calls.iter().for_each(tokio::task::JoinHandle::abort);
+        for (life, id) in [&mut a, &mut b].into_iter().zip(ids) {
+            assert_eq!(life.next_cancel().await, id);
+            life.answer(id, &done());
+        }
+    }
+    let stats = bench.settled(|stats| stats.available == 2).await;
+    assert_eq!((stats.cancelled, stats.running, stats.restarts), (1000, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s38_a_worker_is_told_the_time_that_waiting_has_left() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let first = bench.call("first");
+    let first_id = life.next_request().await;
+    let second = bench.send(request("second").timeout(Duration::from_secs(10)));
+    bench.settled(|stats| stats.waiting == 1).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    life.answer(first_id, &done());
+    let AdapterMessage::Execute { id, deadline, .. } = life.next().await else { panic!("no request") };
+    let left = deadline.remaining(Instant::now());
+    assert!((5..=6).contains(&left.as_secs()), "{left:?}");
+    life.answer(id, &done());
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
 }

@@ -39,7 +39,7 @@ async fn a_worker_that_is_never_ready_is_replaced_after_the_startup_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_everybody() {
+async fn s25_a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_everybody() {
     let bench = Bench::start_with(options(|o| o.size = 2), broken()).await;
     let began = Instant::now();
     let call = bench.call("waits");
@@ -79,7 +79,7 @@ async fn a_slot_that_gave_up_is_tried_again_and_heals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_that_restarts_loses_no_worker_and_leaves_no_caller_unanswered() {
+async fn s28_a_pool_that_restarts_loses_no_worker_and_leaves_no_caller_unanswered() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let running = bench.send(in_session("running", "s"));

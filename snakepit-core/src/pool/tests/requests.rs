@@ -28,7 +28,7 @@ async fn a_request_is_answered_by_the_worker_that_ran_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_comes_before_the_worker_waits_for_it() {
+async fn s17_a_request_that_comes_before_the_worker_waits_for_it() {
     let mut bench = Bench::start(options(|_| {})).await;
     let call = bench.call("early");
     let mut life = bench.life().await;
@@ -38,7 +38,7 @@ async fn a_request_that_comes_before_the_worker_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_requests_overlap_on_a_worker_of_capacity_four_and_the_fifth_waits() {
+async fn s07_four_requests_overlap_on_a_worker_of_capacity_four_and_the_fifth_waits() {
     let mut bench = Bench::start(options(|o| o.capacity = 4)).await;
     let mut life = bench.life().await;
     let calls: Vec<_> = (0..5).map(|_| bench.call("work")).collect();
@@ -61,7 +61,7 @@ async fn four_requests_overlap_on_a_worker_of_capacity_four_and_the_fifth_waits(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_line_refuses_at_once_and_says_what_is_full() {
+async fn s04_a_full_line_refuses_at_once_and_says_what_is_full() {
     let mut bench = Bench::start(options(|o| o.queue_limit = 2)).await;
     let mut life = bench.life().await;
     let calls: Vec<_> = (0..3).map(|_| bench.call("work")).collect();
@@ -80,7 +80,7 @@ async fn a_full_line_refuses_at_once_and_says_what_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twelve_hundred_cancelled_requests_leave_room_for_new_ones() {
+async fn s03_twelve_hundred_cancelled_requests_leave_room_for_new_ones() {
     let mut bench = Bench::start(options(|o| o.queue_limit = 1200)).await;
     let mut life = bench.life().await;
     let first = bench.call("first");
@@ -101,7 +101,7 @@ async fn twelve_hundred_cancelled_requests_leave_room_for_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_call_that_runs_is_cancelled_and_its_place_comes_back_when_the_worker_is_done() {
+async fn s06_a_dropped_call_that_runs_is_cancelled_and_its_place_comes_back_when_the_worker_is_done() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let call = bench.call("long");
@@ -211,7 +211,7 @@ async fn a_request_that_makes_no_sense_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_worker_fails_exactly_its_own_requests() {
+async fn s22_a_lost_worker_fails_exactly_its_own_requests() {
     let mut bench = Bench::start(options(|o| o.size = 2)).await;
     let [mut lost, mut other] = bench.all_lives().await;
     let calls = [bench.call("a"), bench.call("b"), bench.call("c")];
@@ -251,4 +251,22 @@ async fn a_breach_of_the_protocol_is_told_as_such() {
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "protocol_error");
     assert!(error.to_string().contains("rubbish"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s10_an_adapter_that_panics_costs_its_own_requests_and_no_others() {
+    let mut bench = Bench::start(options(|o| o.size = 2)).await;
+    let [mut a, mut b] = bench.all_lives().await;
+    let calls = [bench.call("a"), bench.call("b")];
+    a.next_request().await;
+    let other = b.next_request().await;
+    a.panic();
+    let [lost, kept] = calls;
+    let error = lost.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), "worker_lost");
+    assert!(error.to_string().contains("a scripted panic"), "{error}");
+    b.answer(other, &done());
+    assert!(kept.await.unwrap().is_ok());
+    bench.life().await;
+    bench.settled(|stats| stats.available == 2 && stats.running == 0).await;
 }

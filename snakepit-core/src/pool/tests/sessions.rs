@@ -8,7 +8,7 @@ use crate::id::SessionId;
 use crate::pool::tests::bench::{Bench, done, in_session, options};
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_first_calls_of_one_session_bind_once() {
+async fn s12_a_hundred_first_calls_of_one_session_bind_once() {
     let mut bench = Bench::start(options(|o| {
         o.size = 2;
         o.capacity = 200;
@@ -67,7 +67,7 @@ async fn a_request_that_had_to_wait_counts_as_a_miss_only_where_it_ran_elsewhere
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_whose_worker_is_lost_says_that_it_starts_anew_once() {
+async fn s13_a_session_whose_worker_is_lost_says_that_it_starts_anew_once() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let call = bench.send(in_session("one", "s"));
@@ -120,7 +120,7 @@ async fn an_ended_session_is_told_to_its_worker_and_not_known_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_session_is_told_to_its_worker_when_it_is_asked_for() {
+async fn s14_an_expired_session_is_told_to_its_worker_when_it_is_asked_for() {
     let mut bench = Bench::start(options(|o| {
         o.session_ttl = Duration::from_secs(1);
         o.heartbeat.misses = u32::MAX;

@@ -18,7 +18,7 @@ fn chunk(n: u8) -> Payload {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_chunk_is_there_before_the_next_is_made() {
+async fn s32_each_chunk_is_there_before_the_next_is_made() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
@@ -59,7 +59,7 @@ async fn a_worker_gets_credit_for_what_was_taken_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_dropped_half_way_is_cancelled() {
+async fn s34_a_stream_dropped_half_way_is_cancelled() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
@@ -74,7 +74,7 @@ async fn a_stream_dropped_half_way_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_whose_worker_is_lost_hands_out_what_came_and_then_the_error() {
+async fn s35_a_stream_whose_worker_is_lost_hands_out_what_came_and_then_the_error() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -21,9 +22,19 @@ fn pit(directory: &Path, adapter: impl Adapter) -> SnakepitBuilder {
     Snakepit::builder().data_dir(directory).pool(PoolConfig::new("default", adapter).size(1))
 }
 
+/// The process of the worker, once that is ready.
 async fn worker(pit: &Snakepit) -> i32 {
-    pit.await_ready("default", HANG).await.unwrap();
-    pit.workers("default").await.unwrap()[0].os_pid.unwrap()
+    let deadline = tokio::time::Instant::now() + HANG;
+    loop {
+        pit.await_ready("default", HANG).await.unwrap();
+        let worker = pit.workers("default").await.unwrap().remove(0);
+        // The pool may not have heard yet that the one before is gone.
+        if let (Some(_), Some(pid)) = (&worker.agent, worker.os_pid) {
+            return pid;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{worker:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn without_a_shim_workers_are_served_healed_and_stopped_all_the_same() {
         let deadline = tokio::time::Instant::now() + HANG;
         while worker(&pit).await == first {
             assert!(tokio::time::Instant::now() < deadline, "the worker is not replaced");
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         oracle::eventually("the first worker's child went with it", || mark.processes().len() == 2).await;
         assert_eq!(pit.shutdown(HANG).await.processes_left, [0_i32; 0]);

@@ -70,7 +70,11 @@ impl Launcher {
         observer: Option<Observer>,
     ) -> Self {
         let shim = match ShimProgram::find(named) {
-            Ok(program) => probe(program).await,
+            // Once more where it failed: somebody may have killed the first one.
+            Ok(program) => match probe(program.clone()).await {
+                Err(_) => probe(program).await,
+                up => up,
+            },
             Err(why) => Err(why),
         };
         Self { shim, open_files, observer }

@@ -15,6 +15,9 @@ use crate::process::{Marker, ProcessIdentity};
 
 /// Where the system lists its processes.
 const PROC: &str = "/proc";
+/// How long a process that becomes another program is waited for. One that looks like it for longer has wiped its own
+/// arguments.
+const EXEC_PATIENCE: Duration = Duration::from_millis(100);
 /// How many processes are held open at once: few of the descriptors that a host may have.
 const AT_ONCE: usize = 64;
 
@@ -34,6 +37,8 @@ pub(crate) enum Marking {
     Unmarked,
     /// The system does not show it to us.
     Unreadable,
+    /// It is just becoming another program, and has no environment for that moment.
+    InExec,
 }
 
 /// What came of ending a sighted process.
@@ -56,18 +61,36 @@ pub(crate) struct Sweep {
     pub(crate) survivors: Vec<Sighting>,
 }
 
+/// What one look at the system shows.
+struct View {
+    marked: Vec<Sighting>,
+    /// Whether some process was just becoming another program: whose it is cannot be seen for that moment.
+    in_exec: bool,
+}
+
 /// Every running process whose environment holds a marker and may be read by us.
 pub(crate) fn scan() -> io::Result<Vec<Sighting>> {
-    let mut sightings = Vec::new();
+    Ok(view()?.marked)
+}
+
+fn view() -> io::Result<View> {
+    let mut view = View { marked: Vec::new(), in_exec: false };
     for pid in pids()? {
-        let Marking::Marked(marker) = marking(pid)? else { continue };
+        let marker = match marking(pid)? {
+            Marking::Marked(marker) => marker,
+            Marking::InExec => {
+                view.in_exec = true;
+                continue;
+            }
+            Marking::Unmarked | Marking::Unreadable => continue,
+        };
         match ProcessIdentity::read(pid) {
-            Ok(identity) => sightings.push(Sighting { identity, marker }),
+            Ok(identity) => view.marked.push(Sighting { identity, marker }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(sightings)
+    Ok(view)
 }
 
 /// The numbers of all running processes, by the number of their group.
@@ -105,12 +128,21 @@ fn pids() -> io::Result<Vec<i32>> {
 pub(crate) fn marking(pid: i32) -> io::Result<Marking> {
     use nix::libc::{EMFILE, ENFILE};
     match std::fs::read(Path::new(PROC).join(pid.to_string()).join("environ")) {
+        Ok(environment) if environment.is_empty() && is_in_exec(pid) => Ok(Marking::InExec),
         Ok(environment) => Ok(marker_in(&environment).map_or(Marking::Unmarked, Marking::Marked)),
         Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => Err(error),
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(error),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Marking::Unreadable),
         Err(_) => Ok(Marking::Unmarked),
     }
+}
+
+/// Whether a process without an environment is between two programs (`execve(2)`): it has a program, unlike one that has
+/// ended or belongs to the kernel, and no arguments, not even its own name, unlike one whose environment was cleared.
+fn is_in_exec(pid: i32) -> bool {
+    let folder = Path::new(PROC).join(pid.to_string());
+    let has_no_args = std::fs::read(folder.join("cmdline")).is_ok_and(|args| args.is_empty());
+    has_no_args && std::fs::read_link(folder.join("exe")).is_ok()
 }
 
 fn marker_in(environment: &[u8]) -> Option<Marker> {
@@ -145,10 +177,12 @@ pub(crate) fn end(sighting: &Sighting) -> io::Result<EndOutcome> {
 pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io::Result<Sweep> {
     let until = Instant::now() + patience;
     let shims_spared_until = Instant::now() + patience / 2;
+    let execs_end = Instant::now() + EXEC_PATIENCE.min(patience);
     let mut sweep = Sweep::default();
     let mut clean_looks = 0;
     while clean_looks < 2 {
-        let found = scan()?.into_iter().filter(|sighting| wanted(&sighting.marker));
+        let View { marked, in_exec } = view()?;
+        let found = marked.into_iter().filter(|sighting| wanted(&sighting.marker));
         let (shims, mut found): (Vec<_>, Vec<_>) = found.partition(is_shim);
         if Instant::now() >= shims_spared_until {
             found.extend(shims);
@@ -157,7 +191,8 @@ pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io:
             clean_looks = 0;
         }
         let look = Look::take(&found, until)?;
-        clean_looks = if look.ended.is_empty() && look.hanging == 0 { clean_looks + 1 } else { 0 };
+        let clean = look.ended.is_empty() && look.hanging == 0 && !(in_exec && Instant::now() < execs_end);
+        clean_looks = if clean { clean_looks + 1 } else { 0 };
         sweep.ended.extend(look.ended);
         sweep.survivors = look.survivors;
         if Instant::now() >= until {
@@ -233,6 +268,14 @@ mod tests {
     fn marker() -> Marker {
         let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
         HostRun::of_a_test().marker(&WorkerLife { worker, incarnation: Incarnation(1) })
+    }
+
+    #[test]
+    fn a_process_without_an_environment_is_in_exec_only_where_it_has_a_program_and_no_arguments() {
+        // This test has arguments; the kernel's own thread has no program; nobody has the last number.
+        for pid in [std::process::id().cast_signed(), 2, i32::MAX] {
+            assert!(!is_in_exec(pid), "{pid}");
+        }
     }
 
     #[test]

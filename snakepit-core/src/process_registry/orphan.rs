@@ -40,7 +40,7 @@ pub(super) fn judge_uncertain(marking: &Marking, record: &Record) -> OrphanVerdi
             OrphanVerdict::End
         }
         Marking::Marked(_) | Marking::Unmarked => OrphanVerdict::Stranger,
-        Marking::Unreadable => OrphanVerdict::Unknown,
+        Marking::Unreadable | Marking::InExec => OrphanVerdict::Unknown,
     }
 }
 
@@ -97,6 +97,7 @@ mod tests {
             (Marking::Marked(HostRun::of_a_test().marker(&life(1))), OrphanVerdict::Stranger),
             (Marking::Unmarked, OrphanVerdict::Stranger),
             (Marking::Unreadable, OrphanVerdict::Unknown),
+            (Marking::InExec, OrphanVerdict::Unknown),
         ];
         for (marking, verdict) in table {
             assert_eq!(judge_uncertain(&marking, &record), verdict, "{marking:?}");

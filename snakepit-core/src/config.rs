@@ -110,6 +110,10 @@ pub struct PoolOptions {
     /// How long a worker may take from its start until it is ready. Default 30 s: interpreters load slowly.
     #[serde(with = "humantime_serde")]
     pub startup_timeout: Duration,
+    /// How many workers boot at once; the next begins when one of them is ready, or has failed for the first time.
+    ///
+    /// Default: the number of processors. More only take them from each other, and from whatever else the machine does.
+    pub startup_concurrency: u16,
     /// What a session means for where its requests run, where a request does not say. Default `hint`: most workers keep in
     /// a session what they could load again, and a busy worker is then no reason to wait.
     pub affinity: Affinity,
@@ -243,6 +247,7 @@ impl Default for PoolOptions {
             timeout: Duration::from_secs(30),
             queue_limit: 1000,
             startup_timeout: Duration::from_secs(30),
+            startup_concurrency: processors(),
             affinity: Affinity::Hint,
             session_ttl: Duration::from_hours(1),
             session_limit: 1_000_000,
@@ -259,6 +264,11 @@ impl Default for PoolOptions {
             restart: RestartOptions::default(),
         }
     }
+}
+
+/// How many processors this program may use; 4 where the system does not say.
+fn processors() -> u16 {
+    std::thread::available_parallelism().map_or(4, |count| u16::try_from(count.get()).unwrap_or(u16::MAX))
 }
 
 impl Default for Heartbeat {
@@ -306,6 +316,7 @@ impl PoolOptions {
         let at_least_1 = [
             ("size", u64::from(self.size)),
             ("capacity", u64::from(self.capacity)),
+            ("startup_concurrency", u64::from(self.startup_concurrency)),
             ("session_limit", self.session_limit as u64),
             ("payload_limit", self.payload_limit as u64),
             ("stream_window.chunks", u64::from(self.stream_window.chunks)),

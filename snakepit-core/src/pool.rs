@@ -4,6 +4,7 @@
 
 mod actor;
 mod admission;
+mod boots;
 mod builder;
 mod deadlines;
 mod endings;

@@ -13,6 +13,7 @@ use crate::adapter::AdapterRef;
 use crate::address::Address;
 use crate::error::AwaitReadyError;
 use crate::id::Slot;
+use crate::pool::boots::Boots;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::in_flight::InFlight;
 use crate::pool::lives::Lives;
@@ -54,6 +55,7 @@ pub(crate) struct PoolState {
     pub(super) args: PoolArgs,
     pub(super) myself: ActorRef<PoolMessage>,
     pub(super) roster: Roster<PoolWorker>,
+    pub(super) boots: Boots,
     pub(super) line: WaitingLine,
     pub(super) in_flight: InFlight,
     /// How many requests wait for their session's worker to be looked up.
@@ -104,7 +106,7 @@ impl Actor for Pool {
         myself: ActorRef<Self::Msg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let state = PoolState::new(args, myself);
+        let mut state = PoolState::new(args, myself);
         // Before anybody can ask for a session's worker: nobody waits for the requests of an earlier life any more.
         state.args.sessions.cast(SessionAffinityMessage::PoolRestarted);
         // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
@@ -149,6 +151,7 @@ impl PoolState {
     pub(super) fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
         Self {
             roster: Roster::new(args.shared.options.size),
+            boots: Boots::new(args.shared.options.startup_concurrency),
             args,
             myself,
             line: WaitingLine::default(),

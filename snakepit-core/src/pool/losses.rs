@@ -32,6 +32,7 @@ impl PoolState {
         let life = Life::from(&loss.life);
         let was_ready = self.roster.lost(life, self.args.shared.options.restart.stable_after, now);
         self.lives.over(life);
+        self.boot_over(life.slot);
         self.counters.restarts += 1;
         warn!(worker = %loss.life, cause = %loss.cause, was_ready, "worker lost");
         let mut ids = self.in_flight.on_worker(life);

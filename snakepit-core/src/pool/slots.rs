@@ -18,19 +18,32 @@ use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
 impl PoolState {
-    /// Asks for the Starter of every slot that has none.
-    pub(super) fn start_slots(&self) {
+    /// Asks for the Starter of every slot that has none, as many at once as may boot at once.
+    pub(super) fn start_slots(&mut self) {
         self.args.shared.starters_are_under(self.args.starters.cell().map(|cell| cell.get_id()));
-        for slot in (0..self.args.shared.options.size).map(Slot) {
-            self.start_slot(slot);
+        (0..self.args.shared.options.size).map(Slot).for_each(|slot| self.boots.ask(slot));
+        self.start_next();
+    }
+
+    fn start_next(&mut self) {
+        while let Some(slot) = self.boots.next() {
+            if self.args.shared.claim_starter(slot) {
+                self.start_slot(slot);
+            } else {
+                // Its Starter has outlived an earlier life of the pool.
+                self.boots.over(slot);
+            }
         }
+    }
+
+    /// A slot's boot came to something, and the next may begin.
+    pub(super) fn boot_over(&mut self, slot: Slot) {
+        self.boots.over(slot);
+        self.start_next();
     }
 
     fn start_slot(&self, slot: Slot) {
         let shared = &self.args.shared;
-        if self.drain.is_some() || !shared.claim_starter(slot) {
-            return;
-        }
         let (starters, spec, shared) =
             (self.args.starters.clone(), (self.args.starter)(slot), shared.clone());
         // Asked in a task: a supervisor that is busy must not hold up requests.
@@ -56,6 +69,7 @@ impl PoolState {
             return;
         }
         let slot = life.slot;
+        self.boot_over(slot);
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
         let running = worker.vitals.running();
@@ -79,6 +93,7 @@ impl PoolState {
             return;
         }
         self.worker_lost_unsaid(&loss, now);
+        self.boot_over(slot);
         let times = self.roster.given_up(slot, loss);
         let rest = self.args.shared.options.restart.rest_after_giving_up(times);
         warn!(pool = %self.args.shared.name, %slot, times, ?rest, "slot gave up; it is tried again later");
@@ -111,7 +126,8 @@ impl PoolState {
 
     pub(super) fn quarantine_over(&mut self, slot: Slot) {
         if self.quarantines.remove(&slot).is_some() {
-            self.start_slot(slot);
+            self.boots.ask(slot);
+            self.start_next();
         }
     }
 
@@ -158,6 +174,7 @@ impl PoolState {
     /// Takes no more requests. A second call may only bring the end forward.
     pub(super) fn begin_drain(&mut self, until: Instant, reply: RpcReplyPort<DrainReport>, now: Instant) {
         self.quarantines.clear();
+        self.boots.give_up();
         for waiter in self.ready_waiters.drain(..) {
             let _ = waiter.send(Err(AwaitReadyError::ShuttingDown { pool: self.args.shared.name.clone() }));
         }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::adapter::AdapterFailure;
 use crate::adapter::scripted::Boot;
 use crate::error::{AwaitReadyError, ExecuteError, LossCause};
+use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 use crate::worker::WorkerPhase;
 
@@ -36,6 +37,25 @@ async fn a_worker_that_is_never_ready_is_replaced_after_the_startup_timeout() {
     assert_eq!(bench.stats().await.restarts, 0);
     let stats = bench.settled(|stats| stats.restarts == 1).await;
     assert_eq!(stats.starting, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_workers_boot_at_once_and_the_others_follow() {
+    let bench = Bench::start_with(
+        options(|o| {
+            (o.size, o.startup_concurrency) = (3, 2);
+            o.startup_timeout = Duration::from_secs(3);
+        }),
+        Boot::Never,
+    )
+    .await;
+    let begun = || [0, 1, 2].map(|slot| bench.pool.shared().lives(Slot(slot)) > 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(begun(), [true, true, false]);
+    // One that fails makes room: what it tries next is between it and its Starter.
+    bench.settled(|stats| stats.restarts > 0).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(begun(), [true, true, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,3 +30,6 @@ pub(crate) use spawn::SpawnError;
 pub use spec::{ProcessSpec, Resource, ResourceLimit, UserIds, Wire, WirePipes};
 pub(crate) use tether::{OnGone, TreeEnd};
 pub(crate) use watch::TreeState;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Real processes behind real shims, without a pit: what the owner of one can rely on.
+
+use std::fs::{File, OpenOptions};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
+
+/// A hang limit and no expectation.
+const HANG: Duration = Duration::from_secs(30);
+
+fn marker() -> Marker {
+    let worker = WorkerId { pool: PoolName::new("default").unwrap(), slot: Slot(0) };
+    HostRun::of_a_test().marker(&WorkerLife { worker, incarnation: Incarnation(1) })
+}
+
+fn sleeper() -> ProcessSpec {
+    ProcessSpec { args: vec!["60".into()], ..ProcessSpec::new("sleep") }
+}
+
+/// Starts a process; the receiver hears of the end of its tree.
+async fn start(launcher: &Launcher, spec: ProcessSpec) -> (OsProcess, mpsc::Receiver<TreeEnd>) {
+    let (sender, ends) = mpsc::channel();
+    let on_gone = Box::new(move |end| sender.send(end).unwrap());
+    let prepared = launcher.prepare(marker(), on_gone).await.unwrap();
+    let mut process = launcher.go(prepared, spec, Duration::ZERO).await.unwrap().process;
+    process.drain_output(|_, _| {}).unwrap();
+    (process, ends)
+}
+
+async fn both() -> [Launcher; 2] {
+    let launcher = Launcher::probe(None, None, None).await;
+    assert_eq!(launcher.containment(), Containment::tree());
+    [launcher, Launcher::direct()]
+}
+
+/// Holds the output of a process open from outside, as a program does that was given the descriptor.
+fn hold_stdout(process: &OsProcess) -> File {
+    OpenOptions::new().write(true).open(format!("/proc/{}/fd/1", process.pid())).unwrap()
+}
+
+#[tokio::test]
+async fn output_that_somebody_else_holds_open_is_found_out_and_not_waited_for() {
+    for launcher in both().await {
+        let (mut process, _ends) = start(&launcher, sleeper()).await;
+        let holder = hold_stdout(&process);
+        process.end(HANG).await.unwrap();
+        assert!(process.finish_output().await, "the leak was not seen");
+        drop(holder);
+        let (mut process, _ends) = start(&launcher, sleeper()).await;
+        process.end(HANG).await.unwrap();
+        assert!(!process.finish_output().await, "a leak was seen where none is");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_process_is_seen_off_once() {
+    for launcher in both().await {
+        let (process, ends) = start(&launcher, sleeper()).await;
+        let identity = process.identity().unwrap().clone();
+        drop(process);
+        // Blocks this thread: the end is seen without the runtime's help, or with it once it goes on.
+        let end = tokio::task::spawn_blocking(move || ends.recv_timeout(HANG).map(|end| (end, ends))).await;
+        let (end, ends) = end.unwrap().unwrap();
+        assert_eq!(end, TreeEnd::Ended { exit: Some(ProcessExit::Signal(9)) });
+        assert!(!identity.runs().unwrap());
+        assert!(ends.recv_timeout(HANG).is_err(), "told twice");
+    }
+}
+
+#[test]
+fn a_process_outlives_neither_its_runtime_nor_its_record() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (process, ends) = runtime.block_on(async {
+        let launcher = Launcher::probe(None, None, None).await;
+        start(&launcher, sleeper()).await
+    });
+    let identity = process.identity().unwrap().clone();
+    drop(runtime);
+    drop(process);
+    assert_eq!(ends.recv_timeout(HANG), Ok(TreeEnd::Ended { exit: Some(ProcessExit::Signal(9)) }));
+    assert!(!identity.runs().unwrap());
+}
+
+#[tokio::test]
+async fn a_start_that_goes_no_further_leaves_nothing() {
+    let launcher = Launcher::probe(None, None, None).await;
+    let (sender, ends) = mpsc::channel();
+    let on_gone = Box::new(move |end| sender.send(end).unwrap());
+    let prepared = launcher.prepare(marker(), on_gone).await.unwrap();
+    let shim = prepared.shim().unwrap().clone();
+    drop(prepared);
+    let end = tokio::task::spawn_blocking(move || ends.recv_timeout(HANG)).await.unwrap();
+    assert_eq!(end, Ok(TreeEnd::NeverStarted));
+    assert!(!shim.runs().unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_to_a_program_is_named() {
+    for launcher in both().await {
+        let spec = ProcessSpec { args: vec!["a\0b".into()], ..ProcessSpec::new("sleep") };
+        let prepared = launcher.prepare(marker(), Box::new(|_| {})).await.unwrap();
+        let refused = launcher.go(prepared, spec, Duration::ZERO).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("argument 1 holds a zero byte") || refused.contains("nul byte"),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_script_without_its_interpreter_is_told_from_a_missing_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("worker");
+    for launcher in both().await {
+        let why_not = async || {
+            let prepared = launcher.prepare(marker(), Box::new(|_| {})).await.unwrap();
+            launcher.go(prepared, ProcessSpec::new(&script), Duration::ZERO).await.unwrap_err().to_string()
+        };
+        let missing = why_not().await;
+        assert!(missing.ends_with("was not found"), "{missing}");
+        std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let broken = why_not().await;
+        assert!(broken.contains("the interpreter or loader"), "{broken}");
+        std::fs::remove_file(&script).unwrap();
+    }
+}

@@ -71,8 +71,13 @@ impl Stage {
             (o.queue_limit, o.affinity) = (setting.queue_limit, setting.affinity);
             // Scripted workers answer no ping, and their deaths are many.
             o.heartbeat.misses = u32::MAX;
-            o.restart =
-                RestartOptions { intensity: 10_000, consecutive: 10_000, ..RestartOptions::default() };
+            o.restart = RestartOptions {
+                intensity: 10_000,
+                consecutive: 10_000,
+                // Nine deaths in a row would otherwise rest longer than the model waits.
+                backoff_max: Duration::from_secs(1),
+                ..RestartOptions::default()
+            };
         }))
         .await;
         let mut stage = Self {

@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use tokio::time::Instant;
 
 /// What `fstatfs(2)` says of a handle whose inode is the process's own (`PID_FS_MAGIC`, Linux 6.9).
-const PID_FS_MAGIC: i64 = 0x5049_4446;
+const PID_FS_MAGIC: u32 = 0x5049_4446;
 /// The form of a file handle that is nothing but such an inode (`FILEID_KERNFS`, `fs/pidfs.c`).
 const FILEID_KERNFS: i32 = 0xfe;
 /// The signal goes to the group that the process leads or has led (`pidfd_send_signal(2)`, Linux 6.9).
@@ -69,7 +69,8 @@ pub(super) fn number(handle: BorrowedFd<'_>) -> io::Result<Option<i32>> {
 
 /// The inode that the process alone has, where the kernel gives out such.
 pub(super) fn inode(handle: BorrowedFd<'_>) -> io::Result<Option<u64>> {
-    let is_pidfs = fstatfs(handle)?.filesystem_type().0 == PID_FS_MAGIC;
+    // C libraries differ in the type of this number.
+    let is_pidfs = i128::from(fstatfs(handle)?.filesystem_type().0) == i128::from(PID_FS_MAGIC);
     Ok(if is_pidfs { Some(fstat(handle)?.st_ino) } else { None })
 }
 

@@ -101,12 +101,17 @@ fn a_path_in_a_document_exists() {
 }
 
 #[test]
-fn only_one_file_starts_processes_in_the_core() {
+fn only_one_room_starts_processes_in_the_core() {
     let mut core = Vec::new();
     files(&root().join("snakepit-core/src"), "rs", &mut core);
     let starters: Vec<_> = core
         .into_iter()
         .filter(|path| std::fs::read_to_string(path).unwrap().contains("Command::new("))
         .collect();
-    assert_eq!(starters, [root().join("snakepit-core/src/process/spawn.rs")]);
+    let room = root().join("snakepit-core/src/process");
+    assert!(!starters.is_empty());
+    assert!(
+        starters.iter().all(|file| *file == room.join("spawn.rs") || file.starts_with(room.join("spawn"))),
+        "{starters:?}"
+    );
 }

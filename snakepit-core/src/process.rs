@@ -25,9 +25,8 @@ pub(crate) use launch::{Launcher, Spawned};
 pub(crate) use marker::{HostMark, HostRun, Marker, RegistryId, RunId};
 pub(crate) use os_process::{OsProcess, StopOutcome};
 pub(crate) use output::{OutputLine, OutputStream, StderrTail};
-pub use shim::TermTarget;
 pub(crate) use spawn::SpawnError;
-pub use spec::{ProcessSpec, Resource, ResourceLimit, UserIds, Wire, WirePipes};
+pub use spec::{ProcessSpec, Resource, ResourceLimit, TermTarget, UserIds, Wire, WirePipes};
 pub(crate) use tether::{OnGone, TreeEnd};
 pub(crate) use watch::TreeState;
 

@@ -74,6 +74,13 @@ pub(super) fn serve(worker: Worker) -> ! {
 }
 
 /// SIGTERM asks to leave. SIGINT is for the host, which has the same terminal: it decides.
+#[cfg_attr(
+    target_vendor = "apple",
+    expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a set of signals is small there, and not elsewhere"
+    )
+)]
 fn take_signals(signals: &SigSet, crew: &Crew) {
     loop {
         if let Ok(Signal::SIGTERM) = signals.wait() {

@@ -1,18 +1,15 @@
 //! How firmly workers are held: what the system under us makes possible, found out at the start and never assumed.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-
-use crate::process::shim;
 
 /// How firmly a pit holds its workers' processes. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainmentLevel {
     /// The host itself kills a worker's process group when it drops the worker. A host that is killed cannot; what it
-    /// leaves is ended by the next start.
+    /// leaves is ended by the next start, as far as the system shows it.
     InProcess,
     /// A process beside the host kills the groups when the host is gone. What leaves its group stays.
     ///
@@ -82,33 +79,4 @@ pub enum SpawnStep {
     Started,
     /// The registry has been told which process it is.
     Activated,
-}
-
-/// The program that is run as a shim.
-#[derive(Clone, Debug)]
-pub(crate) struct ShimProgram(PathBuf);
-
-impl ShimProgram {
-    /// The one that was named, else this program itself, started again.
-    ///
-    /// # Errors
-    /// Why neither can be one.
-    pub(super) fn find(named: Option<&Path>) -> Result<Self, String> {
-        if let Some(named) = named {
-            return Ok(Self(named.to_owned()));
-        }
-        if !shim::is_in_the_program() {
-            return Err(
-                "this code lies in a library that the program has loaded, and not in the program itself; \
-                        name a program that can be a shim"
-                    .to_owned(),
-            );
-        }
-        // Stands for the very file that runs, also where another has taken its place on disk.
-        Ok(Self(PathBuf::from("/proc/self/exe")))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
 }

@@ -3,6 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde::Serialize;
 
 /// How a process ended, as its parent sees it.
@@ -16,7 +18,8 @@ pub enum ProcessExit {
 }
 
 impl ProcessExit {
-    /// From what `wait(2)` says.
+    /// From what `wait(2)` has said to a shim.
+    #[cfg(target_os = "linux")]
     pub(super) fn from_wait_status(status: i32) -> Self {
         ExitStatus::from_raw(status).into()
     }
@@ -41,6 +44,13 @@ impl std::fmt::Display for ProcessExit {
             },
         }
     }
+}
+
+/// Blocks until a child of ours has ended; its number stays taken.
+pub(super) fn wait_without_reaping(pid: i32) {
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Which process: a number that the system uses again is no identity, so what it never uses again goes with it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+mod facts;
 pub(crate) mod handle;
 mod scope;
 
+use handle::Handle;
 pub(crate) use scope::Scope;
 
 /// A process, told apart from every other that has had or will have the same number.
@@ -16,10 +17,10 @@ pub(crate) use scope::Scope;
 pub struct ProcessIdentity {
     /// Its number.
     pid: i32,
-    /// When it started, in clock ticks since boot (`proc_pid_stat(5)`, field 22). Two processes that have the same number
-    /// one after the other often have the same start, too.
+    /// When it started; on Linux in clock ticks since boot, so that two processes that have the same number one after the
+    /// other often have the same start, too.
     start_time: u64,
-    /// Which boot of the machine (`/proc/sys/kernel/random/boot_id`).
+    /// Which boot of the machine.
     boot_id: String,
     /// The inode of its handle, which is not given out twice in a boot; `None` where the kernel has none (before 6.9).
     #[serde(default)]
@@ -32,18 +33,16 @@ impl ProcessIdentity {
     /// # Errors
     /// What the system says, `NotFound` where there is no such process.
     pub(crate) fn read(pid: i32) -> io::Result<Self> {
-        Self::of(handle::of_number(pid)?.as_fd(), pid)
+        Self::of(&handle::of_number(pid)?, pid)
     }
 
     /// Reads the identity of the process that a handle stands for, and that has this number.
     ///
     /// # Errors
     /// What the system says, `NotFound` where it is gone or has another number.
-    pub(crate) fn of(pidfd: BorrowedFd<'_>, pid: i32) -> io::Result<Self> {
+    pub(crate) fn of(pidfd: &Handle, pid: i32) -> io::Result<Self> {
         let inode = handle::inode(pidfd)?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(handle::say_gone)?;
-        let start_time = start_time(&stat)
-            .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))?;
+        let start_time = facts::start_time(pid)?;
         // What was read of the number is this process's, for it has the number still.
         if handle::number(pidfd)? != Some(pid) {
             return Err(io::ErrorKind::NotFound.into());
@@ -60,27 +59,27 @@ impl ProcessIdentity {
     ///
     /// # Errors
     /// What the system says: it is not known whether the process is gone.
-    pub(crate) fn open(&self) -> io::Result<Option<OwnedFd>> {
+    pub(crate) fn open(&self) -> io::Result<Option<Handle>> {
         if self.boot_id != boot_id()? {
             return Ok(None);
         }
         if let Some(inode) = self.inode {
             match handle::of_inode(inode) {
                 Ok(None) => return Ok(None),
-                Ok(Some(pidfd)) => return Ok(self.is_that_of(pidfd.as_fd(), true)?.then_some(pidfd)),
+                Ok(Some(pidfd)) => return Ok(self.is_that_of(&pidfd, true)?.then_some(pidfd)),
                 // This kernel opens no process by its inode; it is compared below.
                 Err(_) => {}
             }
         }
         match handle::of_number(self.pid) {
-            Ok(pidfd) => Ok(self.is_that_of(pidfd.as_fd(), false)?.then_some(pidfd)),
+            Ok(pidfd) => Ok(self.is_that_of(&pidfd, false)?.then_some(pidfd)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Whether this is the identity of the process that a handle stands for, or `gone` when that is gone.
-    fn is_that_of(&self, pidfd: BorrowedFd<'_>, gone: bool) -> io::Result<bool> {
+    fn is_that_of(&self, pidfd: &Handle, gone: bool) -> io::Result<bool> {
         match Self::of(pidfd, self.pid) {
             Ok(found) => Ok(found == *self),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(gone && !handle::is_listed(pidfd)),
@@ -93,12 +92,12 @@ impl ProcessIdentity {
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn runs(&self) -> io::Result<bool> {
-        Ok(self.open()?.is_some_and(|pidfd| !handle::has_ended(pidfd.as_fd())))
+        Ok(self.open()?.is_some_and(|pidfd| !handle::has_ended(&pidfd)))
     }
 
     /// Whether the identity can belong to no other process. If not, only a marker in the process's environment tells.
     pub(crate) fn is_certain(&self) -> bool {
-        self.inode.is_some()
+        self.inode.is_some() || facts::START_IS_CERTAIN
     }
 
     /// The number, for people to read; it identifies nothing by itself.
@@ -118,14 +117,8 @@ pub(crate) fn boot_id() -> io::Result<&'static str> {
     if let Some(boot) = BOOT.get() {
         return Ok(boot);
     }
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    let boot = facts::boot()?;
     Ok(BOOT.get_or_init(|| boot))
-}
-
-/// Field 22 of `/proc/pid/stat`. A program's name may hold spaces and parentheses, so fields count from the last `)`.
-fn start_time(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -134,14 +127,6 @@ mod tests {
 
     fn own_pid() -> i32 {
         i32::try_from(std::process::id()).unwrap()
-    }
-
-    #[test]
-    fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let rest = "S 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 332282 0 0";
-        assert_eq!(start_time(&format!("7 (plain) {rest}")), Some(332_282));
-        assert_eq!(start_time(&format!("7 (a) R 1 (x) 2) {rest}")), Some(332_282));
-        assert_eq!(start_time("7 (cut off) S 1"), None);
     }
 
     #[test]

@@ -64,15 +64,14 @@ impl HostMark {
     }
 
     /// Opens a handle of the host while it runs. `None`: it is gone, or has ended and waits to be reaped.
-    pub(crate) fn open(self) -> io::Result<Option<std::os::fd::OwnedFd>> {
-        use std::os::fd::AsFd;
+    pub(crate) fn open(self) -> io::Result<Option<handle::Handle>> {
         let host = match ProcessIdentity::read(self.pid) {
             Ok(identity) if Self::of(&identity) == self => identity.open()?,
             Ok(_) => None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(host.filter(|host| !handle::has_ended(host.as_fd())))
+        Ok(host.filter(|host| !handle::has_ended(host)))
     }
 }
 

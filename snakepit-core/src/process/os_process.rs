@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::process::output::{self, OutputLine, OutputStream, StderrTail};
 use crate::process::tether::{Tether, TreeEnd};
-use crate::process::watch::{Link, TreeState, watch_shim, watch_worker};
+#[cfg(target_os = "linux")]
+use crate::process::watch::{Link, watch_shim};
+use crate::process::watch::{TreeState, watch_worker};
 use crate::process::{ProcessIdentity, TermTarget};
 
 /// How long the output of a process that has ended may take to reach its end. Somebody else may hold the pipes open for
@@ -52,6 +54,7 @@ pub(crate) enum StopOutcome {
 
 impl OsProcess {
     /// Takes over a worker that runs behind a shim. Called within a runtime.
+    #[cfg(target_os = "linux")]
     pub(super) fn behind_shim(
         tether: Tether,
         link: Link,

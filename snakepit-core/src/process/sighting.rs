@@ -2,19 +2,27 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::process::identity::handle;
-use crate::process::marker::VARIABLE;
-use crate::process::shim::NAME as SHIM_NAME;
+use crate::process::identity::handle::{self, Handle};
 use crate::process::{Marker, ProcessIdentity};
 
-/// Where the system lists its processes.
-const PROC: &str = "/proc";
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{MARKS_ARE_SHOWN, marking};
+#[cfg(not(target_os = "linux"))]
+use elsewhere::{group_of_running, is_shim, pids};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{MARKS_ARE_SHOWN, marking};
+#[cfg(target_os = "linux")]
+use linux::{group_of_running, is_shim, pids};
+
 /// How long a process that becomes another program is waited for. One that looks like it for longer has wiped its own
 /// arguments.
 const EXEC_PATIENCE: Duration = Duration::from_millis(100);
@@ -29,6 +37,7 @@ pub(crate) struct Sighting {
 }
 
 /// What the environment of a process says.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems show no environment to us"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Marking {
     /// It carries this marker.
@@ -45,7 +54,7 @@ pub(crate) enum Marking {
 #[derive(Debug)]
 pub(crate) enum EndOutcome {
     /// KILL was sent to it; the handle tells when it has ended.
-    Signalled(OwnedFd),
+    Signalled(Handle),
     /// It had gone, or its number belongs to another process by now.
     Gone,
     /// The system does not let us.
@@ -98,58 +107,11 @@ pub(crate) fn groups() -> io::Result<HashMap<i32, Vec<i32>>> {
     let mut groups: HashMap<i32, Vec<i32>> = HashMap::new();
     for pid in pids()? {
         // One that is gone meanwhile is in no group.
-        let stat = std::fs::read_to_string(Path::new(PROC).join(pid.to_string()).join("stat")).ok();
-        if let Some(group) = stat.as_deref().and_then(group_of_running) {
+        if let Some(group) = group_of_running(pid) {
             groups.entry(group).or_default().push(pid);
         }
     }
     Ok(groups)
-}
-
-/// Field 5 of `/proc/pid/stat`, the group, unless field 3 says that the process has ended.
-fn group_of_running(stat: &str) -> Option<i32> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let has_ended = matches!(fields.next()?, "Z" | "X");
-    fields.nth(1)?.parse().ok().filter(|_| !has_ended)
-}
-
-fn pids() -> io::Result<Vec<i32>> {
-    let mut pids = Vec::new();
-    for entry in std::fs::read_dir(PROC)? {
-        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
-    }
-    Ok(pids)
-}
-
-/// Reads the marker of a process.
-///
-/// # Errors
-/// Where it is not known: this process has no descriptor left, or no memory.
-pub(crate) fn marking(pid: i32) -> io::Result<Marking> {
-    use nix::libc::{EMFILE, ENFILE};
-    match std::fs::read(Path::new(PROC).join(pid.to_string()).join("environ")) {
-        Ok(environment) if environment.is_empty() && is_in_exec(pid) => Ok(Marking::InExec),
-        Ok(environment) => Ok(marker_in(&environment).map_or(Marking::Unmarked, Marking::Marked)),
-        Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => Err(error),
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(error),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Marking::Unreadable),
-        Err(_) => Ok(Marking::Unmarked),
-    }
-}
-
-/// Whether a process without an environment is between two programs (`execve(2)`): it has a program, unlike one that has
-/// ended or belongs to the kernel, and no arguments, not even its own name, unlike one whose environment was cleared.
-fn is_in_exec(pid: i32) -> bool {
-    let folder = Path::new(PROC).join(pid.to_string());
-    let has_no_args = std::fs::read(folder.join("cmdline")).is_ok_and(|args| args.is_empty());
-    has_no_args && std::fs::read_link(folder.join("exe")).is_ok()
-}
-
-fn marker_in(environment: &[u8]) -> Option<Marker> {
-    let value = environment
-        .split(|b| *b == 0)
-        .find_map(|pair| pair.strip_prefix(VARIABLE.as_bytes())?.strip_prefix(b"="))?;
-    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Kills a process that was sighted, if it still is the same: the handle is opened first, then everything is compared
@@ -159,10 +121,10 @@ pub(crate) fn end(sighting: &Sighting) -> io::Result<EndOutcome> {
     let still_marked =
         matches!(marking(sighting.identity.pid())?, Marking::Marked(marker) if marker == sighting.marker);
     // The environment was read of this process if its number is its own before and after.
-    if !still_marked || !handle::is_listed(pidfd.as_fd()) {
+    if !still_marked || !handle::is_listed(&pidfd) {
         return Ok(EndOutcome::Gone);
     }
-    match handle::kill(pidfd.as_fd()) {
+    match handle::kill(&pidfd) {
         Ok(true) => Ok(EndOutcome::Signalled(pidfd)),
         Ok(false) => Ok(EndOutcome::Gone),
         Err(_) => Ok(EndOutcome::Refused),
@@ -183,7 +145,8 @@ pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io:
     while clean_looks < 2 {
         let View { marked, in_exec } = view()?;
         let found = marked.into_iter().filter(|sighting| wanted(&sighting.marker));
-        let (shims, mut found): (Vec<_>, Vec<_>) = found.partition(is_shim);
+        let (shims, mut found): (Vec<_>, Vec<_>) =
+            found.partition(|sighting| is_shim(sighting.identity.pid()));
         if Instant::now() >= shims_spared_until {
             found.extend(shims);
         } else if !shims.is_empty() {
@@ -203,24 +166,17 @@ pub(crate) fn sweep(wanted: impl Fn(&Marker) -> bool, patience: Duration) -> io:
     Ok(sweep)
 }
 
-/// Whether a process is a shim, which ends its tree and then itself once its host is gone. It alone can find what has
-/// left the group and cleared its environment: killed in the middle of its work, it would leave that for ever.
-fn is_shim(sighting: &Sighting) -> bool {
-    let name = Path::new(PROC).join(sighting.identity.pid().to_string()).join("comm");
-    std::fs::read(name).is_ok_and(|name| name.trim_ascii_end() == SHIM_NAME.as_bytes())
-}
-
 /// Waits for shims that are at their work, and wakes those that were stopped. Those that have ended by themselves.
 fn let_finish(shims: Vec<Sighting>, until: Instant) -> io::Result<Vec<Sighting>> {
     let mut working = Vec::new();
     for shim in shims {
         if let Some(pidfd) = shim.identity.open()? {
-            handle::go_on(pidfd.as_fd());
+            handle::go_on(&pidfd);
             working.push((shim, pidfd));
         }
     }
     handle::wait_for_ends(working.iter().map(|(_, pidfd)| pidfd), until);
-    working.retain(|(_, pidfd)| handle::has_ended(pidfd.as_fd()));
+    working.retain(|(_, pidfd)| handle::has_ended(pidfd));
     Ok(working.into_iter().map(|(shim, _)| shim).collect())
 }
 
@@ -247,7 +203,7 @@ impl Look {
             }
             handle::wait_for_ends(dying.iter().map(|(_, pidfd)| pidfd), until);
             for (sighting, pidfd) in dying {
-                if handle::has_ended(pidfd.as_fd()) {
+                if handle::has_ended(&pidfd) {
                     look.ended.push(sighting);
                 } else {
                     look.hanging += 1;
@@ -271,23 +227,6 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_an_environment_is_in_exec_only_where_it_has_a_program_and_no_arguments() {
-        // This test has arguments; the kernel's own thread has no program; nobody has the last number.
-        for pid in [std::process::id().cast_signed(), 2, i32::MAX] {
-            assert!(!is_in_exec(pid), "{pid}");
-        }
-    }
-
-    #[test]
-    fn a_marker_is_found_among_other_variables() {
-        let marker = marker();
-        let environment = format!("HOME=/\0SNAKEPIT_MARKER=x\0SNAKEPIT_MARK={marker}\0Z=1\0");
-        assert_eq!(marker_in(environment.as_bytes()), Some(marker));
-        assert_eq!(marker_in(b"HOME=/\0SNAKEPIT_MARK=nonsense\0"), None);
-        assert_eq!(marker_in(b""), None);
-    }
-
-    #[test]
     fn a_process_without_the_marker_is_never_signalled() {
         let me = i32::try_from(std::process::id()).unwrap();
         let sighting = Sighting { identity: ProcessIdentity::read(me).unwrap(), marker: marker() };
@@ -302,17 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_of_a_group_is_one_that_runs() {
-        let table = [
-            ("7 (a) S 1 50 9 0", Some(50)),
-            ("7 (a) b) R 1 50 9 0", Some(50)),
-            ("7 (a) Z 1 50 9 0", None),
-            ("7 (a) S 1", None),
-            ("7 (a", None),
-        ];
-        for (stat, group) in table {
-            assert_eq!(group_of_running(stat), group, "{stat}");
-        }
+    fn a_running_process_is_a_member_of_a_group() {
         let own = std::process::id().cast_signed();
         assert!(groups().unwrap().values().flatten().any(|pid| *pid == own));
     }

@@ -3,7 +3,6 @@
 //! Nothing here runs code between a fork and an exec, so that the system can spare the fork (`posix_spawn(3)`): copying
 //! the tables of a host with 2 GB of memory takes a thousand times as long.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,15 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::process::containment::ShimProgram;
-use crate::process::shim::packet::Step;
 use crate::process::tether::Tether;
-use crate::process::{Marker, ProcessIdentity, ProcessSpec, Wire, WirePipes, marker, shim};
+use crate::process::{Marker, ProcessSpec, Wire, WirePipes, marker};
+
+#[cfg(target_os = "linux")]
+mod shimmed;
+
+#[cfg(target_os = "linux")]
+pub(super) use shimmed::{StartedShim, failed_step, find_program, spawn_shim};
 
 /// Why a process could not be started. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "some of it only a shim can say"))]
 pub(crate) enum SpawnError {
     #[error("program {} was not found", program.display())]
     ProgramNotFound { program: PathBuf },
@@ -45,15 +48,6 @@ pub(crate) enum SpawnError {
     },
 }
 
-/// A shim that has just been started, and the host's ends of what the worker will print.
-#[derive(Debug)]
-pub(super) struct StartedShim {
-    pub(super) tether: Tether,
-    pub(super) identity: ProcessIdentity,
-    pub(super) stdout: OwnedFd,
-    pub(super) stderr: OwnedFd,
-}
-
 /// A worker that was started without a shim.
 #[derive(Debug)]
 pub(super) struct StartedWorker {
@@ -62,27 +56,6 @@ pub(super) struct StartedWorker {
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
     pub(super) pipes: Option<WirePipes>,
-}
-
-/// Starts a shim, in a group of its own and marked. Blocks for as long as the system takes to make a process.
-pub(super) fn spawn_shim(program: &ShimProgram, marker: Option<&Marker>) -> io::Result<StartedShim> {
-    let (link, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    let (stdout, their_stdout) = io::pipe()?;
-    let (stderr, their_stderr) = io::pipe()?;
-    let mut command = Command::new(program.path());
-    command.arg0(shim::NAME).env(shim::VARIABLE, "1").stdin(theirs).stdout(their_stdout).stderr(their_stderr);
-    command.process_group(0);
-    if let Some(marker) = marker {
-        command.arg(marker.to_string()).env(marker::VARIABLE, marker.to_string());
-    }
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts a process; it is tied at once")]
-    let child = command.spawn()?;
-    // The command holds the child's ends; while it lives, their end of file never comes.
-    drop(command);
-    let pid = child.id().cast_signed();
-    let tether = Tether::to_shim(child, link, marker.cloned())?;
-    let identity = ProcessIdentity::read(pid)?;
-    Ok(StartedShim { tether, identity, stdout: stdout.into(), stderr: stderr.into() })
 }
 
 /// Starts a worker without a shim, in a group of its own and marked. Blocks for as long as the fork takes.
@@ -126,49 +99,6 @@ pub(super) fn wire() -> io::Result<(WirePipes, [OwnedFd; 2])> {
     let (from_worker, their_output) = io::pipe()?;
     let pipes = WirePipes { to_worker: to_worker.into(), from_worker: from_worker.into() };
     Ok((pipes, [their_input.into(), their_output.into()]))
-}
-
-/// Finds a program that is named without a path, as a shell would, in the host's `PATH`.
-pub(super) fn find_program(program: &Path) -> Result<PathBuf, SpawnError> {
-    use std::os::unix::fs::PermissionsExt;
-    if program.components().count() != 1 || program.has_root() {
-        return Ok(program.to_owned());
-    }
-    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
-    let mut refused = None;
-    for candidate in candidates {
-        match candidate.metadata() {
-            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => return Ok(candidate),
-            Ok(found) if found.is_file() => refused = Some(candidate),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Err(match refused {
-        Some(program) => SpawnError::Refused { program, source: io::ErrorKind::PermissionDenied.into() },
-        None => SpawnError::ProgramNotFound { program: program.to_owned() },
-    })
-}
-
-/// What a shim's report of a failed step means.
-pub(super) fn failed_step(spec: &ProcessSpec, program: &Path, step: Step, errno: i32) -> SpawnError {
-    let source = io::Error::from_raw_os_error(errno);
-    let what = match step {
-        Step::Exec => return refused(&ProcessSpec { program: program.to_owned(), ..spec.clone() }, source),
-        Step::Directory => {
-            return SpawnError::WorkingDirectory { cwd: spec.cwd.clone().unwrap_or_default(), source };
-        }
-        Step::Plan => "the plan of the start",
-        Step::Fork => "a process of its own",
-        Step::Group => "a process group of its own",
-        Step::Wire => "the wire",
-        Step::Limit => "a resource limit",
-        Step::OomScore => "oom_score_adj",
-        Step::Nice => "nice",
-        Step::User => "the user",
-        Step::Lifeline => "the lifeline to its shim",
-    };
-    SpawnError::NotSet { what, source }
 }
 
 /// The system says "not found" for a missing program and a missing directory alike; this tells them apart.

@@ -6,8 +6,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::process::TermTarget;
-
 /// What a worker's OOM score is raised to: it goes before its host, and not before what is worse.
 const OOM_SCORE: u16 = 500;
 
@@ -78,6 +76,16 @@ impl ProcessSpec {
     }
 }
 
+/// Whom a polite end is asked of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TermTarget {
+    /// The worker's own process, which sees its children off itself.
+    #[default]
+    Main,
+    /// Every process of the worker's group: for a worker behind a shell that does not pass signals on.
+    Group,
+}
+
 /// What connects a process with its adapter, beside its environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
@@ -138,8 +146,9 @@ pub enum Resource {
     Stack,
 }
 
+#[cfg(target_os = "linux")]
 impl Resource {
-    /// The system's number for it.
+    /// The system's number for it, which a shim is told.
     pub(super) fn number(self) -> u32 {
         use nix::libc;
         // The type of these constants differs between C libraries; all are small and positive.

@@ -4,7 +4,6 @@
 //! thread of its own where the runtime is gone.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,14 +11,21 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tracing::error;
 
-use crate::process::identity::handle;
-use crate::process::shim::TermTarget;
-use crate::process::shim::packet::{News, Order, SIZE};
-use crate::process::{Marker, ProcessExit, ProcessIdentity, sighting};
+use crate::process::exit::wait_without_reaping;
+use crate::process::identity::handle::{self, Handle};
+use crate::process::{Marker, ProcessExit, TermTarget, sighting};
+
+#[cfg(not(target_os = "linux"))]
+mod no_shim_socket;
+#[cfg(target_os = "linux")]
+mod shim_socket;
+
+#[cfg(not(target_os = "linux"))]
+use no_shim_socket::ShimSocket;
+#[cfg(target_os = "linux")]
+use shim_socket::ShimSocket;
 
 /// How long the processes of a tree that lost its shim may take to go once they have been killed.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
@@ -49,9 +55,9 @@ pub(super) struct Bonds {
     /// the tree off.
     child: Mutex<Option<Child>>,
     /// A handle of that process.
-    child_handle: OwnedFd,
+    child_handle: Handle,
     /// A handle of the worker's own process, once it runs.
-    worker: OnceLock<(i32, OwnedFd)>,
+    worker: OnceLock<(i32, Handle)>,
     /// Whether a worker may exist: set before the shim is told to go.
     may_have_worker: AtomicBool,
     marker: Option<Marker>,
@@ -61,19 +67,15 @@ pub(super) struct Bonds {
 
 /// Who holds the tree.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "shims need Linux"))]
 enum Keeper {
     /// A shim at the other end of this socket.
-    Shim(OwnedFd),
+    Shim(ShimSocket),
     /// Nobody but this host.
     Host,
 }
 
 impl Tether {
-    /// Ties a shim that was just started.
-    pub(super) fn to_shim(child: Child, link: OwnedFd, marker: Option<Marker>) -> io::Result<Self> {
-        Self::tie(child, Keeper::Shim(link), marker)
-    }
-
     /// Ties a worker that was just started without a shim, as the leader of a group of its own.
     pub(super) fn to_worker(child: Child, marker: Marker) -> io::Result<Self> {
         let pid = child.id().cast_signed();
@@ -82,6 +84,10 @@ impl Tether {
         Ok(tether)
     }
 
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(clippy::drop_non_drop, reason = "without shims no keeper has a socket to close")
+    )]
     fn tie(mut child: Child, keeper: Keeper, marker: Option<Marker>) -> io::Result<Self> {
         // From here on an error must end the child: a shim leaves with its socket, a worker is killed.
         match handle::of_number(child.id().cast_signed()) {
@@ -122,55 +128,25 @@ impl Bonds {
     }
 
     /// Remembers the worker's own process.
-    fn know_worker(&self, pid: i32, handle: OwnedFd) {
+    fn know_worker(&self, pid: i32, handle: Handle) {
         // Told once, right after the start.
         let _ = self.worker.set((pid, handle));
-    }
-
-    /// Remembers the worker that a shim has started, and says which process it is. `None`: it has ended already, and its
-    /// number may be another's; whoever is no child of the shim is not it.
-    pub(super) fn know_shim_child(&self, pid: i32) -> Option<ProcessIdentity> {
-        let shim = lock(&self.child).as_ref().map(|child| child.id().cast_signed())?;
-        let handle = handle::of_number(pid).ok()?;
-        let identity = ProcessIdentity::of(handle.as_fd(), pid).ok()?;
-        if parent(pid)? != shim {
-            return None;
-        }
-        self.know_worker(pid, handle);
-        Some(identity)
-    }
-
-    /// From here on a worker may exist.
-    pub(super) fn expect_worker(&self) {
-        self.may_have_worker.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn marker(&self) -> Option<&Marker> {
-        self.marker.as_ref()
     }
 
     pub(super) fn know_exit(&self, exit: ProcessExit) {
         *lock(&self.exit) = Some(exit);
     }
 
-    /// The socket to the shim, where there is one.
-    pub(super) fn link(&self) -> Option<&OwnedFd> {
-        match &self.keeper {
-            Keeper::Shim(link) => Some(link),
-            Keeper::Host => None,
-        }
-    }
-
-    /// A handle that is readable once the host's own child has ended.
-    pub(super) fn child_handle(&self) -> BorrowedFd<'_> {
-        self.child_handle.as_fd()
+    /// A handle of the host's own child.
+    pub(super) fn child_handle(&self) -> &Handle {
+        &self.child_handle
     }
 
     /// Asks the worker to leave.
     pub(super) fn term(&self, target: TermTarget) {
         match &self.keeper {
             Keeper::Shim(link) => {
-                order(link, Order::Term(target));
+                link.order_term(target);
                 // A shim that somebody stopped would not hear it.
                 handle::go_on(self.child_handle());
             }
@@ -186,7 +162,7 @@ impl Bonds {
     pub(super) fn kill(&self) {
         match &self.keeper {
             Keeper::Shim(link) => {
-                order(link, Order::Kill);
+                link.order_kill();
                 handle::go_on(self.child_handle());
             }
             Keeper::Host => self.signal_own_group(Signal::SIGKILL),
@@ -206,7 +182,7 @@ impl Bonds {
     pub(super) fn kill_worker_group(&self) {
         if let Some((pid, worker)) = self.worker.get() {
             // What this does not reach carries the tree's mark.
-            let _ = handle::kill_group(worker.as_fd(), *pid);
+            let _ = handle::kill_group(worker, *pid);
         }
     }
 
@@ -214,7 +190,7 @@ impl Bonds {
         self.kill();
         if let Keeper::Shim(link) = &self.keeper {
             // Also where another descriptor of the socket is still open somewhere, the shim sees its end.
-            let _ = shutdown(link, Shutdown::Write);
+            link.shut();
         }
     }
 
@@ -240,7 +216,7 @@ impl Bonds {
             match &self.keeper {
                 Keeper::Shim(_) => drop(child.wait()),
                 Keeper::Host => {
-                    wait_without_reaping(&child);
+                    wait_without_reaping(child.id().cast_signed());
                     signal_group(&child, Signal::SIGKILL);
                     if let Ok(status) = child.wait() {
                         self.know_exit(status.into());
@@ -293,33 +269,12 @@ impl Drop for Bonds {
         };
         // Where no thread can be made the tree ends all the same, and its entry goes when this host does.
         let _ = std::thread::Builder::new().name("snakepit-reap".to_owned()).spawn(move || {
-            let done = last.hear_out();
+            let done = match &last.keeper {
+                Keeper::Shim(link) => link.hear_out(|exit| last.know_exit(exit)),
+                Keeper::Host => false,
+            };
             last.see_off(done);
         });
-    }
-}
-
-impl Bonds {
-    /// Reads what the shim still has to say. Says whether it was that nothing is left.
-    fn hear_out(&self) -> bool {
-        let Keeper::Shim(link) = &self.keeper else { return false };
-        let mut done = false;
-        loop {
-            let mut files = [PollFd::from_borrowed_fd(link.as_fd(), PollFlags::IN)];
-            if poll(&mut files, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
-                return done;
-            }
-            let mut bytes = [0; SIZE];
-            match recv(link, &mut bytes[..], RecvFlags::DONTWAIT) {
-                Ok((_, length @ 1..)) => match News::decode(&bytes[..length.min(SIZE)]) {
-                    Ok(News::Exited { status }) => self.know_exit(ProcessExit::from_wait_status(status)),
-                    Ok(News::Done) => done = true,
-                    Ok(_) | Err(_) => {}
-                },
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                Ok(_) | Err(_) => return done,
-            }
-        }
     }
 }
 
@@ -332,27 +287,8 @@ impl std::fmt::Debug for Bonds {
     }
 }
 
-/// The parent of a process (`proc_pid_stat(5)`, field 4).
-fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
-fn order(link: &OwnedFd, order: Order) {
-    // A shim that is gone is heard of as the end of the socket.
-    let _ = send(link, &order.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits until a child has ended; its number stays taken.
-fn wait_without_reaping(child: &Child) {
-    use nix::sys::wait::{Id, WaitPidFlag, waitid};
-    while waitid(Id::Pid(group(child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(nix::Error::EINTR)
-    {
-    }
 }
 
 fn group(child: &Child) -> Pid {

@@ -1,11 +1,10 @@
 //! Where process numbers and inodes mean what they meant: one boot, one process namespace, one life of that.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::identity::{boot_id, handle};
+use crate::process::identity::{boot_id, facts};
 
 /// What must be the same for an identity that was written down to mean anything now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,14 +19,8 @@ pub(crate) struct Scope {
 impl Scope {
     /// This process's own.
     pub(crate) fn read() -> io::Result<Self> {
-        let namespace = std::fs::read_link("/proc/self/ns/pid")?;
-        let init = handle::of_number(1).and_then(|init| handle::inode(init.as_fd()));
-        Ok(Self {
-            boot_id: boot_id()?.to_owned(),
-            pid_namespace: digits(&namespace.to_string_lossy()).ok_or(io::ErrorKind::InvalidData)?,
-            // Where the first process cannot be asked, the namespace alone has to do.
-            init: init.ok().flatten(),
-        })
+        let (pid_namespace, init) = facts::pid_namespace()?;
+        Ok(Self { boot_id: boot_id()?.to_owned(), pid_namespace, init })
     }
 
     /// The first letters of the boot's id, for a file's name.
@@ -41,11 +34,6 @@ impl Scope {
     }
 }
 
-/// The number in `pid:[4026531836]`.
-fn digits(link: &str) -> Option<u64> {
-    link.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,11 +44,5 @@ mod tests {
         let text = serde_json::to_string(&scope).unwrap();
         assert_eq!(serde_json::from_str::<Scope>(&text).unwrap(), Scope::read().unwrap());
         assert_eq!(scope.boot().len(), 8);
-    }
-
-    #[test]
-    fn a_namespace_is_the_number_in_its_link() {
-        assert_eq!(digits("pid:[4026531836]"), Some(4_026_531_836));
-        assert_eq!(digits("pid:[]"), None);
     }
 }

@@ -18,8 +18,9 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, pidfd_open, wait, waitid,
 };
 
+use crate::process::TermTarget;
 use crate::process::shim::offspring::{self, Offspring, WorkerWire, exit};
-use crate::process::shim::packet::{News, Order, SIZE, Step, TermTarget, VERSION};
+use crate::process::shim::packet::{News, Order, SIZE, Step, VERSION};
 use crate::process::shim::plan::Plan;
 use crate::process::shim::tree::{self, Walk};
 

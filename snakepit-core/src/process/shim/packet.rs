@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::process::TermTarget;
+
 /// The version of these packets and of the plan. A shim of another version is not used.
 pub(in crate::process) const VERSION: u32 = 1;
 /// The length of every packet.
@@ -9,16 +11,6 @@ pub(in crate::process) const SIZE: usize = 16;
 
 /// A packet as it travels.
 pub(in crate::process) type Bytes = [u8; SIZE];
-
-/// Whom a polite end is asked of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TermTarget {
-    /// The worker's own process, which sees its children off itself.
-    #[default]
-    Main,
-    /// Every process of the worker's group: for a worker behind a shell that does not pass signals on.
-    Group,
-}
 
 /// What the host asks of a shim. The end of the file means that the host, or its interest, is gone: end the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@
 use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
-use crate::process::shim::packet::{TermTarget, VERSION};
+use crate::process::TermTarget;
+use crate::process::shim::packet::VERSION;
 
 const WORD: usize = size_of::<usize>();
 /// The number of header fields.

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::time::Instant;
 
 use crate::process::ProcessIdentity;
-use crate::process::identity::handle;
-use crate::process::sighting::{groups, marking};
+use crate::process::identity::handle::{self, Handle};
+use crate::process::sighting::{MARKS_ARE_SHOWN, groups, marking};
 use crate::process_registry::orphan::{OrphanVerdict, judge_uncertain};
 use crate::process_registry::record::Record;
 
@@ -52,7 +51,8 @@ impl<'a> Leftovers<'a> {
     }
 
     fn round(&mut self) -> io::Result<()> {
-        let has_processes = |record: &Record| record.worker().is_some() || record.shim().is_some();
+        let has_processes =
+            |record: &Record| record.worker().is_some() || record.shim().is_some() || !MARKS_ARE_SHOWN;
         if !self.records.iter().any(|(_, record)| record.as_ref().is_some_and(has_processes)) {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl<'a> Leftovers<'a> {
         place: usize,
         record: &Record,
         groups: &HashMap<i32, Vec<i32>>,
-        dying: &mut Vec<OwnedFd>,
+        dying: &mut Vec<Handle>,
     ) -> io::Result<()> {
         if let Some(worker) = record.worker()
             && let Some(pidfd) = self.claim(place, worker, record)?
@@ -84,7 +84,7 @@ impl<'a> Leftovers<'a> {
             let members = groups.get(&worker.pid()).map(Vec::as_slice).unwrap_or_default();
             let members: Vec<_> = members.iter().filter_map(|pid| ProcessIdentity::read(*pid).ok()).collect();
             // Whoever was reached, the group had its number while the members were looked at.
-            if handle::kill_group(pidfd.as_fd(), worker.pid()).unwrap_or(true) {
+            if handle::kill_group(&pidfd, worker.pid()).unwrap_or(true) {
                 for member in members {
                     dying.extend(member.open()?);
                     self.seen.entry(member).or_default().insert(place);
@@ -92,12 +92,16 @@ impl<'a> Leftovers<'a> {
             }
             self.kill(place, worker, pidfd, dying);
         }
+        // What was started in the moment before the host was lost would be known by its mark alone.
+        if record.worker().is_none() && !MARKS_ARE_SHOWN {
+            self.unreadable.insert(place);
+        }
         if let Some(shim) = record.shim()
             && let Some(pidfd) = self.claim(place, shim, record)?
         {
             // It is at its work, or will be once it goes on; nobody else can do all of it.
-            if !handle::has_ended(pidfd.as_fd()) {
-                handle::go_on(pidfd.as_fd());
+            if !handle::has_ended(&pidfd) {
+                handle::go_on(&pidfd);
                 self.seen.entry(shim.clone()).or_default().insert(place);
                 dying.push(pidfd);
             }
@@ -111,7 +115,7 @@ impl<'a> Leftovers<'a> {
         place: usize,
         identity: &ProcessIdentity,
         record: &Record,
-    ) -> io::Result<Option<OwnedFd>> {
+    ) -> io::Result<Option<Handle>> {
         let Some(pidfd) = identity.open()? else { return Ok(None) };
         if identity.is_certain() {
             return Ok(Some(pidfd));
@@ -126,12 +130,12 @@ impl<'a> Leftovers<'a> {
         }
     }
 
-    fn kill(&mut self, place: usize, identity: &ProcessIdentity, pidfd: OwnedFd, dying: &mut Vec<OwnedFd>) {
-        if handle::has_ended(pidfd.as_fd()) {
+    fn kill(&mut self, place: usize, identity: &ProcessIdentity, pidfd: Handle, dying: &mut Vec<Handle>) {
+        if handle::has_ended(&pidfd) {
             return;
         }
         // One that may not be signalled runs on, and is found to do so at the end.
-        let _ = handle::kill(pidfd.as_fd());
+        let _ = handle::kill(&pidfd);
         self.seen.entry(identity.clone()).or_default().insert(place);
         dying.push(pidfd);
     }

@@ -1,7 +1,5 @@
 //! Recovery against the system as it is: nothing of ours runs, whatever the records claim.
 
-use std::os::fd::AsFd;
-
 use super::*;
 use crate::id::{Incarnation, PoolName, Slot, WorkerId, WorkerLife};
 use crate::process::RunId;
@@ -57,5 +55,5 @@ fn a_record_with_our_number_and_another_identity_harms_nobody() {
 #[test]
 fn a_handle_tells_a_process_that_runs() {
     let pidfd = own().open().unwrap().unwrap();
-    assert!(!handle::has_ended(pidfd.as_fd()));
+    assert!(!handle::has_ended(&pidfd));
 }

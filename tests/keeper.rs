@@ -52,6 +52,7 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
 
 fn keep(order: &Order) -> io::Result<()> {
     prctl::set_child_subreaper(true)?;
+    heed_signals()?;
     let program = start(order)?;
     // Not before the start: a blocked signal is inherited.
     SigSet::all().thread_block()?;
@@ -81,6 +82,19 @@ fn keep(order: &Order) -> io::Result<()> {
             }
         }
     }
+}
+
+/// Gives the signals of a terminal their default meaning again: whoever runs the tests may ignore them (`nohup(1)`), and the
+/// host would inherit that.
+fn heed_signals() -> io::Result<()> {
+    for heeded in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        #[expect(unsafe_code, reason = "sets a default, which runs none of our code")]
+        // SAFETY: no handler is installed.
+        unsafe {
+            nix::sys::signal::signal(heeded, nix::sys::signal::SigHandler::SigDfl)?;
+        }
+    }
+    Ok(())
 }
 
 fn start(order: &Order) -> io::Result<Pid> {

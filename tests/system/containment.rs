@@ -198,11 +198,12 @@ fn a_pit_that_needs_more_open_files_than_there_may_be_says_how_many() {
 struct Remembering {
     port: PortAdapter,
     killed: Arc<Mutex<Vec<WorkerLife>>>,
+    then_panics: bool,
 }
 
 impl Remembering {
     fn over(port: PortAdapter) -> Self {
-        Self { port, killed: Arc::default() }
+        Self { port, killed: Arc::default(), then_panics: false }
     }
 
     fn killed(&self) -> Vec<WorkerLife> {
@@ -225,6 +226,7 @@ impl Adapter for Remembering {
 
     fn on_kill(&self, worker: &WorkerContext) {
         self.killed.lock().unwrap().push(worker.life.clone());
+        assert!(!self.then_panics, "the clean-up was told to panic");
     }
 
     fn connect(&self, connect: Connect) -> Connecting {
@@ -265,4 +267,53 @@ fn an_adapter_cleans_up_after_the_workers_of_a_killed_host() {
         pit.shutdown(HANG).await;
         mark.assert_nothing_left().await;
     });
+}
+
+#[test]
+fn an_adapter_that_panics_while_it_cleans_up_costs_no_worker() {
+    on_both_runtimes(|| async {
+        let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
+        let adapter = Remembering { then_panics: true, ..Remembering::over(adapter(Kind::Rust, &mark)) };
+        let pit = pit(directory.path(), adapter.clone()).start().await.unwrap();
+        let first = worker(&pit).await;
+        signal(first, Signal::SIGKILL);
+        oracle::eventually("the adapter is asked", || !adapter.killed().is_empty()).await;
+        let deadline = tokio::time::Instant::now() + HANG;
+        while worker(&pit).await == first {
+            assert!(tokio::time::Instant::now() < deadline, "the worker is not replaced");
+        }
+        pit.shutdown(HANG).await;
+        mark.assert_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_program_with_more_rights_than_its_caller_is_no_shim() {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED a_program_with_more_rights_than_its_caller_is_no_shim: only root may make one");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let set_id = directory.path().join("set-id");
+    std::fs::copy(stub(), &set_id).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode;
+    std::fs::set_permissions(directory.path(), mode(0o711)).unwrap();
+    for (permissions, says_hello) in [(0o755, true), (0o4755, false)] {
+        std::fs::set_permissions(&set_id, mode(permissions)).unwrap();
+        let kind = (AddressFamily::Unix, SockType::SeqPacket);
+        let (ours, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let mut command = std::process::Command::new(&set_id);
+        command.uid(65534).env("SNAKEPIT_SHIM", "1").stdin(theirs);
+        #[expect(clippy::disallowed_methods, reason = "it leaves with its socket, and is waited for here")]
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let mut hello = [0; 16];
+        let length = nix::unistd::read(&ours, &mut hello).unwrap();
+        drop(ours);
+        let status = child.wait().unwrap();
+        assert_eq!(length == 16, says_hello, "mode {permissions:o}: {status}");
+        assert_eq!(status.success(), says_hello, "mode {permissions:o}: {status}");
+    }
 }

@@ -148,3 +148,18 @@ fn a_pit_under_an_actor_of_the_service_ends_with_it() {
         assert!(pit.execute("add", &json!({})).await.is_err());
     });
 }
+
+#[test]
+fn a_stop_in_the_middle_of_a_boot_waits_for_no_grace() {
+    on_both_runtimes(|| async {
+        // A worker that looked for its process in the wrong place would wait for all of this.
+        let kill_grace = Duration::from_mins(10);
+        for delay_ms in 0..20 {
+            let subject = Subject::start_stub(&[], |options| options.kill_grace = kill_grace).await;
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            let report = subject.pit.shutdown(kill_grace * 2).await;
+            assert_eq!(report.processes_left, [0_i32; 0], "{report:?}");
+            subject.mark.assert_nothing_left().await;
+        }
+    });
+}

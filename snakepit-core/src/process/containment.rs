@@ -16,7 +16,8 @@ pub enum ContainmentLevel {
     /// Meant for Unixes without subreapers; not reached by this version.
     Group,
     /// A shim for each worker holds the whole tree, whatever it forks and wherever it hides, and ends it when the host is
-    /// gone in any way. Linux, without privileges.
+    /// gone in any way. Linux, without privileges. Where the shim itself is killed, its worker goes with it and the rest is
+    /// found by its mark, except what has left the worker's group and cleared its environment.
     Tree,
     /// The kernel itself holds the tree, in a control group or a PID namespace, also when host and shim are killed at
     /// once.

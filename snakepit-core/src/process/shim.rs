@@ -2,7 +2,7 @@
 //!
 //! A host that dies, in whatever way, takes no time to say so: its end of a socket closes, and the shim kills the tree.
 //! What loses its parent becomes the shim's child, so nothing of the tree can get away from it. The shim is the host's
-//! own program, started again and caught before its `main` ([`entry`]); it never runs any of the program's code.
+//! own program, started again and caught before its `main` ([`entry`]); it runs none of the program's code.
 //!
 //! Everything below [`entry`], [`keeper`], [`offspring`] and [`tree`] runs in the shim; [`packet`] and [`plan`] are what
 //! both sides know.

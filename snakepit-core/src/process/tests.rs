@@ -96,6 +96,23 @@ async fn a_start_that_goes_no_further_leaves_nothing() {
     assert!(!shim.runs().unwrap());
 }
 
+#[test]
+fn a_program_that_is_no_shim_does_not_outlive_its_probe() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("service");
+    std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = launch::ShimProgram::find(Some(&program)).unwrap();
+    let started = spawn::spawn_shim(&program, None).unwrap();
+    let identity = started.identity.clone();
+    drop(started);
+    let deadline = tokio::time::Instant::now() + HANG;
+    while identity.runs().unwrap() {
+        assert!(tokio::time::Instant::now() < deadline, "it lives on");
+        std::thread::yield_now();
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_said_to_a_program_is_named() {
     for launcher in both().await {

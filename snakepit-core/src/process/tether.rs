@@ -54,6 +54,8 @@ pub(super) struct Bonds {
     /// The process that the host itself has to reap: the shim, or the worker where there is none. Whoever takes it sees
     /// the tree off.
     child: Mutex<Option<Child>>,
+    /// Its number.
+    child_pid: i32,
     /// A handle of that process.
     child_handle: Handle,
     /// A handle of the worker's own process, once it runs.
@@ -93,6 +95,7 @@ impl Tether {
         match handle::of_number(child.id().cast_signed()) {
             Ok(child_handle) => Ok(Self(Arc::new(Bonds {
                 keeper,
+                child_pid: child.id().cast_signed(),
                 child: Mutex::new(Some(child)),
                 child_handle,
                 worker: OnceLock::new(),
@@ -189,6 +192,10 @@ impl Bonds {
     fn cut(&self) {
         self.kill();
         if let Keeper::Shim(link) = &self.keeper {
+            if !self.may_have_worker.load(Ordering::Relaxed) {
+                // Nothing can be below it yet, and it may be no shim at all, but a program that hears no socket.
+                let _ = handle::kill_group(self.child_handle(), self.child_pid);
+            }
             // Also where another descriptor of the socket is still open somewhere, the shim sees its end.
             link.shut();
         }
@@ -201,14 +208,15 @@ impl Bonds {
     }
 
     /// Sees the tree off once its shim, or the worker where there is none, has ended or is about to; blocks until then.
-    /// `done`: the shim has said that nothing is left. `None`: something is left that cannot be killed.
-    pub(super) fn see_off(&self, done: bool) -> Option<TreeEnd> {
+    /// `done`: the shim has said that nothing is left. `tell` hears of the end before anything is done about it; `None`:
+    /// something is left that cannot be killed.
+    pub(super) fn see_off(&self, done: bool, tell: impl FnOnce(Option<TreeEnd>)) {
         let child = lock(&self.child).take();
-        let end = self.end_of(child, done)?;
-        if let Some(on_gone) = lock(&self.on_gone).take() {
+        let end = self.end_of(child, done);
+        tell(end);
+        if let (Some(end), Some(on_gone)) = (end, lock(&self.on_gone).take()) {
             on_gone(end);
         }
-        Some(end)
     }
 
     fn end_of(&self, child: Option<Child>, done: bool) -> Option<TreeEnd> {
@@ -217,7 +225,8 @@ impl Bonds {
                 Keeper::Shim(_) => drop(child.wait()),
                 Keeper::Host => {
                     wait_without_reaping(child.id().cast_signed());
-                    signal_group(&child, Signal::SIGKILL);
+                    // By its handle: a host that ignores CHLD has no number left that is certain.
+                    let _ = handle::kill_group(self.child_handle(), self.child_pid);
                     if let Ok(status) = child.wait() {
                         self.know_exit(status.into());
                     }
@@ -256,6 +265,7 @@ impl Drop for Bonds {
         // the child and to take its record out, which waits, and a drop must not.
         let last = Self {
             keeper: std::mem::replace(&mut self.keeper, Keeper::Host),
+            child_pid: self.child_pid,
             child: Mutex::new(Some(child)),
             child_handle: match self.child_handle.try_clone() {
                 Ok(handle) => handle,
@@ -273,7 +283,7 @@ impl Drop for Bonds {
                 Keeper::Shim(link) => link.hear_out(|exit| last.know_exit(exit)),
                 Keeper::Host => false,
             };
-            last.see_off(done);
+            last.see_off(done, |_| {});
         });
     }
 }

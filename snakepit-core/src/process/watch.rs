@@ -46,6 +46,8 @@ pub(super) fn watch_worker(
 
 async fn see_off(bonds: Arc<Bonds>, done: bool, state: watch::Sender<TreeState>) {
     // Where the runtime ends first, the bonds see to it themselves when they are dropped.
-    let Ok(end) = spawn_blocking(move || bonds.see_off(done)).await else { return };
-    state.send_replace(end.map_or(TreeState::Unstoppable, TreeState::Gone));
+    let told = move |end: Option<TreeEnd>| {
+        state.send_replace(end.map_or(TreeState::Unstoppable, TreeState::Gone));
+    };
+    let _ = spawn_blocking(move || bonds.see_off(done, told)).await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
+use tracing::error;
 
 use crate::id::PoolName;
 use crate::pool::{DrainReport, PoolRef};
@@ -120,6 +121,12 @@ fn report(pool: &PoolRef, drain: DrainReport) -> PoolShutdown {
 /// that has left its group. Says which of them the system does not let go.
 async fn processes_left(run: RunId) -> Vec<i32> {
     let swept = spawn_blocking(move || sighting::sweep(|marker| marker.run == run, FAREWELL)).await;
-    let swept = swept.ok().and_then(Result::ok).unwrap_or_default();
+    let swept = match swept.map_err(std::io::Error::other).and_then(|swept| swept) {
+        Ok(swept) => swept,
+        Err(error) => {
+            error!(%error, "what is left of this run cannot be looked for");
+            sighting::Sweep::default()
+        }
+    };
     swept.survivors.iter().map(|sighting| sighting.identity.pid()).collect()
 }

@@ -73,7 +73,7 @@ impl Actor for Worker {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let verdict = match message {
-            WorkerMessage::ProcessStarted { process } => state.process_started(self, process),
+            WorkerMessage::ProcessStarted => state.process_started(self),
             WorkerMessage::BootFinished { connected } => state.boot_finished(self, connected),
             WorkerMessage::BootFailed { cause } => state.event(PhaseEvent::BootFailed { cause }),
             WorkerMessage::StartupElapsed => state.startup_elapsed(),

@@ -1,6 +1,7 @@
 //! The boot of a worker: registered, then started, then shaken hands with. A task, so that the worker can be stopped
 //! meanwhile; dropping it at any point leaves nothing behind.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::process::{
     Launcher, OnGone, ProcessExit, ProcessSpec, SpawnError, SpawnStep, Spawned, TreeEnd, WirePipes,
 };
 use crate::process_registry::{ProcessRegistryRef, RegistryError};
+use crate::worker::farewell::Seat;
 use crate::worker::message::WorkerMessage;
 
 /// What a boot needs.
@@ -30,6 +32,8 @@ pub(super) struct Boot {
     pub(super) payload_limit: usize,
     pub(super) wants_started: bool,
     pub(super) worker: ActorRef<WorkerMessage>,
+    /// Where the worker finds its process.
+    pub(super) seat: Seat,
     /// Told, or dropped, when nothing is left of what the boot has started.
     pub(super) gone: Option<oneshot::Sender<()>>,
 }
@@ -71,8 +75,9 @@ impl Boot {
         self.launcher.observe(SpawnStep::IntentCommitted);
         let Spawned { process, pipes } = self.launcher.go(prepared, spec, self.stop_grace).await?;
         let identity = process.identity().cloned();
-        // From here on the worker owns the process. A worker that has ended drops it, which kills it.
-        let _ = self.worker.cast(WorkerMessage::ProcessStarted { process });
+        // From here on the worker owns the process, also where its stop overtakes the message.
+        self.seat.put(process);
+        let _ = self.worker.cast(WorkerMessage::ProcessStarted);
         // A process that has ended already is not worth a record; its end takes the intent out.
         if let Some(identity) = identity {
             match self.registry.activate(self.life.clone(), identity).await {
@@ -96,7 +101,10 @@ impl Boot {
             let cleaned_up =
                 matches!(end, TreeEnd::NeverStarted | TreeEnd::Ended { exit: Some(ProcessExit::Code(_)) });
             if !cleaned_up {
-                adapter.on_kill(&context);
+                let cleaned = catch_unwind(AssertUnwindSafe(|| adapter.on_kill(&context)));
+                if cleaned.is_err() {
+                    warn!(worker = %context.life, "the adapter panicked while it cleaned up after a killed worker");
+                }
             }
             // Dropped with this closure, which tells the worker.
             drop(gone);

@@ -1,7 +1,7 @@
 //! What a worker's end owes to others, whichever way it ends: its process killed, its pool told. Its record is taken out
 //! by whoever sees that nothing is left of its process.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -23,12 +23,53 @@ pub(super) struct Farewell {
     life: WorkerLife,
     pool: PoolReporter,
     registry: ProcessRegistryRef,
+    seat: Seat,
     belongings: Mutex<Belongings>,
+}
+
+/// Where a boot puts the process that it has started, and where the end takes it from: whichever comes second sees to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seat(Arc<Mutex<Sitting>>);
+
+#[derive(Debug, Default)]
+enum Sitting {
+    #[default]
+    Empty,
+    Taken(Box<OsProcess>),
+    Closed,
+}
+
+impl Seat {
+    /// Hands a process over. Where the end has come before it, the process is dropped, which kills its tree.
+    pub(super) fn put(&self, process: OsProcess) {
+        let mut sitting = self.lock();
+        if let Sitting::Empty = &*sitting {
+            *sitting = Sitting::Taken(Box::new(process));
+        }
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&mut OsProcess) -> R) -> Option<R> {
+        match &mut *self.lock() {
+            Sitting::Taken(process) => Some(look(process)),
+            Sitting::Empty | Sitting::Closed => None,
+        }
+    }
+
+    /// Takes the process out. No other is taken in after this.
+    fn close(&self) -> Option<OsProcess> {
+        match std::mem::replace(&mut *self.lock(), Sitting::Closed) {
+            Sitting::Taken(process) => Some(*process),
+            Sitting::Empty | Sitting::Closed => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sitting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Belongings {
-    process: Option<OsProcess>,
     stderr: Option<StderrTail>,
     /// Resolves when nothing is left of what the boot has started, also where it never got as far as a process.
     gone: Option<oneshot::Receiver<()>>,
@@ -39,7 +80,7 @@ struct Belongings {
 
 impl Farewell {
     pub(super) fn new(life: WorkerLife, pool: PoolReporter, registry: ProcessRegistryRef) -> Self {
-        Self { life, pool, registry, belongings: Mutex::default() }
+        Self { life, pool, registry, seat: Seat::default(), belongings: Mutex::default() }
     }
 
     /// A task that ends with the worker.
@@ -55,29 +96,33 @@ impl Farewell {
 
     /// Waits until nothing is left of what the boot has started. A start that was cut short leaves its shim to end by
     /// itself, which takes a moment.
-    pub(super) async fn until_gone(&self, patience: Duration) {
-        if let Some(gone) = self.with(|belongings| belongings.gone.take()) {
-            // One that takes longer keeps its record.
-            let _ = timeout(patience, gone).await;
+    ///
+    /// Says whether it is so; `false`: the tree, or its adapter's cleaning up after it, takes longer.
+    pub(super) async fn until_gone(&self, patience: Duration) -> bool {
+        match self.with(|belongings| belongings.gone.take()) {
+            Some(gone) => timeout(patience, gone).await.is_ok(),
+            None => true,
         }
     }
 
-    /// The process that ends with the worker.
-    pub(super) fn keep_process(&self, process: OsProcess) {
-        self.with(|belongings| {
-            belongings.stderr = Some(process.stderr_tail());
-            belongings.process = Some(process);
-        });
+    /// Where the boot puts the process that ends with the worker.
+    pub(super) fn seat(&self) -> Seat {
+        self.seat.clone()
+    }
+
+    /// Keeps what a process last wrote to stderr.
+    pub(super) fn keep_stderr(&self, stderr: StderrTail) {
+        self.with(|belongings| belongings.stderr = Some(stderr));
     }
 
     /// Looks at the process, if there is one.
-    pub(super) fn process<R>(&self, look: impl FnOnce(&OsProcess) -> R) -> Option<R> {
-        self.with(|belongings| belongings.process.as_ref().map(look))
+    pub(super) fn process<R>(&self, look: impl FnOnce(&mut OsProcess) -> R) -> Option<R> {
+        self.seat.look(look)
     }
 
-    /// Takes the process out, to stop it or to see it off.
+    /// Takes the process out for good, to stop it or to see it off.
     pub(super) fn take_process(&self) -> Option<OsProcess> {
-        self.with(|belongings| belongings.process.take())
+        self.seat.close()
     }
 
     /// Ends the tasks: nothing more is started for this worker.
@@ -90,10 +135,13 @@ impl Farewell {
         self.registry.stopping(self.life.clone());
     }
 
-    /// The end was asked for; the process is gone.
-    pub(super) async fn say_stopped(&self) {
+    /// The end was asked for and has come. The record of what is gone is waited for, because the registry may be stopped
+    /// next; what is not gone keeps its record until whoever sees it off takes that out.
+    pub(super) async fn say_stopped(&self, is_gone: bool) {
         self.with(|belongings| belongings.said = true);
-        self.registry.release_and_wait(self.life.clone()).await;
+        if is_gone {
+            self.registry.release_and_wait(self.life.clone()).await;
+        }
     }
 
     /// The process does not go. Its record stays, for the next start to find.

@@ -83,6 +83,7 @@ impl WorkerState {
             payload_limit: self.args.pool.options.payload_limit,
             wants_started: self.args.pool.options.prefetch > 0,
             worker: self.myself.clone(),
+            seat: worker.farewell.seat(),
             gone: Some(gone),
         };
         worker.farewell.keep_boot(tokio::spawn(boot.run()), until_gone);
@@ -98,21 +99,26 @@ impl WorkerState {
         }));
     }
 
-    pub(super) fn process_started(&mut self, worker: &Worker, mut process: OsProcess) -> PhaseVerdict {
-        self.process = Some(ProcessView { pid: process.pid(), running: true });
+    pub(super) fn process_started(&mut self, worker: &Worker) -> PhaseVerdict {
         let life = worker.life.clone();
-        let drained = process.drain_output(move |stream, line| log_output(&life, stream, &line));
-        let (ended, myself) = (process.ended(), self.myself.clone());
+        let looked = worker.farewell.process(|process| {
+            let drained = process.drain_output(move |stream, line| log_output(&life, stream, &line));
+            (process.pid(), process.stderr_tail(), process.ended(), drained)
+        });
+        // It has been taken already: the worker is at its end.
+        let Some((pid, stderr, ended, drained)) = looked else { return PhaseVerdict::Stay };
+        self.process = Some(ProcessView { pid, running: true });
+        worker.farewell.keep_stderr(stderr);
+        let myself = self.myself.clone();
         worker.farewell.keep_task(tokio::spawn(async move {
             ended.await;
             let _ = myself.cast(WorkerMessage::ProcessEnded);
         }));
-        worker.farewell.keep_process(process);
         match drained {
             Ok(()) => PhaseVerdict::Stay,
             Err(error) => {
-                let cause = LossCause::SpawnFailed { message: format!("its output cannot be read: {error}") };
-                self.event(PhaseEvent::Condemned { cause })
+                let message = format!("its output cannot be read: {error}");
+                self.event(PhaseEvent::Condemned { cause: LossCause::SpawnFailed { message } })
             }
         }
     }
@@ -158,7 +164,7 @@ impl WorkerState {
     pub(super) fn process_ended(&mut self, worker: &Worker) -> PhaseVerdict {
         let Some(process) = &mut self.process else { return PhaseVerdict::Stay };
         process.running = false;
-        let cause = match worker.farewell.process(OsProcess::state) {
+        let cause = match worker.farewell.process(|process| process.state()) {
             Some(TreeState::Exited(exit) | TreeState::Gone(TreeEnd::Ended { exit: Some(exit) })) => {
                 LossCause::ProcessExited { exit }
             }
@@ -200,7 +206,7 @@ impl WorkerState {
                 Ok(())
             }
             PhaseVerdict::Kill { within } => {
-                worker.farewell.process(OsProcess::kill);
+                worker.farewell.process(|process| process.kill());
                 self.remind(within);
                 Ok(())
             }
@@ -216,12 +222,11 @@ impl WorkerState {
     /// The life is over: sees the process off, tells the pool, and asks the Starter for the next life.
     async fn end(&mut self, worker: &Worker, cause: LossCause) -> ActorProcessingErr {
         worker.farewell.stop_tasks();
-        let cause = if let Some(process) = worker.farewell.take_process() {
-            self.see_off(worker, process, cause).await
-        } else {
-            worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
-            cause
+        let cause = match worker.farewell.take_process() {
+            Some(process) => self.see_off(worker, process, cause).await,
+            None => cause,
         };
+        self.until_gone(worker).await;
         let is_fatal = self.is_fatal(&cause);
         let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };
         if is_fatal { Box::new(DoNotRestart::new(exit)) } else { Box::new(exit) }
@@ -240,6 +245,15 @@ impl WorkerState {
         error!(worker = %worker.life, pid, "process does not go even when killed; its record is kept");
         worker.farewell.say_stuck();
         LossCause::Unstoppable { pid }
+    }
+
+    /// Waits until nothing is left of what was started, and the adapter has cleaned up after it.
+    async fn until_gone(&self, worker: &Worker) -> bool {
+        let is_gone = worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
+        if !is_gone {
+            warn!(worker = %worker.life, "what a worker left is still being seen off");
+        }
+        is_gone
     }
 
     fn is_fatal(&self, cause: &LossCause) -> bool {
@@ -320,8 +334,8 @@ impl WorkerState {
                 warn!(worker = %worker.life, "the output of a worker that is gone is held open by somebody else");
             }
         }
-        worker.farewell.until_gone(self.args.pool.options.kill_grace).await;
-        worker.farewell.say_stopped().await;
+        let is_gone = self.until_gone(worker).await;
+        worker.farewell.say_stopped(is_gone).await;
     }
 }
 

@@ -4,14 +4,13 @@ use ractor::RpcReplyPort;
 
 use crate::adapter::Connected;
 use crate::error::LossCause;
-use crate::process::OsProcess;
 use crate::worker::status::StatusReport;
 
 /// Everything that is said to a worker.
 #[derive(Debug)]
 pub(crate) enum WorkerMessage {
-    /// The boot got as far as a running process.
-    ProcessStarted { process: OsProcess },
+    /// The boot got as far as a running process, and has put it where the worker finds it.
+    ProcessStarted,
     /// The boot ended: the adapter is ready for requests.
     BootFinished { connected: Connected },
     /// The boot ended: it failed.

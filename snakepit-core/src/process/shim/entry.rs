@@ -15,9 +15,10 @@ const LINK: RawFd = 3;
 
 /// Called by the system's loader before `main` of every program that this crate is linked into.
 ///
-/// For all but shims it costs one look at the environment.
+/// For all but shims it costs one look at the environment. The number puts it before the program's own constructors, which
+/// may start threads; those of shared libraries run before it.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[unsafe(link_section = ".init_array.00101")]
 #[expect(unsafe_code, reason = "the one way to be asked before `main` without the program's help")]
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
@@ -28,6 +29,10 @@ extern "C" fn before_main() {
 /// Becomes a shim where the environment asks for it and the standard input is a host's socket; returns otherwise.
 pub(super) fn become_shim_if_asked() {
     if is_asked() && is_socket(0) {
+        // A program with more rights than whoever started it: the plan, and with it what to run, is theirs.
+        if has_more_rights_than_its_caller() {
+            exit(1);
+        }
         become_shim();
     }
 }
@@ -69,6 +74,15 @@ pub(in crate::process) fn is_in_the_program() -> bool {
         libc::dl_iterate_phdr(Some(look), (&raw mut verdict).cast());
     }
     verdict
+}
+
+/// Whether the program is set-id or has file capabilities (`getauxval(3)`, `AT_SECURE`).
+fn has_more_rights_than_its_caller() -> bool {
+    #[expect(unsafe_code, reason = "no crate in the tree asks this")]
+    // SAFETY: reads a number that the kernel gave to the process.
+    unsafe {
+        libc::getauxval(libc::AT_SECURE) != 0
+    }
 }
 
 fn is_asked() -> bool {

@@ -204,6 +204,7 @@ impl Keeper {
             Ok((worker, failure)) => self.phase = Phase::Starting(worker, failure),
             Err((step, errno)) => {
                 self.tell(News::Failed { step, errno });
+                self.tell(News::Done);
                 exit(1)
             }
         }

@@ -81,8 +81,9 @@ fn become_worker(plan: &Plan<'_>, image: Image, wire: Option<&(OwnedFd, OwnedFd)
         setpgid(None, None).map_err(at(Step::Group))?;
         reset_dispositions();
         place(wire).map_err(at(Step::Wire))?;
-        set_limits(plan)?;
         raise_oom_score(plan).map_err(at(Step::OomScore))?;
+        // After whatever opens a file, which a limit may forbid.
+        set_limits(plan)?;
         if let Some(nice) = plan.nice() {
             rustix::process::setpriority_process(None, nice).map_err(at(Step::Nice))?;
         }

@@ -4,8 +4,6 @@
 //! has dropped the worker; either way the tree ends, and the shim with it. It keeps going until nothing of the tree is
 //! left, because as long as it lives no process of the tree can get away.
 
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -13,12 +11,13 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal as Caught};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::net::{SendFlags, send};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, pidfd_open, wait, waitid,
 };
 
 use crate::process::TermTarget;
+use crate::process::shim::luggage::{Luggage, map, receive};
 use crate::process::shim::offspring::{self, Offspring, WorkerWire, exit};
 use crate::process::shim::packet::{News, Order, SIZE, Step, VERSION};
 use crate::process::shim::plan::Plan;
@@ -60,14 +59,6 @@ struct Worker {
     term: TermTarget,
     stop_grace: Duration,
     orphan_grace: Duration,
-}
-
-/// What a message from the host comes with.
-#[derive(Default)]
-struct Luggage {
-    plan: Option<OwnedFd>,
-    input: Option<OwnedFd>,
-    output: Option<OwnedFd>,
 }
 
 impl Keeper {
@@ -356,46 +347,6 @@ fn start(luggage: Luggage) -> Result<(Worker, OwnedFd), offspring::Failure> {
         orphan_grace: Duration::from_millis(plan.orphan_grace_ms()),
     };
     Ok((worker, failure))
-}
-
-/// Maps a plan into memory, where it stays.
-fn map(plan: &OwnedFd) -> Option<&'static mut [usize]> {
-    use rustix::mm::{MapFlags, ProtFlags, mmap};
-    let length = usize::try_from(rustix::fs::fstat(plan).ok()?.st_size).ok()?;
-    if length == 0 || !length.is_multiple_of(size_of::<usize>()) {
-        return None;
-    }
-    #[expect(unsafe_code, reason = "the plan is used where it lies, so that nothing is allocated or parsed")]
-    // SAFETY: a private mapping of its own that is never unmapped; its length was just asked for, and the host has sealed
-    // the file, so that it cannot shrink.
-    unsafe {
-        let memory = mmap(
-            std::ptr::null_mut(),
-            length,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-            plan,
-            0,
-        );
-        let memory = memory.ok()?.cast::<usize>();
-        Some(std::slice::from_raw_parts_mut(memory, length / size_of::<usize>()))
-    }
-}
-
-/// Receives one packet and what comes with it.
-fn receive(link: &OwnedFd, bytes: &mut [u8; SIZE], luggage: &mut Luggage) -> Result<usize, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = recvmsg(link, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut files) = message {
-            luggage.plan = files.next();
-            luggage.input = files.next();
-            luggage.output = files.next();
-        }
-    }
-    Ok(received.bytes)
 }
 
 /// Lets go of the worker's output.

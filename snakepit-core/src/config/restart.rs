@@ -1,0 +1,64 @@
+//! When a worker that ended is started again.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use snakepit_supervisor::{Backoff, RestartIntensity, RestartPolicy};
+
+/// When a worker that ended is started again. A worker is permanent: every exit that was not asked for counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestartOptions {
+    /// How many restarts within `period` are too many. Default 3, as Elixir has it.
+    pub intensity: u32,
+    /// The window that `intensity` counts in. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub period: Duration,
+    /// How many failures in a row are too many, however slow they come. Default 5: a window is blind to a worker that
+    /// takes longer to boot than the window is wide.
+    pub consecutive: u32,
+    /// The wait before the second restart of a series; the first is immediate, later ones double it. Default 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub backoff_base: Duration,
+    /// The longest such wait. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+    /// How long a worker must live for its earlier failures to be forgotten. Default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub stable_after: Duration,
+    /// Exit codes that mean "do not start me again". Default 78, `EX_CONFIG` of `sysexits(3)`.
+    pub fatal_exit_codes: Vec<i32>,
+}
+
+impl Default for RestartOptions {
+    fn default() -> Self {
+        Self {
+            intensity: 3,
+            period: Duration::from_secs(5),
+            consecutive: 5,
+            backoff_base: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+            stable_after: Duration::from_mins(1),
+            fatal_exit_codes: vec![78],
+        }
+    }
+}
+
+impl RestartOptions {
+    /// The wait before a slot is tried again that has given up `times` times in a row: the series of waits goes on where
+    /// its Starter stopped.
+    pub(crate) fn rest_after_giving_up(&self, times: u32) -> Duration {
+        let doublings = self.intensity.saturating_add(times).saturating_sub(1).min(30);
+        self.backoff_base.saturating_mul(1 << doublings).min(self.backoff_max)
+    }
+
+    /// The same options as the supervisor takes them.
+    pub(crate) fn policy(&self) -> RestartPolicy {
+        RestartPolicy {
+            intensity: RestartIntensity { limit: self.intensity, period: self.period },
+            consecutive_limit: Some(self.consecutive),
+            backoff: Some(Backoff { base: self.backoff_base, max: self.backoff_max, ..Backoff::default() }),
+            stable_after: self.stable_after,
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod system {
     mod containment;
     mod deaths;
     mod host_death;
+    mod multitudes;
     mod registry;
     mod requests;
     mod sessions;

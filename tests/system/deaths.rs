@@ -10,7 +10,7 @@ use snakepit_tests::oracle;
 use crate::system::subject::{HANG, Subject, everywhere, on_both_runtimes};
 
 #[test]
-fn an_idle_worker_that_is_killed_is_replaced_and_nobody_notices() {
+fn s21_an_idle_worker_that_is_killed_is_replaced_and_nobody_notices() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;
@@ -38,7 +38,7 @@ fn an_idle_worker_that_is_killed_is_replaced_and_nobody_notices() {
 }
 
 #[test]
-fn a_busy_worker_that_is_killed_fails_its_own_request_and_no_other() {
+fn s22_a_busy_worker_that_is_killed_fails_its_own_request_and_no_other() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;
@@ -69,7 +69,7 @@ fn a_busy_worker_that_is_killed_fails_its_own_request_and_no_other() {
 }
 
 #[test]
-fn a_stream_whose_worker_is_killed_ends_in_an_error() {
+fn s35_a_stream_whose_worker_is_killed_ends_in_an_error() {
     everywhere(|kind| async move {
         let subject = Subject::start_with(kind, |options| options.size = 1).await;
         let mut stream = subject.pit.execute_stream("count", &json!({"n": 1_000_000_000})).unwrap();
@@ -89,23 +89,28 @@ fn a_stream_whose_worker_is_killed_ends_in_an_error() {
 }
 
 #[test]
-fn a_program_that_exits_at_once_fails_the_pool_with_its_last_words() {
+fn s16_a_program_that_exits_at_once_fails_the_pool_with_its_last_words() {
     on_both_runtimes(|| async {
-        let flags = ["--stderr", "no licence found", "--exit-at-once", "3"];
-        let subject = Subject::start_stub(&flags, |_| {}).await;
-        let ready = subject.pit.await_ready("default", HANG).await;
-        let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-        assert_eq!(reason.last.cause, LossCause::ProcessExited { exit: ProcessExit::Code(3) });
-        assert_eq!(reason.last.stderr_tail, ["no licence found"]);
-        let refused = subject.pit.execute("add", &json!({})).await.unwrap_err();
-        assert_eq!(refused.code(), "pool_failed");
-        assert!(refused.to_string().contains("no licence found"), "{refused}");
-        subject.stop().await;
+        // Before it is ready, an exit that looks well is a failed start like any other, and so is that of a shell whose
+        // program was asked to leave.
+        for code in [3, 0, 143] {
+            let flags = ["--stderr", "no licence found", "--exit-at-once", &code.to_string()];
+            let subject = Subject::start_stub(&flags, |_| {}).await;
+            let ready = subject.pit.await_ready("default", HANG).await;
+            let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
+            assert_eq!(reason.last.cause, LossCause::ProcessExited { exit: ProcessExit::Code(code) });
+            assert_eq!(reason.last.stderr_tail, ["no licence found"]);
+            assert!(subject.pit.stats("default").await.unwrap().restarts > 0, "it is tried again");
+            let refused = subject.pit.execute("add", &json!({})).await.unwrap_err();
+            assert_eq!(refused.code(), "pool_failed");
+            assert!(refused.to_string().contains("no licence found"), "{refused}");
+            subject.stop().await;
+        }
     });
 }
 
 #[test]
-fn an_exit_code_that_means_never_again_is_not_tried_again() {
+fn s31_an_exit_code_that_means_never_again_is_not_tried_again() {
     on_both_runtimes(|| async {
         let subject = Subject::start_stub(&["--exit-at-once", "78"], |options| options.size = 1).await;
         let ready = subject.pit.await_ready("default", HANG).await;
@@ -116,7 +121,7 @@ fn an_exit_code_that_means_never_again_is_not_tried_again() {
 }
 
 #[test]
-fn a_missing_program_is_named_and_the_other_pools_serve() {
+fn s15_a_missing_program_is_named_and_the_other_pools_serve() {
     on_both_runtimes(|| async {
         use snakepit_adapters::{PoolConfig, PortAdapter, Snakepit};
         let (directory, mark) = (tempfile::tempdir().unwrap(), oracle::Mark::new());

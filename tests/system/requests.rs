@@ -46,7 +46,7 @@ fn ten_thousand_requests_are_answered_each_with_its_own_answer() {
 }
 
 #[test]
-fn work_is_spread_over_the_workers() {
+fn s09_work_is_spread_over_the_workers() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;
@@ -180,7 +180,7 @@ fn a_large_payload_goes_there_and_back() {
 }
 
 #[test]
-fn a_worker_with_room_for_four_runs_four_at_once() {
+fn s07_a_worker_with_room_for_four_runs_four_at_once() {
     on_both_runtimes(|| async {
         let subject = Subject::start_stub(&["--threads", "4"], |options| {
             options.size = 1;

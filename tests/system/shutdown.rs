@@ -73,7 +73,7 @@ fn a_second_shutdown_brings_the_first_forward() {
 }
 
 #[test]
-fn a_pit_is_stopped_while_its_workers_still_start() {
+fn s19_a_pit_is_stopped_while_its_workers_still_start() {
     on_both_runtimes(|| async {
         let subject = Subject::start_stub(&["--slow-ready", "3600000"], |_| {}).await;
         let mark = subject.mark.clone();

@@ -20,7 +20,7 @@ fn a_stream_keeps_its_order_through_a_small_window() {
 }
 
 #[test]
-fn a_chunk_arrives_before_the_next_is_made() {
+fn s32_a_chunk_arrives_before_the_next_is_made() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         // A worker that made all chunks before it sent the first would never come to an end.
@@ -34,7 +34,7 @@ fn a_chunk_arrives_before_the_next_is_made() {
 }
 
 #[test]
-fn a_stream_dropped_half_way_frees_its_worker() {
+fn s34_a_stream_dropped_half_way_frees_its_worker() {
     everywhere(|kind| async move {
         let subject = Subject::start_with(kind, |options| options.size = 1).await;
         let mut stream = subject.pit.execute_stream("count", &json!({"n": 1_000_000_000})).unwrap();
@@ -51,7 +51,7 @@ fn a_stream_dropped_half_way_frees_its_worker() {
 }
 
 #[test]
-fn a_stream_that_nobody_reads_does_not_fill_the_host() {
+fn s33_a_stream_that_nobody_reads_does_not_fill_the_host() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;

@@ -1,6 +1,7 @@
 //! An adapter without a process, driven by a test: whatever reaches a worker is handed to the test, which answers it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,6 +27,8 @@ pub(crate) struct Scripted {
 pub(crate) enum Boot {
     Ready,
     Never,
+    /// Ready after so long.
+    After(Duration),
     Fails(AdapterFailure),
 }
 
@@ -91,6 +94,7 @@ impl Adapter for Scripted {
             match boot {
                 Boot::Ready => {}
                 Boot::Never => std::future::pending().await,
+                Boot::After(delay) => tokio::time::sleep(delay).await,
                 Boot::Fails(failure) => return Err(failure),
             }
             let (sender, messages) = unbounded_channel();

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::adapter::AdapterFailure;
 use crate::adapter::scripted::Boot;
+use crate::config::PoolOptions;
 use crate::error::{AwaitReadyError, ExecuteError, LossCause};
 use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
@@ -37,6 +38,23 @@ async fn a_worker_that_is_never_ready_is_replaced_after_the_startup_timeout() {
     assert_eq!(bench.stats().await.restarts, 0);
     let stats = bench.settled(|stats| stats.restarts == 1).await;
     assert_eq!(stats.starting, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_a_start_much_longer_than_a_heartbeat_is_waited_for_and_gets_no_request_before_its_end() {
+    let change = |o: &mut PoolOptions| {
+        o.startup_timeout = Duration::from_mins(1);
+        (o.heartbeat.interval, o.heartbeat.misses) = (Duration::from_secs(1), 1);
+    };
+    let mut bench = Bench::start_with(options(change), Boot::After(Duration::from_secs(30))).await;
+    let began = Instant::now();
+    let call = bench.send(request("early").timeout(Duration::from_mins(1)));
+    let mut life = bench.life().await;
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert_eq!((life.life.incarnation.0, bench.stats().await.restarts), (1, 0));
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

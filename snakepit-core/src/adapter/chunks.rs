@@ -7,21 +7,23 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::adapter::{AdapterMessage, AdapterRef};
+use crate::config::size;
 use crate::id::RequestId;
 use crate::payload::Payload;
 
 /// How much of a stream may be under way before its reader takes some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct StreamWindow {
-    /// In chunks; at least 1.
+    /// In chunks; at least 1. Default 16: deep enough to keep a pipe busy.
     pub chunks: u32,
-    /// In bytes; a chunk may be sent while some are left, and may overdraw them once.
+    /// In bytes; a chunk may be sent while some are left, and may overdraw them once. Default 1 MiB: small enough for
+    /// thousands of streams.
+    #[serde(with = "size")]
     pub bytes: u32,
 }
 
 impl Default for StreamWindow {
-    /// 16 chunks and 1 MiB: deep enough to keep a pipe busy, small enough for thousands of streams.
     fn default() -> Self {
         Self { chunks: 16, bytes: 1 << 20 }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::StreamWindow;
-use crate::config::{Affinity, Heartbeat, RestartOptions};
+use crate::config::{Affinity, Heartbeat, RestartOptions, size};
 
-/// The options of a pool. Durations are written `"250ms"` in configuration files.
+/// The options of a pool. In configuration files a duration is written `"250ms"`, and a size `"512MiB"` or as a number of
+/// bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolOptions {
@@ -62,6 +63,7 @@ pub struct PoolOptions {
     /// How a worker's life is watched while it has nothing to do.
     pub heartbeat: Heartbeat,
     /// The most bytes that a request or an answer may hold. Default 64 MiB.
+    #[serde(with = "size")]
     pub payload_limit: usize,
     /// How much of a stream may be under way before its reader takes some.
     pub stream_window: StreamWindow,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::PoolOptions;
+use crate::config::{PoolOptions, RestartOptions};
 
 /// The longest duration that an option may have: "for ever", and still far from where the clock overflows.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
@@ -10,9 +10,18 @@ const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 /// The most requests that a worker may be handed and have to answer, as `proto/README.md` has it.
 const HANDED_LIMIT: u16 = 4096;
 
+/// An option, and the rule that its value breaks.
+pub(crate) type BrokenRule = (&'static str, String);
+
 impl PoolOptions {
-    /// The option that cannot work, and the rule it breaks.
-    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+    /// The first option that cannot work, by itself or beside another.
+    pub(crate) fn check(&self) -> Result<(), BrokenRule> {
+        self.check_counts()?;
+        self.check_durations()?;
+        self.check_together()
+    }
+
+    fn check_counts(&self) -> Result<(), BrokenRule> {
         let at_least_1 = [
             ("size", u64::from(self.size)),
             ("capacity", u64::from(self.capacity)),
@@ -27,6 +36,13 @@ impl PoolOptions {
         if let Some((option, _)) = at_least_1.into_iter().find(|(_, value)| *value == 0) {
             return Err((option, "must be at least 1".to_owned()));
         }
+        if self.payload_limit > u32::MAX as usize {
+            return Err(("payload_limit", format!("must not be over {} bytes", u32::MAX)));
+        }
+        Ok(())
+    }
+
+    fn check_durations(&self) -> Result<(), BrokenRule> {
         let above_zero = [
             ("timeout", self.timeout),
             ("startup_timeout", self.startup_timeout),
@@ -39,32 +55,35 @@ impl PoolOptions {
         if let Some((option, _)) = above_zero.into_iter().find(|(_, value)| value.is_zero()) {
             return Err((option, "must be longer than zero".to_owned()));
         }
-        let durations = [
-            ("timeout", self.timeout),
-            ("startup_timeout", self.startup_timeout),
-            ("session_ttl", self.session_ttl),
+        let may_be_zero = [
             ("cancel_grace", self.cancel_grace),
             ("retry_backoff", self.retry_backoff),
-            ("heartbeat.interval", self.heartbeat.interval),
             ("stop_grace", self.stop_grace),
-            ("kill_grace", self.kill_grace),
-            ("restart.period", self.restart.period),
-            ("restart.backoff_base", self.restart.backoff_base),
             ("restart.backoff_max", self.restart.backoff_max),
-            ("restart.stable_after", self.restart.stable_after),
+            ("restart.stable_after", self.restart.stable_after.unwrap_or_default()),
         ];
-        if let Some((option, _)) = durations.into_iter().find(|(_, value)| *value > LONGEST) {
-            return Err((option, "must not be longer than 100 years".to_owned()));
+        match above_zero.into_iter().chain(may_be_zero).find(|(_, value)| *value > LONGEST) {
+            Some((option, _)) => Err((option, "must not be longer than 100 years".to_owned())),
+            None => Ok(()),
         }
-        if self.restart.backoff_max < self.restart.backoff_base {
-            return Err(("restart.backoff_max", "must not be shorter than restart.backoff_base".to_owned()));
+    }
+
+    /// What contradicts each other. The grace times cannot: a worker's supervisor waits for their sum, whatever they are.
+    fn check_together(&self) -> Result<(), BrokenRule> {
+        let RestartOptions { backoff_base, backoff_max, .. } = self.restart;
+        if backoff_max < backoff_base {
+            let rule = format!("must not be shorter than restart.backoff_base ({backoff_base:?})");
+            return Err(("restart.backoff_max", rule));
         }
-        let handed = self.capacity.saturating_add(self.prefetch);
-        if handed > HANDED_LIMIT {
+        if self.stable_after() <= self.startup_timeout {
+            let rule = format!(
+                "must be longer than startup_timeout ({:?}), or a worker that never gets ready would look stable",
+                self.startup_timeout
+            );
+            return Err(("restart.stable_after", rule));
+        }
+        if self.capacity.saturating_add(self.prefetch) > HANDED_LIMIT {
             return Err(("prefetch", format!("and capacity together must not be over {HANDED_LIMIT}")));
-        }
-        if self.payload_limit > u32::MAX as usize {
-            return Err(("payload_limit", format!("must not be over {} bytes", u32::MAX)));
         }
         Ok(())
     }
@@ -82,7 +101,7 @@ mod tests {
     #[test]
     fn an_option_that_cannot_work_is_named_with_its_rule() {
         type Change = fn(&mut PoolOptions);
-        let table: [(&str, Change); 10] = [
+        let table: [(&str, Change); 11] = [
             ("prefetch", |o| (o.capacity, o.prefetch) = (97, 4000)),
             ("poison_limit", |o| o.poison_limit = 0),
             ("retry_backoff", |o| o.retry_backoff = Duration::MAX),
@@ -90,6 +109,7 @@ mod tests {
             ("timeout", |o| o.timeout = Duration::ZERO),
             ("heartbeat.misses", |o| o.heartbeat.misses = 0),
             ("restart.backoff_max", |o| o.restart.backoff_max = Duration::from_millis(1)),
+            ("restart.stable_after", |o| o.restart.stable_after = Some(o.startup_timeout)),
             ("payload_limit", |o| o.payload_limit = usize::MAX),
             ("cancel_grace", |o| o.cancel_grace = Duration::MAX),
             ("stop_grace", |o| o.stop_grace = Duration::MAX),
@@ -99,6 +119,18 @@ mod tests {
             change(&mut options);
             assert_eq!(options.check().unwrap_err().0, name);
         }
+    }
+
+    #[test]
+    fn a_worker_counts_as_stable_only_after_it_could_have_failed_to_boot() {
+        let slow = PoolOptions { startup_timeout: Duration::from_mins(5), ..PoolOptions::default() };
+        assert_eq!((slow.check(), slow.stable_after()), (Ok(()), Duration::from_mins(10)));
+        assert_eq!(PoolOptions::default().stable_after(), Duration::from_mins(1));
+        let mut hasty = slow;
+        hasty.restart.stable_after = Some(Duration::from_mins(1));
+        let (option, rule) = hasty.check().unwrap_err();
+        assert_eq!(option, "restart.stable_after");
+        assert!(rule.contains("startup_timeout (300s)"), "{rule}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use snakepit_supervisor::RestartPolicy;
 
 use crate::adapter::StreamWindow;
 use crate::config::{Affinity, Heartbeat, RestartOptions, size};
@@ -87,6 +88,18 @@ pub enum OnStuck {
     Wait,
     /// It is killed and replaced.
     Kill,
+}
+
+impl PoolOptions {
+    /// How long a worker must live for its earlier failures to be forgotten.
+    pub(crate) fn stable_after(&self) -> Duration {
+        self.restart.stable_after(self.startup_timeout)
+    }
+
+    /// When a worker is started again, as the supervisor takes it.
+    pub(crate) fn restart_policy(&self) -> RestartPolicy {
+        self.restart.policy(self.stable_after())
+    }
 }
 
 impl Default for PoolOptions {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use snakepit_supervisor::{Backoff, RestartIntensity, RestartPolicy};
 
+/// How long a worker must live, where nobody says, for its earlier failures to be forgotten.
+const STABLE_AFTER: Duration = Duration::from_mins(1);
+
 /// When a worker that ended is started again. A worker is permanent: every exit that was not asked for counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,9 +26,11 @@ pub struct RestartOptions {
     /// The longest such wait. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub backoff_max: Duration,
-    /// How long a worker must live for its earlier failures to be forgotten. Default 60 s.
-    #[serde(with = "humantime_serde")]
-    pub stable_after: Duration,
+    /// How long a worker must live for its earlier failures to be forgotten; its boot counts, so it must be longer than
+    /// `startup_timeout`, or a worker that never gets ready would look stable. Default: 60 s, and twice `startup_timeout`
+    /// where that is longer.
+    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub stable_after: Option<Duration>,
     /// Exit codes that mean "do not start me again". Default 78, `EX_CONFIG` of `sysexits(3)`.
     pub fatal_exit_codes: Vec<i32>,
 }
@@ -38,7 +43,7 @@ impl Default for RestartOptions {
             consecutive: 5,
             backoff_base: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
-            stable_after: Duration::from_mins(1),
+            stable_after: None,
             fatal_exit_codes: vec![78],
         }
     }
@@ -52,13 +57,19 @@ impl RestartOptions {
         self.backoff_base.saturating_mul(1 << doublings).min(self.backoff_max)
     }
 
+    /// How long a worker must live for its earlier failures to be forgotten, where it may take `startup_timeout` to boot.
+    pub(super) fn stable_after(&self, startup_timeout: Duration) -> Duration {
+        let unasked = || STABLE_AFTER.max(startup_timeout.saturating_mul(2));
+        self.stable_after.unwrap_or_else(unasked)
+    }
+
     /// The same options as the supervisor takes them.
-    pub(crate) fn policy(&self) -> RestartPolicy {
+    pub(super) fn policy(&self, stable_after: Duration) -> RestartPolicy {
         RestartPolicy {
             intensity: RestartIntensity { limit: self.intensity, period: self.period },
             consecutive_limit: Some(self.consecutive),
             backoff: Some(Backoff { base: self.backoff_base, max: self.backoff_max, ..Backoff::default() }),
-            stable_after: self.stable_after,
+            stable_after,
         }
     }
 }

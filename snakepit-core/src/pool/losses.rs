@@ -30,7 +30,7 @@ impl PoolState {
     /// A life ended: everyone whose request it had goes elsewhere or is told, each once.
     pub(super) fn worker_lost(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
         let life = Life::from(&loss.life);
-        let was_ready = self.roster.lost(life, self.args.shared.options.restart.stable_after, now);
+        let was_ready = self.roster.lost(life, self.args.shared.options.stable_after(), now);
         self.lives.over(life);
         self.boot_over(life.slot);
         self.counters.restarts += 1;

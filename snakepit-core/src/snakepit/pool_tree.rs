@@ -81,7 +81,7 @@ fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
     })
     .shutdown(Shutdown::Timeout(patience));
     let id = format!("starter {}", shared.worker(slot));
-    let policy = options.restart.policy();
+    let policy = options.restart_policy();
     let reports = ReportSink::new(move |report| {
         if let Report::GaveUp(gave_up) = report {
             shared.starter_gone(slot);

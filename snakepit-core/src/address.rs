@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ractor::{ActorRef, Message};
+use ractor::{ActorRef, Message, MessagingErr};
 use tokio::sync::watch;
 
 /// A place where the present life of an actor says that it is up. Cheap to clone; all clones are one place.
@@ -24,7 +24,15 @@ impl<M: Message> Address<M> {
 
     /// Sends a message to the present life. Returns whether there was one to take it.
     pub(crate) fn cast(&self, message: M) -> bool {
-        self.place.borrow().as_ref().is_some_and(|actor| actor.cast(message).is_ok())
+        let place = self.place.borrow();
+        let sent = match place.as_ref() {
+            Some(actor) => actor.cast(message),
+            None => Err(MessagingErr::SendErr(message)),
+        };
+        // The place is let go first: what is in a message that nobody takes may have to say something itself when it is
+        // dropped, and would wait here for whoever waits to change the place.
+        drop(place);
+        sent.is_ok()
     }
 
     /// Resolves whenever a new life is up.

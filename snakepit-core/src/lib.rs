@@ -33,7 +33,7 @@ pub use error::{
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
-pub use pool::{PoolRef, PoolStats, RequestBuilder, Response, ResponseStream};
+pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Response, ResponseStream};
 pub use process::{
     Containment, ContainmentLevel, ProcessExit, ProcessIdentity, ProcessSpec, Resource, ResourceLimit,
     SpawnStep, TermTarget, UserIds, Wire, WirePipes,

@@ -4,6 +4,7 @@
 
 mod actor;
 mod admission;
+mod admitting;
 mod boots;
 mod builder;
 mod deadlines;
@@ -13,8 +14,10 @@ mod in_flight;
 mod lives;
 mod losses;
 mod message;
+mod permit;
 mod placement;
 mod requests;
+mod reservations;
 mod retry;
 mod roster;
 mod sessions;
@@ -32,6 +35,7 @@ pub use builder::RequestBuilder;
 pub use handle::PoolRef;
 pub use message::Response;
 pub(crate) use message::{DrainReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};
+pub use permit::Permit;
 pub(crate) use shared::{PoolShared, Vitals};
 pub use statistics::PoolStats;
 pub use stream::ResponseStream;

@@ -23,7 +23,7 @@ pub enum ExecuteError {
     Saturated {
         /// Which pool.
         pool: PoolName,
-        /// How many requests wait.
+        /// How many requests wait, places included that callers have reserved.
         queued: usize,
         /// The pool's `queue_limit`.
         limit: usize,

@@ -20,6 +20,7 @@ use crate::pool::lives::Lives;
 use crate::pool::message::{
     DrainReport, Life, PoolCommand, PoolMessage, PoolTimer, SessionReport, SlotReport, WorkerReport,
 };
+use crate::pool::reservations::Reservers;
 use crate::pool::roster::Roster;
 use crate::pool::shared::{PoolShared, Vitals};
 use crate::pool::statistics::Counters;
@@ -57,6 +58,8 @@ pub(crate) struct PoolState {
     pub(super) roster: Roster<PoolWorker>,
     pub(super) boots: Boots,
     pub(super) line: WaitingLine,
+    /// Who waits for a place in it, without a request.
+    pub(super) reservers: Reservers,
     pub(super) in_flight: InFlight,
     /// How many requests wait for their session's worker to be looked up.
     pub(super) routing: usize,
@@ -133,6 +136,7 @@ impl Actor for Pool {
         state.arm_deadline_timer(now);
         state.watch(now);
         state.finish_drain_if_empty();
+        state.grant_reservations();
         Ok(())
     }
 
@@ -152,6 +156,7 @@ impl PoolState {
         Self {
             roster: Roster::new(args.shared.options.size),
             boots: Boots::new(args.shared.options.startup_concurrency),
+            reservers: Reservers::new(args.shared.options.queue_limit),
             args,
             myself,
             line: WaitingLine::default(),
@@ -174,6 +179,9 @@ impl PoolState {
         match command {
             PoolCommand::Execute(submission) => self.execute(*submission, now),
             PoolCommand::Cancel { id } => self.cancel(id, now),
+            PoolCommand::Reserve { reply } => self.reserve(reply),
+            // Who waits for it gets it after every message.
+            PoolCommand::ReservationDropped => {}
             PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
             PoolCommand::AwaitReady { reply } => self.await_ready(reply),
             PoolCommand::GetStats { reply } => self.get_stats(reply),
@@ -225,5 +233,6 @@ impl Drop for PoolState {
     /// However this life ends, panics included: whoever waited hears it by a closed channel, and the workers hear it here.
     fn drop(&mut self) {
         self.cancel_everything();
+        self.close_reservations();
     }
 }

@@ -17,6 +17,7 @@ use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
 use crate::pool::message::{DrainReport, PoolCommand, PoolMessage, Response, RosterRow, Submission, Work};
+use crate::pool::reservations::Reservation;
 use crate::pool::shared::PoolShared;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
@@ -69,7 +70,17 @@ impl PoolRef {
     /// Dropping the future cancels the request: one that waits never runs, one that runs is told to stop. Its worker
     /// takes the next request when it has.
     pub async fn execute(&self, request: Request) -> Result<Response, ExecuteError> {
-        let (mut cancel, answer) = self.submit(Work { request, chunks: None }, self.shared.next_request())?;
+        self.execute_in(request, None).await
+    }
+
+    /// The same, in a place that was reserved for it.
+    pub(super) async fn execute_in(
+        &self,
+        request: Request,
+        reservation: Option<Reservation>,
+    ) -> Result<Response, ExecuteError> {
+        let work = Work { request, chunks: None };
+        let (mut cancel, answer) = self.submit(work, self.shared.next_request(), reservation)?;
         let answer = answer.await;
         cancel.disarm();
         answer.unwrap_or_else(|_| Err(self.gone()))
@@ -97,9 +108,19 @@ impl PoolRef {
     /// # Errors
     /// [`ExecuteError::PayloadTooLarge`] and the like, for a request that is not even sent.
     pub fn execute_stream(&self, request: Request) -> Result<ResponseStream, ExecuteError> {
+        self.execute_stream_in(request, None)
+    }
+
+    /// The same, in a place that was reserved for it.
+    pub(super) fn execute_stream_in(
+        &self,
+        request: Request,
+        reservation: Option<Reservation>,
+    ) -> Result<ResponseStream, ExecuteError> {
         let id = self.shared.next_request();
         let (sender, receiver, adapter) = chunk_channel(id, self.shared.options.stream_window);
-        let (cancel, answer) = self.submit(Work { request, chunks: Some((sender, adapter)) }, id)?;
+        let (cancel, answer) =
+            self.submit(Work { request, chunks: Some((sender, adapter)) }, id, reservation)?;
         Ok(ResponseStream::new(receiver, answer, self.clone(), cancel))
     }
 
@@ -180,7 +201,12 @@ impl PoolRef {
         self.shared.gone()
     }
 
-    fn submit(&self, work: Work, id: RequestId) -> Result<(CancelOnDrop, Answer), ExecuteError> {
+    fn submit(
+        &self,
+        work: Work,
+        id: RequestId,
+        reservation: Option<Reservation>,
+    ) -> Result<(CancelOnDrop, Answer), ExecuteError> {
         work.request.check()?;
         let (size, limit) = (work.request.payload.size(), self.shared.options.payload_limit);
         if size > limit {
@@ -189,7 +215,8 @@ impl PoolRef {
         let timeout = work.request.timeout.unwrap_or(self.shared.options.timeout);
         let deadline = Deadline::after(Instant::now(), timeout);
         let (reply, answer) = oneshot::channel();
-        let command = PoolCommand::Execute(Box::new(Submission { id, work, deadline, timeout, reply }));
+        let command =
+            PoolCommand::Execute(Box::new(Submission { id, work, deadline, timeout, reservation, reply }));
         if !self.shared.address.cast(PoolMessage::Command(command)) {
             return Err(self.gone());
         }

@@ -166,6 +166,7 @@ mod tests {
                 work: Work { request, chunks: None },
                 deadline: Deadline::after(now, Duration::MAX),
                 timeout: Duration::MAX,
+                reservation: None,
                 reply,
             };
             let mut flight = Flight::new(submission, Affinity::Hint, now);

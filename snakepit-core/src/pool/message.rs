@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::error::{AwaitReadyError, ExecuteError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
+use crate::pool::reservations::{Reservation, ReservationReply};
 use crate::pool::shared::Vitals;
 use crate::pool::statistics::PoolStats;
 use crate::request::{Deadline, Request};
@@ -64,6 +65,8 @@ pub(crate) struct Submission {
     pub(crate) work: Work,
     pub(crate) deadline: Deadline,
     pub(crate) timeout: Duration,
+    /// The place that its caller had reserved for it.
+    pub(crate) reservation: Option<Reservation>,
     pub(crate) reply: Reply,
 }
 
@@ -86,6 +89,12 @@ pub(crate) enum PoolCommand {
     Cancel {
         id: RequestId,
     },
+    /// Answered when a place is free, or when it is clear that none will be.
+    Reserve {
+        reply: ReservationReply,
+    },
+    /// A place that was reserved is no longer wanted.
+    ReservationDropped,
     EndSession {
         session: SessionId,
         reply: RpcReplyPort<bool>,

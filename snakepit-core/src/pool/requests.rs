@@ -7,24 +7,25 @@ use ractor::MessagingErr;
 
 use crate::adapter::AdapterMessage;
 use crate::config::Affinity;
-use crate::error::{ExecuteError, PoolFailure};
+use crate::error::ExecuteError;
 use crate::id::RequestId;
 use crate::pool::actor::PoolState;
-use crate::pool::admission::{AdmissionFacts, AdmissionVerdict};
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
 use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
+use crate::pool::reservations::Reservation;
 use crate::pool::watchdog::{STALL_LIMIT, WatchVerdict};
 use crate::session_affinity::SessionAffinityMessage;
 use crate::timer::Timer;
 
 impl PoolState {
-    pub(super) fn execute(&mut self, submission: Submission, now: Instant) {
+    pub(super) fn execute(&mut self, mut submission: Submission, now: Instant) {
         self.counters.requests += 1;
         self.counters.streams += u64::from(submission.work.chunks.is_some());
         let id = submission.id;
+        let reservation = submission.reservation.take();
         let mut flight = Flight::new(submission, self.args.shared.options.affinity, now);
-        if let Err(refusal) = self.admit(&flight, now) {
+        if let Err(refusal) = self.admit(&flight, reservation, now) {
             self.counters.count_error(&refusal);
             flight.answer(Err(refusal));
             return;
@@ -46,39 +47,24 @@ impl PoolState {
         }
     }
 
-    fn admit(&self, flight: &Flight, now: Instant) -> Result<(), ExecuteError> {
-        let shared = &self.args.shared;
-        let facts = AdmissionFacts {
-            draining: self.drain.is_some(),
-            failed: self.roster.failure().is_some(),
-            waiting: self.waiting(),
-            queue_limit: shared.options.queue_limit,
-            room: self.roster.room(),
-        };
+    fn admit(
+        &self,
+        flight: &Flight,
+        reservation: Option<Reservation>,
+        now: Instant,
+    ) -> Result<(), ExecuteError> {
         if flight.deadline.remaining(now).is_zero() {
             return Err(ExecuteError::DeadlineExceeded { running: false, timeout: flight.timeout });
         }
-        match facts.judge() {
-            AdmissionVerdict::Admit => Ok(()),
-            AdmissionVerdict::ShuttingDown => Err(ExecuteError::ShuttingDown { pool: shared.name.clone() }),
-            AdmissionVerdict::Failed => Err(self.failure().unwrap_or(ExecuteError::Cancelled)),
-            AdmissionVerdict::Saturated => Err(ExecuteError::Saturated {
-                pool: shared.name.clone(),
-                queued: facts.waiting,
-                limit: facts.queue_limit,
-                retry_after: self.counters.retry_after(facts.waiting, usize::from(shared.options.size)),
-            }),
-        }
-    }
-
-    /// Requests that no worker has yet.
-    pub(super) fn waiting(&self) -> usize {
-        self.line.len() + self.routing + self.resting
-    }
-
-    pub(super) fn failure(&self) -> Option<ExecuteError> {
-        let reason = PoolFailure { last: self.roster.failure()?.clone() };
-        Some(ExecuteError::PoolFailed { pool: self.args.shared.name.clone(), reason })
+        let facts = self.admission();
+        let verdict = match reservation {
+            Some(reservation) => {
+                reservation.use_up();
+                facts.judge_in_place()
+            }
+            None => facts.judge(),
+        };
+        self.refusal(verdict).map_or(Ok(()), Err)
     }
 
     /// Gives a request to its session's worker, to any worker, or a place in the line.

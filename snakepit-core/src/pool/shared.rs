@@ -12,6 +12,7 @@ use crate::config::PoolOptions;
 use crate::error::ExecuteError;
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
+use crate::pool::reservations::Reservations;
 use crate::process::StopOutcome;
 
 /// One pool, over all restarts of its actor.
@@ -20,6 +21,7 @@ pub(crate) struct PoolShared {
     pub(crate) name: PoolName,
     pub(crate) options: PoolOptions,
     pub(crate) address: Address<PoolMessage>,
+    pub(crate) reservations: Reservations,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
     slots: Vec<SlotShared>,
@@ -60,6 +62,7 @@ impl PoolShared {
             name,
             options,
             address: Address::default(),
+            reservations: Reservations::default(),
             requests,
             slots,
             starters_under: Mutex::new(None),

@@ -149,7 +149,8 @@ impl PoolState {
 
     pub(super) fn get_stats(&self, reply: RpcReplyPort<PoolStats>) {
         let running = self.in_flight.running();
-        let _ = reply.send(self.counters.stats(self.roster.counts(), self.waiting(), running));
+        let stats = self.counters.stats(self.roster.counts(), self.waiting(), running);
+        let _ = reply.send(PoolStats { reserved: self.args.shared.reservations.held(), ..stats });
     }
 
     pub(super) fn get_roster(&self, reply: RpcReplyPort<Vec<RosterRow>>) {

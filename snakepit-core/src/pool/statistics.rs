@@ -24,6 +24,8 @@ pub struct PoolStats {
     pub quarantined: usize,
     /// Requests that wait for a worker.
     pub waiting: usize,
+    /// Places that callers have reserved and not used yet. They count as requests that wait.
+    pub reserved: usize,
     /// Requests that a worker has, those whose caller no longer waits included.
     pub running: usize,
     /// Requests admitted or refused.
@@ -115,6 +117,8 @@ impl Counters {
             starting: roster.starting,
             quarantined: roster.quarantined,
             waiting,
+            // Counted where they outlive the pool's actor.
+            reserved: 0,
             running,
             requests: self.requests,
             succeeded: self.succeeded,

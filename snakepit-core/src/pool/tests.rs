@@ -6,6 +6,7 @@ mod life_cycle;
 mod model;
 mod prefetch;
 mod requests;
+mod reservations;
 mod restarts;
 mod retries;
 mod sessions;

@@ -3,6 +3,11 @@
 //! A [`Snakepit`] runs pools of OS processes, in Python or any other language. Requests go to free workers, sessions stay
 //! with their worker, results may stream, crashes heal, and no process is left behind. How to speak to a worker is an
 //! [`Adapter`](adapter::Adapter)'s matter; the crate `snakepit-adapters` has one for framed pipes.
+//!
+//! # Features
+//! None is on by default.
+//! - `tower`: a pool as a `tower::Service`, whose readiness reserves a place (`PoolRef::service`).
+//! - `cluster`, `async-trait`: as on ractor; a program that enables either there must enable it here too.
 
 #[cfg(not(unix))]
 compile_error!(
@@ -34,6 +39,8 @@ pub use error::{
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Response, ResponseStream};
+#[cfg(feature = "tower")]
+pub use pool::{PoolService, ResponseFuture};
 pub use process::{
     Containment, ContainmentLevel, ProcessExit, ProcessIdentity, ProcessSpec, Resource, ResourceLimit,
     SpawnStep, TermTarget, UserIds, Wire, WirePipes,

@@ -20,6 +20,8 @@ mod requests;
 mod reservations;
 mod retry;
 mod roster;
+#[cfg(feature = "tower")]
+mod service;
 mod sessions;
 mod shared;
 mod slots;
@@ -36,6 +38,8 @@ pub use handle::PoolRef;
 pub use message::Response;
 pub(crate) use message::{DrainReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};
 pub use permit::Permit;
+#[cfg(feature = "tower")]
+pub use service::{PoolService, ResponseFuture};
 pub(crate) use shared::{PoolShared, Vitals};
 pub use statistics::PoolStats;
 pub use stream::ResponseStream;

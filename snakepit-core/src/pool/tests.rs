@@ -9,6 +9,8 @@ mod requests;
 mod reservations;
 mod restarts;
 mod retries;
+#[cfg(feature = "tower")]
+mod service;
 mod sessions;
 mod streams;
 mod strict_sessions;

@@ -33,12 +33,12 @@ mod worker;
 
 pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions};
 pub use error::{
-    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, StartError,
-    TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
+    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, ResizeError,
+    StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
-pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Response, ResponseStream};
+pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Resized, Response, ResponseStream};
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};
 pub use process::{

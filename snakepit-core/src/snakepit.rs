@@ -3,7 +3,7 @@
 mod builder;
 mod data_dir;
 mod handle;
-mod open_files;
+pub(crate) mod open_files;
 pub(crate) mod pool_tree;
 mod shutdown;
 mod signals;

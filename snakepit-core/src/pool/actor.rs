@@ -1,24 +1,23 @@
 //! The pool's actor: what it holds, and one call for each message.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::adapter::AdapterRef;
 use crate::address::Address;
-use crate::error::AwaitReadyError;
 use crate::id::Slot;
 use crate::pool::boots::Boots;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::in_flight::InFlight;
 use crate::pool::lives::Lives;
 use crate::pool::message::{
-    DrainReport, Life, PoolCommand, PoolMessage, PoolTimer, SessionReport, SlotReport, WorkerReport,
+    CloseReport, Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted,
+    WorkerReport,
 };
 use crate::pool::reservations::Reservers;
 use crate::pool::roster::Roster;
@@ -73,8 +72,10 @@ pub(crate) struct PoolState {
     pub(super) quarantines: HashMap<Slot, Timer>,
     /// The latest life of each slot, and the workers that are not ready yet.
     pub(super) lives: Lives<ActorRef<WorkerMessage>>,
-    pub(super) ready_waiters: Vec<oneshot::Sender<Result<(), AwaitReadyError>>>,
-    pub(super) drain: Option<Drain>,
+    /// Slots that are to go, and whose workers have something left to finish.
+    pub(super) retiring: BTreeSet<Slot>,
+    pub(super) ready_waiters: Vec<(Wanted, ReadyReply)>,
+    pub(super) closing: Option<Closing>,
     pub(super) counters: Counters,
 }
 
@@ -88,12 +89,12 @@ pub(super) struct PoolWorker {
     pub(super) tells_started: bool,
 }
 
-/// A drain under way.
-pub(super) struct Drain {
+/// The end of the pool's work, under way.
+pub(super) struct Closing {
     pub(super) until: Instant,
     pub(super) finished: usize,
     pub(super) abandoned: usize,
-    pub(super) replies: Vec<RpcReplyPort<DrainReport>>,
+    pub(super) replies: Vec<RpcReplyPort<CloseReport>>,
     /// Held, so that it rings.
     pub(super) timer: Timer,
 }
@@ -130,12 +131,13 @@ impl Actor for Pool {
             PoolMessage::Command(command) => state.command(command, now),
             PoolMessage::Worker(report) => state.worker_report(report, now),
             PoolMessage::Session(report) => state.session_report(report, now),
-            PoolMessage::Slot(SlotReport::GaveUp { loss }) => state.slot_gave_up(loss, now),
+            PoolMessage::Slot(report) => state.slot_report(report, now),
             PoolMessage::Timer(timer) => state.timer(timer, now),
         }
         state.arm_deadline_timer(now);
         state.watch(now);
-        state.finish_drain_if_empty();
+        state.clear_retired(now);
+        state.finish_close_if_empty();
         state.grant_reservations();
         Ok(())
     }
@@ -146,7 +148,7 @@ impl Actor for Pool {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         state.refuse_everything();
-        state.finish_drain_if_empty();
+        state.finish_close_if_empty();
         Ok(())
     }
 }
@@ -154,7 +156,7 @@ impl Actor for Pool {
 impl PoolState {
     pub(super) fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
         Self {
-            roster: Roster::new(args.shared.options.size),
+            roster: Roster::default(),
             boots: Boots::new(args.shared.options.startup_concurrency),
             reservers: Reservers::new(args.shared.options.queue_limit),
             args,
@@ -169,8 +171,9 @@ impl PoolState {
             watch_timer: None,
             quarantines: HashMap::new(),
             lives: Lives::default(),
+            retiring: BTreeSet::new(),
             ready_waiters: Vec::new(),
-            drain: None,
+            closing: None,
             counters: Counters::default(),
         }
     }
@@ -183,10 +186,11 @@ impl PoolState {
             // Who waits for it gets it after every message.
             PoolCommand::ReservationDropped => {}
             PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
-            PoolCommand::AwaitReady { reply } => self.await_ready(reply),
+            PoolCommand::AwaitReady { wanted, reply } => self.await_ready(wanted, reply),
+            PoolCommand::Resize { size, reply } => self.resize(size, reply),
             PoolCommand::GetStats { reply } => self.get_stats(reply),
             PoolCommand::GetRoster { reply } => self.get_roster(reply),
-            PoolCommand::Drain { until, reply } => self.begin_drain(until, reply, now),
+            PoolCommand::Close { until, reply } => self.begin_close(until, reply, now),
         }
     }
 
@@ -218,13 +222,22 @@ impl PoolState {
         }
     }
 
+    fn slot_report(&mut self, report: SlotReport, now: Instant) {
+        match report {
+            SlotReport::GaveUp { loss } => self.slot_gave_up(loss, now),
+            // The look at those that retire, which follows every message, finds what there is to find.
+            SlotReport::StarterUp => {}
+            SlotReport::Cleared { slot } => self.slot_cleared(slot, now),
+        }
+    }
+
     fn timer(&mut self, timer: PoolTimer, now: Instant) {
         match timer {
             PoolTimer::DeadlineDue => self.deadlines_due(now),
             // The look that follows every message finds what there is to find.
             PoolTimer::WatchDue => {}
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
-            PoolTimer::DrainOver => self.refuse_everything(),
+            PoolTimer::CloseOver => self.refuse_everything(),
         }
     }
 }

@@ -9,7 +9,7 @@ impl PoolState {
     pub(super) fn admission(&self) -> AdmissionFacts {
         let shared = &self.args.shared;
         AdmissionFacts {
-            draining: self.drain.is_some(),
+            draining: self.closing.is_some(),
             failed: self.roster.failure().is_some(),
             waiting: self.waiting(),
             reserved: shared.reservations.held(),
@@ -31,7 +31,7 @@ impl PoolState {
                     pool: shared.name.clone(),
                     queued,
                     limit: shared.options.queue_limit,
-                    retry_after: self.counters.retry_after(queued, usize::from(shared.options.size)),
+                    retry_after: self.counters.retry_after(queued, usize::from(shared.plan().size())),
                 })
             }
         }

@@ -40,6 +40,12 @@ impl Boots {
         self.under_way.remove(&slot);
     }
 
+    /// A slot is not to be started any more.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.waiting.retain(|other| *other != slot);
+        self.under_way.remove(&slot);
+    }
+
     /// Nothing more is started.
     pub(super) fn give_up(&mut self) {
         self.waiting.clear();
@@ -63,9 +69,14 @@ mod tests {
         boots.over(Slot(1));
         boots.over(Slot(0));
         assert_eq!([boots.next(), boots.next(), boots.next()], [Some(Slot(2)), Some(Slot(3)), None]);
-        boots.ask(Slot(0));
+        for slot in [0, 4, 5] {
+            boots.ask(Slot(slot));
+        }
+        boots.forget(Slot(4));
+        boots.forget(Slot(2));
+        assert_eq!([boots.next(), boots.next()], [Some(Slot(0)), None]);
         boots.give_up();
-        boots.over(Slot(2));
+        boots.over(Slot(0));
         assert_eq!(boots.next(), None);
     }
 }

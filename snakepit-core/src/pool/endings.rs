@@ -28,7 +28,12 @@ impl PoolState {
         };
         self.deadlines.remove(flight.due(), id);
         // The place is free before the caller hears, so that its next request finds it.
-        self.roster.release(life);
+        match flight.stage {
+            Stage::Abandoned { .. } => self.roster.release_abandoned(life),
+            Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) | Stage::Running(_) => {
+                self.roster.release(life)
+            }
+        };
         let ran = now.saturating_duration_since(run.since);
         self.counters.count_run(ran);
         if matches!(flight.stage, Stage::Running(_)) {
@@ -37,8 +42,8 @@ impl PoolState {
                 Ok(_) => self.counters.succeeded += 1,
                 Err(error) => self.counters.count_error(error),
             }
-            if let (Some(drain), true) = (&mut self.drain, flight.is_awaited()) {
-                drain.finished += 1;
+            if let (Some(closing), true) = (&mut self.closing, flight.is_awaited()) {
+                closing.finished += 1;
             }
             // The session hears first, so that the caller's next request finds it as it is now.
             let hears = answer.is_ok() && flight.binding.reset && flight.is_awaited();
@@ -120,6 +125,7 @@ impl PoolState {
         self.deadlines.insert(stuck_at, id);
         flight.stage = Stage::Abandoned { run, stuck_at };
         flight.answer(Err(error));
+        self.roster.abandon(run.life);
         if let Some(ready) = self.roster.get(run.life) {
             // An adapter that has ended cancels nothing; its worker's loss frees the place.
             let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });

@@ -12,17 +12,21 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::adapter::chunk_channel;
-use crate::error::{AwaitReadyError, EndSessionError, ExecuteError};
+use crate::error::{AwaitReadyError, EndSessionError, ExecuteError, ResizeError};
 use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
-use crate::pool::message::{DrainReport, PoolCommand, PoolMessage, Response, RosterRow, Submission, Work};
+use crate::pool::message::{
+    CloseReport, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
+};
 use crate::pool::reservations::Reservation;
 use crate::pool::shared::PoolShared;
+use crate::pool::slot_plan::Duty;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
 use crate::request::{Deadline, Request};
-use crate::worker::{WorkerMessage, WorkerStatus};
+use crate::snakepit::open_files;
+use crate::worker::{WorkerMessage, WorkerPhase, WorkerStatus};
 
 /// How long a worker may take to describe itself before it is listed without details.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
@@ -132,12 +136,26 @@ impl PoolRef {
     /// # Cancellation
     /// Dropping the future stops waiting and nothing else.
     pub async fn await_ready(&self, patience: Duration) -> Result<(), AwaitReadyError> {
+        self.await_workers(Wanted::One, patience).await
+    }
+
+    /// Waits until as many workers are ready as the pool is to have. Workers that are about to leave do not count, and are
+    /// not waited for.
+    ///
+    /// # Errors
+    /// # Cancellation
+    /// As [`await_ready`](Self::await_ready).
+    pub async fn await_full(&self, patience: Duration) -> Result<(), AwaitReadyError> {
+        self.await_workers(Wanted::All, patience).await
+    }
+
+    async fn await_workers(&self, wanted: Wanted, patience: Duration) -> Result<(), AwaitReadyError> {
         let pool = || self.shared.name.clone();
         let waits_until_asked_again = async {
             loop {
                 let (reply, answer) = oneshot::channel();
                 let mut changes = self.shared.address.subscribe();
-                self.shared.address.cast(PoolMessage::Command(PoolCommand::AwaitReady { reply }));
+                self.shared.address.cast(PoolMessage::Command(PoolCommand::AwaitReady { wanted, reply }));
                 if let Ok(answer) = answer.await {
                     return answer;
                 }
@@ -150,6 +168,35 @@ impl PoolRef {
         };
         let in_time = timeout(patience, waits_until_asked_again).await;
         in_time.unwrap_or_else(|_| Err(AwaitReadyError::TimedOut { pool: pool(), timeout: patience }))
+    }
+
+    /// Changes how many workers the pool has, at least 1, and returns at once: new ones boot after that
+    /// ([`await_full`](Self::await_full) waits for them), and those that are too many take no more requests, finish those
+    /// they have, and leave. What serves the pool least goes first: slots that gave up, workers that boot, idle ones.
+    ///
+    /// Sessions of a worker that leaves go on as after its loss: with affinity `hint` on another worker, which the answer
+    /// tells by `session_reset`; a strict one ends in `SessionLost`, once. The size lasts over restarts of the pool's
+    /// actor, and not over those of the program.
+    ///
+    /// # Errors
+    /// [`ResizeError`].
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting; the size may have been changed.
+    pub async fn resize(&self, size: u16) -> Result<Resized, ResizeError> {
+        let pool = || self.shared.name.clone();
+        if size == 0 {
+            return Err(ResizeError::NoWorkers { pool: pool() });
+        }
+        let more = size.saturating_sub(self.shared.plan().size());
+        if let Some((need, limit)) = open_files::lacking(u64::from(more)) {
+            return Err(ResizeError::OpenFilesLimit { pool: pool(), need, limit });
+        }
+        match self.ask(|reply| PoolCommand::Resize { size, reply }).await {
+            Ok(answer) => answer,
+            Err(ExecuteError::ShuttingDown { pool }) => Err(ResizeError::ShuttingDown { pool }),
+            Err(_) => Err(ResizeError::PoolRestarted { pool: pool() }),
+        }
     }
 
     /// What the pool has done so far.
@@ -187,9 +234,9 @@ impl PoolRef {
         }
     }
 
-    /// Takes no more requests, and waits for those under way until `until`.
-    pub(crate) async fn drain(&self, until: Instant) -> DrainReport {
-        self.ask(|reply| PoolCommand::Drain { until, reply }).await.unwrap_or_default()
+    /// Takes no more requests for good, and waits for those under way until `until`.
+    pub(crate) async fn close(&self, until: Instant) -> CloseReport {
+        self.ask(|reply| PoolCommand::Close { until, reply }).await.unwrap_or_default()
     }
 
     pub(crate) fn shared(&self) -> &Arc<PoolShared> {
@@ -248,6 +295,9 @@ async fn describe(shared: Arc<PoolShared>, row: RosterRow) -> WorkerStatus {
         status.report(report);
     }
     status.running = usize::from(row.running);
+    if let Duty::Retiring { .. } = row.duty {
+        status.phase = WorkerPhase::Retiring;
+    }
     status
 }
 

@@ -44,7 +44,7 @@ impl PoolState {
         self.give_up_pins(life.slot);
     }
 
-    fn request_lost(&mut self, id: RequestId, loss: &Arc<WorkerLoss>, now: Instant) {
+    pub(super) fn request_lost(&mut self, id: RequestId, loss: &Arc<WorkerLoss>, now: Instant) {
         let heard_out = self.lives.is_heard_out(Life::from(&loss.life));
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         match prospect(flight, heard_out) {

@@ -4,16 +4,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::adapter::{AdapterRef, ChunkSender, Outcome};
 use crate::address::Address;
-use crate::error::{AwaitReadyError, ExecuteError, WorkerLoss};
+use crate::error::{AwaitReadyError, ExecuteError, ResizeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::reservations::{Reservation, ReservationReply};
 use crate::pool::shared::Vitals;
+use crate::pool::slot_plan::Duty;
 use crate::pool::statistics::PoolStats;
 use crate::request::{Deadline, Request};
 use crate::worker::WorkerMessage;
@@ -34,6 +36,16 @@ pub struct Response {
     pub ran: Duration,
 }
 
+/// What a change of a pool's size changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Resized {
+    /// How many workers the pool was to have before.
+    pub from: u16,
+    /// How many it is to have now.
+    pub to: u16,
+}
+
 /// One life of a worker, where the pool goes without saying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Life {
@@ -49,6 +61,18 @@ impl From<&WorkerLife> for Life {
 
 /// The one answer that a request gets.
 pub(crate) type Reply = oneshot::Sender<Result<Response, ExecuteError>>;
+
+/// The answer to whoever waits for workers.
+pub(crate) type ReadyReply = oneshot::Sender<Result<(), AwaitReadyError>>;
+
+/// How many workers somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Any one.
+    One,
+    /// As many as the pool is to have.
+    All,
+}
 
 /// A request on its way to a worker.
 #[derive(Debug)]
@@ -99,9 +123,15 @@ pub(crate) enum PoolCommand {
         session: SessionId,
         reply: RpcReplyPort<bool>,
     },
-    /// Answered when a worker is ready, or when it is clear that none will be.
+    /// Answered when the workers that are wanted are ready, or when it is clear that none will be.
     AwaitReady {
-        reply: oneshot::Sender<Result<(), AwaitReadyError>>,
+        wanted: Wanted,
+        reply: ReadyReply,
+    },
+    /// Answered as soon as the pool has made up its mind; workers come and go after that.
+    Resize {
+        size: u16,
+        reply: RpcReplyPort<Result<Resized, ResizeError>>,
     },
     GetStats {
         reply: RpcReplyPort<PoolStats>,
@@ -109,10 +139,10 @@ pub(crate) enum PoolCommand {
     GetRoster {
         reply: RpcReplyPort<Vec<RosterRow>>,
     },
-    /// Takes no more requests; answered when none is left, at `until` at the latest.
-    Drain {
+    /// Takes no more requests for good; answered when none is left, at `until` at the latest.
+    Close {
         until: Instant,
-        reply: RpcReplyPort<DrainReport>,
+        reply: RpcReplyPort<CloseReport>,
     },
 }
 
@@ -169,6 +199,10 @@ pub(crate) enum SessionReport {
 pub(crate) enum SlotReport {
     /// The Starter's budget is spent, or it could not be started.
     GaveUp { loss: Arc<WorkerLoss> },
+    /// The Starter that was asked for is up.
+    StarterUp,
+    /// The Starter of a slot that retires is gone, and its worker with it.
+    Cleared { slot: Slot },
 }
 
 /// What the pool reminded itself of.
@@ -177,22 +211,23 @@ pub(crate) enum PoolTimer {
     DeadlineDue,
     WatchDue,
     QuarantineOver { slot: Slot },
-    DrainOver,
+    CloseOver,
 }
 
 /// One slot as the pool sees it.
 #[derive(Debug)]
 pub(crate) struct RosterRow {
     pub(crate) slot: Slot,
+    pub(crate) duty: Duty,
     pub(crate) quarantined: Option<Arc<WorkerLoss>>,
     /// The worker that boots or is ready, where there is one.
     pub(crate) worker: Option<ActorRef<WorkerMessage>>,
     pub(crate) running: u16,
 }
 
-/// How a drain went.
+/// How the end of a pool's work went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DrainReport {
+pub(crate) struct CloseReport {
     /// Requests that were under way when it began and were answered by their workers.
     pub(crate) finished: usize,
     /// Requests that were told "shutting down" because time was up.

@@ -102,7 +102,7 @@ impl PoolState {
     }
 
     /// Hands a request to a worker whose place has been taken for it.
-    fn dispatch(&mut self, id: RequestId, life: Life, now: Instant) {
+    pub(super) fn dispatch(&mut self, id: RequestId, life: Life, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         let Some(ready) = self.roster.get(life) else { return };
         let tells_started = ready.worker.tells_started && self.args.shared.options.prefetch > 0;
@@ -161,6 +161,9 @@ impl PoolState {
 
     /// Gives a worker that has room what it may take of the line.
     pub(super) fn serve(&mut self, life: Life, now: Instant) {
+        if self.roster.is_retiring(life.slot) {
+            return self.serve_last(life, now);
+        }
         while let Some(id) = self.line.first_for(life) {
             let is_stream = self.in_flight.get(id).is_some_and(Flight::is_stream);
             let goes = match self.roster.room_of(life) {

@@ -10,11 +10,19 @@ use crate::error::WorkerLoss;
 use crate::id::{Incarnation, Slot};
 use crate::pool::message::Life;
 use crate::pool::placement::Room;
+use crate::pool::slot_plan::Duty;
+
+mod place;
+#[cfg(test)]
+mod tests;
+
+pub(super) use place::{Occupant, Place, Ready, Seats};
 
 /// The slots of a pool. `W` is what is known of a ready worker beyond how busy it is.
 #[derive(Debug)]
 pub(super) struct Roster<W> {
-    places: Vec<Place<W>>,
+    /// By number; a number that no slot has is empty.
+    places: Vec<Option<Place<W>>>,
     /// Slots that may have room, the one that waited longest first. An entry may be out of date; `listed` says that a
     /// slot has one.
     free: VecDeque<Slot>,
@@ -26,66 +34,9 @@ pub(super) struct Roster<W> {
     room_ahead: usize,
 }
 
-#[derive(Debug)]
-struct Place<W> {
-    occupant: Occupant<W>,
-    /// Whether the slot is among the free ones.
-    listed: bool,
-    /// Whether it is among those that may be handed requests ahead.
-    listed_ahead: bool,
-    /// How often in a row the slot was given up.
-    given_up: u32,
-}
-
-/// Who is in a slot.
-#[derive(Debug)]
-pub(super) enum Occupant<W> {
-    /// A worker boots, or its Starter is about to start one.
-    Starting,
-    /// A worker takes requests.
-    Ready(Ready<W>),
-    /// Its Starter gave up; it is tried again later.
-    Quarantined { last: Arc<WorkerLoss> },
-}
-
-/// How many requests a worker may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seats {
-    /// That it runs at once.
-    pub(super) capacity: u16,
-    /// That it is handed beyond those, ahead of their turn.
-    pub(super) prefetch: u16,
-}
-
-/// A worker that takes requests.
-#[derive(Debug)]
-pub(super) struct Ready<W> {
-    pub(super) incarnation: Incarnation,
-    pub(super) since: Instant,
-    pub(super) seats: Seats,
-    /// How many requests it has, those that it was handed ahead included.
-    pub(super) running: u16,
-    /// How many of these an earlier life of the pool had asked for.
-    inherited: u16,
-    pub(super) worker: W,
-}
-
-impl<W> Ready<W> {
-    fn room(&self) -> Room {
-        if self.running < self.seats.capacity {
-            Room::Free
-        } else if self.running < self.seats.capacity.saturating_add(self.seats.prefetch) {
-            Room::Ahead
-        } else {
-            Room::Full
-        }
-    }
-
-    /// How many requests it could take now, and how many it could be handed beyond that.
-    fn rooms(&self) -> (usize, usize) {
-        let over = self.running.saturating_sub(self.seats.capacity);
-        let free = self.seats.capacity.saturating_sub(self.running);
-        (usize::from(free), usize::from(self.seats.prefetch.saturating_sub(over)))
+impl<W> Default for Roster<W> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: VecDeque::new(), ahead: VecDeque::new(), room: 0, room_ahead: 0 }
     }
 }
 
@@ -97,38 +48,46 @@ pub(super) struct RosterCounts {
     pub(super) busy: usize,
     pub(super) starting: usize,
     pub(super) quarantined: usize,
+    pub(super) retiring: usize,
 }
 
 impl<W> Roster<W> {
-    /// `size` slots, all about to start.
-    pub(super) fn new(size: u16) -> Self {
-        let place =
-            || Place { occupant: Occupant::Starting, listed: false, listed_ahead: false, given_up: 0 };
-        Self {
-            places: (0..size).map(|_| place()).collect(),
-            free: VecDeque::new(),
-            ahead: VecDeque::new(),
-            room: 0,
-            room_ahead: 0,
+    /// A slot that is about to start. One that there is already stays as it is.
+    pub(super) fn add(&mut self, slot: Slot, duty: Duty) {
+        let index = usize::from(slot.0);
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
         }
+        self.places[index].get_or_insert_with(|| Place::new(duty));
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Occupant<W>)> {
+    /// Changes what a slot is there for. The worker of one that retires has no room any more.
+    pub(super) fn set_duty(&mut self, slot: Slot, duty: Duty) {
+        self.change(slot, |place| place.duty = duty);
+        self.list(slot);
+    }
+
+    /// A slot is no more.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        self.change(slot, |place| place.occupant = Occupant::Starting);
+        if let Some(place) = self.places.get_mut(usize::from(slot.0)) {
+            *place = None;
+        }
+        // Its number may be used again, and would then be listed twice.
+        self.free.retain(|other| *other != slot);
+        self.ahead.retain(|other| *other != slot);
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Place<W>)> {
         // The places come first: counting past the last of them would overflow in the largest pool.
-        self.places.iter().zip(0..).map(|(place, slot)| (Slot(slot), &place.occupant))
+        self.places.iter().zip(0..).filter_map(|(place, slot)| Some((Slot(slot), place.as_ref()?)))
     }
 
     /// A worker is ready. It replaces whatever the slot had.
     pub(super) fn ready(&mut self, life: Life, seats: Seats, worker: W, now: Instant) {
         let Life { slot, incarnation } = life;
-        if usize::from(slot.0) >= self.places.len() {
-            return;
-        }
-        let ready = Ready { incarnation, since: now, seats, running: 0, inherited: 0, worker };
-        let (room, room_ahead) = ready.rooms();
-        self.vacate(slot, Occupant::Ready(ready));
-        self.room += room;
-        self.room_ahead += room_ahead;
+        let ready = Ready { incarnation, since: now, seats, running: 0, inherited: 0, abandoned: 0, worker };
+        self.change(slot, |place| place.occupant = Occupant::Ready(ready));
         self.list(slot);
     }
 
@@ -155,36 +114,61 @@ impl<W> Roster<W> {
         self.release(life)
     }
 
+    /// The caller of a request that a worker has is gone or answered. Returns whether the worker is the slot's present life.
+    pub(super) fn abandon(&mut self, life: Life) -> bool {
+        match self.ready_worker_mut(life.slot) {
+            Some(ready) if ready.incarnation == life.incarnation => {
+                ready.abandoned = ready.abandoned.saturating_add(1);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Gives back the place of a request that had been abandoned. Returns whether it was one of the slot's present life.
+    pub(super) fn release_abandoned(&mut self, life: Life) -> bool {
+        if let Some(ready) = self.ready_worker_mut(life.slot)
+            && ready.incarnation == life.incarnation
+        {
+            ready.abandoned = ready.abandoned.saturating_sub(1);
+        }
+        self.release(life)
+    }
+
     /// A life ended, and its Starter is about to start the next. Returns whether it was the slot's present life.
     pub(super) fn lost(&mut self, life: Life, stable_after: Duration, now: Instant) -> bool {
         let Life { slot, incarnation } = life;
-        let Some(place) = self.places.get_mut(usize::from(slot.0)) else { return false };
-        match &place.occupant {
-            Occupant::Ready(ready) if ready.incarnation == incarnation => {
-                if now.saturating_duration_since(ready.since) >= stable_after {
-                    place.given_up = 0;
-                }
-                self.vacate(slot, Occupant::Starting);
+        match self.ready_worker(slot) {
+            Some(ready) if ready.incarnation == incarnation => {
+                let was_stable = now.saturating_duration_since(ready.since) >= stable_after;
+                self.change(slot, |place| {
+                    place.occupant = Occupant::Starting;
+                    if was_stable {
+                        place.given_up = 0;
+                    }
+                });
                 true
             }
-            Occupant::Ready(_) | Occupant::Starting | Occupant::Quarantined { .. } => false,
+            Some(_) | None => false,
         }
     }
 
     /// The slot's Starter gave up. Returns how often in a row that has happened. The slot counts as quarantined until a
     /// worker of it is ready, so that a pool that has failed says so until it has healed.
     pub(super) fn given_up(&mut self, slot: Slot, last: Arc<WorkerLoss>) -> u32 {
-        let Some(place) = self.places.get_mut(usize::from(slot.0)) else { return 0 };
-        place.given_up += 1;
-        let times = place.given_up;
-        self.vacate(slot, Occupant::Quarantined { last });
-        times
+        self.change(slot, |place| {
+            place.given_up += 1;
+            place.occupant = Occupant::Quarantined { last };
+            place.given_up
+        })
+        .unwrap_or(0)
     }
 
-    /// The loss that stands for all, where every slot has been given up.
+    /// The loss that stands for all, where every slot that the pool is to have has been given up. A slot that is only about
+    /// to take over from another changes nothing until it has.
     pub(super) fn failure(&self) -> Option<&Arc<WorkerLoss>> {
         let mut last = None;
-        for place in &self.places {
+        for (_, place) in self.slots().filter(|(_, place)| place.duty == Duty::Kept) {
             match &place.occupant {
                 Occupant::Quarantined { last: loss } => last = Some(loss),
                 Occupant::Starting | Occupant::Ready(_) => return None,
@@ -197,14 +181,18 @@ impl<W> Roster<W> {
     /// a request ahead.
     pub(super) fn take_any(&mut self) -> Option<Life> {
         while let Some(slot) = self.free.pop_front() {
-            self.places[usize::from(slot.0)].listed = false;
+            if let Some(place) = self.place_mut(slot) {
+                place.listed = false;
+            }
             if self.room_in(slot) == Room::Free && self.take(slot, None) {
                 return self.life(slot);
             }
             self.list(slot);
         }
         while let Some(slot) = self.ahead.pop_front() {
-            self.places[usize::from(slot.0)].listed_ahead = false;
+            if let Some(place) = self.place_mut(slot) {
+                place.listed_ahead = false;
+            }
             if self.take(slot, None) {
                 return self.life(slot);
             }
@@ -217,19 +205,32 @@ impl<W> Roster<W> {
         self.take(life.slot, Some(life.incarnation))
     }
 
+    /// Takes a place on a worker that retires, for a request that has waited for this very worker.
+    pub(super) fn take_last(&mut self, life: Life) -> bool {
+        let is_retiring = self.place(life.slot).is_some_and(Place::is_retiring);
+        match self.ready_worker_mut(life.slot) {
+            Some(ready)
+                if is_retiring && ready.incarnation == life.incarnation && ready.room() != Room::Full =>
+            {
+                ready.running += 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// Gives a place back. Returns whether it was one of the slot's present life.
     pub(super) fn release(&mut self, life: Life) -> bool {
-        let Life { slot, incarnation } = life;
-        let Some(ready) = self.ready_worker_mut(slot) else { return false };
-        if ready.incarnation != incarnation || ready.running == 0 {
+        let is_of_this_life = |ready: &Ready<W>| ready.incarnation == life.incarnation && ready.running > 0;
+        if !self.ready_worker(life.slot).is_some_and(is_of_this_life) {
             return false;
         }
-        ready.running -= 1;
-        match ready.room() {
-            Room::Free => self.room += 1,
-            Room::Ahead | Room::Full => self.room_ahead += 1,
-        }
-        self.list(slot);
+        self.change(life.slot, |place| {
+            if let Some(ready) = place.ready_mut() {
+                ready.running -= 1;
+            }
+        });
+        self.list(life.slot);
         true
     }
 
@@ -240,7 +241,7 @@ impl<W> Roster<W> {
 
     /// What room a life has.
     pub(super) fn room_of(&self, life: Life) -> Room {
-        self.get(life).map_or(Room::Full, Ready::room)
+        if self.get(life).is_some() { self.room_in(life.slot) } else { Room::Full }
     }
 
     /// The best room that any worker has.
@@ -258,9 +259,11 @@ impl<W> Roster<W> {
     }
 
     pub(super) fn counts(&self) -> RosterCounts {
-        let mut counts = RosterCounts { total: self.places.len(), ..RosterCounts::default() };
-        for place in &self.places {
+        let mut counts = RosterCounts::default();
+        for (_, place) in self.slots() {
+            counts.total += 1;
             match &place.occupant {
+                _ if place.is_retiring() => counts.retiring += 1,
                 Occupant::Starting => counts.starting += 1,
                 Occupant::Quarantined { .. } => counts.quarantined += 1,
                 Occupant::Ready(ready) if ready.room() == Room::Free => counts.available += 1,
@@ -270,66 +273,83 @@ impl<W> Roster<W> {
         counts
     }
 
+    /// The lives that take requests.
     pub(super) fn ready_lives(&self) -> Vec<Life> {
-        self.slots().filter_map(|(slot, _)| self.life(slot)).collect()
+        let takes_some = self.slots().filter(|(_, place)| !place.is_retiring());
+        takes_some
+            .filter_map(|(slot, place)| Some(Life { slot, incarnation: place.ready()?.incarnation }))
+            .collect()
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        self.places.iter().any(|place| matches!(place.occupant, Occupant::Ready(_)))
+        self.slots().any(|(_, place)| place.ready().is_some() && !place.is_retiring())
     }
 
-    fn life(&self, slot: Slot) -> Option<Life> {
+    /// Whether a life takes no more requests, however ready it is.
+    pub(super) fn is_retiring(&self, slot: Slot) -> bool {
+        self.place(slot).is_some_and(Place::is_retiring)
+    }
+
+    /// Whether nobody waits for anything that the worker of a slot has.
+    pub(super) fn is_at_rest(&self, slot: Slot) -> bool {
+        self.ready_worker(slot).is_none_or(|ready| ready.awaited() == 0)
+    }
+
+    pub(super) fn place(&self, slot: Slot) -> Option<&Place<W>> {
+        self.places.get(usize::from(slot.0))?.as_ref()
+    }
+
+    /// The life that is ready in a slot.
+    pub(super) fn life(&self, slot: Slot) -> Option<Life> {
         self.ready_worker(slot).map(|ready| Life { slot, incarnation: ready.incarnation })
     }
 
+    fn place_mut(&mut self, slot: Slot) -> Option<&mut Place<W>> {
+        self.places.get_mut(usize::from(slot.0))?.as_mut()
+    }
+
     fn ready_worker(&self, slot: Slot) -> Option<&Ready<W>> {
-        match &self.places.get(usize::from(slot.0))?.occupant {
-            Occupant::Ready(ready) => Some(ready),
-            Occupant::Starting | Occupant::Quarantined { .. } => None,
-        }
+        self.place(slot)?.ready()
     }
 
     fn ready_worker_mut(&mut self, slot: Slot) -> Option<&mut Ready<W>> {
-        match &mut self.places.get_mut(usize::from(slot.0))?.occupant {
-            Occupant::Ready(ready) => Some(ready),
-            Occupant::Starting | Occupant::Quarantined { .. } => None,
-        }
+        self.place_mut(slot)?.ready_mut()
     }
 
     fn take(&mut self, slot: Slot, incarnation: Option<Incarnation>) -> bool {
-        let Some(ready) = self.ready_worker_mut(slot) else { return false };
+        let Some(ready) = self.ready_worker(slot) else { return false };
         let wanted = incarnation.is_none_or(|incarnation| incarnation == ready.incarnation);
-        let room = ready.room();
-        if !wanted || room == Room::Full {
+        if !wanted || self.room_in(slot) == Room::Full {
             return false;
         }
-        ready.running += 1;
-        match room {
-            Room::Free => self.room -= 1,
-            Room::Ahead | Room::Full => self.room_ahead -= 1,
-        }
+        self.change(slot, |place| {
+            if let Some(ready) = place.ready_mut() {
+                ready.running += 1;
+            }
+        });
         self.list(slot);
         true
     }
 
     fn room_in(&self, slot: Slot) -> Room {
-        self.ready_worker(slot).map_or(Room::Full, Ready::room)
+        self.place(slot).map_or(Room::Full, Place::room)
     }
 
-    /// Changes who is in a slot; the room that the former had is gone.
-    fn vacate(&mut self, slot: Slot, next: Occupant<W>) {
-        let former = std::mem::replace(&mut self.places[usize::from(slot.0)].occupant, next);
-        if let Occupant::Ready(ready) = former {
-            let (room, room_ahead) = ready.rooms();
-            self.room -= room;
-            self.room_ahead -= room_ahead;
-        }
+    /// Changes a place, and with it how much room there is all together.
+    fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Place<W>) -> R) -> Option<R> {
+        let place = self.places.get_mut(usize::from(slot.0))?.as_mut()?;
+        let (free, ahead) = place.rooms();
+        let changed = change(place);
+        let (free_now, ahead_now) = place.rooms();
+        self.room = self.room - free + free_now;
+        self.room_ahead = self.room_ahead - ahead + ahead_now;
+        Some(changed)
     }
 
     /// Puts a slot at the end of those that have the room that it has, once.
     fn list(&mut self, slot: Slot) {
         let room = self.room_in(slot);
-        let place = &mut self.places[usize::from(slot.0)];
+        let Some(place) = self.places.get_mut(usize::from(slot.0)).and_then(Option::as_mut) else { return };
         match room {
             Room::Free if !place.listed => {
                 place.listed = true;
@@ -343,6 +363,3 @@ impl<W> Roster<W> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

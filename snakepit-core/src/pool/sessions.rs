@@ -18,7 +18,7 @@ pub(super) enum Standing {
     Ready,
     /// This life of the pool has not heard of it yet; it may still say that it is ready.
     Unheard,
-    /// It is over.
+    /// It is over, or takes no more requests.
     Over,
 }
 
@@ -100,9 +100,15 @@ impl PoolState {
     }
 
     fn standing(&self, life: Life) -> Standing {
+        if self.roster.is_retiring(life.slot) {
+            return Standing::Over;
+        }
         if self.roster.get(life).is_some() {
             Standing::Ready
-        } else if self.lives.is_over(life) || self.args.shared.lives(life.slot) > life.incarnation.0 {
+        } else if self.lives.is_over(life)
+            || self.roster.place(life.slot).is_none()
+            || self.args.shared.lives(life.slot) > life.incarnation.0
+        {
             Standing::Over
         } else {
             Standing::Unheard

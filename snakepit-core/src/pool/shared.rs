@@ -1,18 +1,19 @@
 //! What outlives the pool's actor: its name and options, the way to it, and the counters that must never go back.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ractor::ActorId;
+use ractor::{ActorCell, ActorId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::PoolOptions;
 use crate::error::ExecuteError;
-use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
+use crate::id::{PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
+use crate::pool::slot_plan::SlotPlan;
 use crate::process::StopOutcome;
 
 /// One pool, over all restarts of its actor.
@@ -24,18 +25,12 @@ pub(crate) struct PoolShared {
     pub(crate) reservations: Reservations,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
-    slots: Vec<SlotShared>,
+    /// Which slots there are to be; never locked while another actor is waited for.
+    plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
     /// When a shutdown must be over; `None` while there is none.
     stop_by: watch::Sender<Option<Instant>>,
     stops: StopCounts,
-}
-
-#[derive(Debug, Default)]
-struct SlotShared {
-    incarnations: AtomicU64,
-    /// Whether a Starter keeps this slot, so that a restarted pool does not ask for a second one.
-    has_starter: AtomicBool,
 }
 
 /// How the processes of a pool were stopped, so far.
@@ -57,14 +52,13 @@ pub(crate) struct Vitals {
 
 impl PoolShared {
     pub(crate) fn new(name: PoolName, options: PoolOptions, requests: Arc<AtomicU64>) -> Self {
-        let slots = (0..options.size).map(|_| SlotShared::default()).collect();
         Self {
             name,
-            options,
             address: Address::default(),
             reservations: Reservations::default(),
             requests,
-            slots,
+            plan: Mutex::new(SlotPlan::new(options.size)),
+            options,
             starters_under: Mutex::new(None),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
@@ -88,16 +82,20 @@ impl PoolShared {
         WorkerLife { worker: self.worker(slot), incarnation }
     }
 
+    /// Which slots there are to be. A panic while it was held leaves a plan that the next life of the pool can follow.
+    pub(crate) fn plan(&self) -> MutexGuard<'_, SlotPlan<ActorCell>> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins a new life of a slot's worker.
     pub(crate) fn next_life(&self, slot: Slot) -> WorkerLife {
-        let incarnation =
-            Incarnation(self.slots[usize::from(slot.0)].incarnations.fetch_add(1, Ordering::Relaxed) + 1);
+        let incarnation = self.plan().next_life(slot);
         WorkerLife { worker: self.worker(slot), incarnation }
     }
 
     /// How many lives a slot's worker has had.
     pub(crate) fn lives(&self, slot: Slot) -> u64 {
-        self.slots[usize::from(slot.0)].incarnations.load(Ordering::Relaxed)
+        self.plan().lives(slot)
     }
 
     /// Says which actor the Starters are children of. Where that is another than before, all Starters went with it.
@@ -105,18 +103,8 @@ impl PoolShared {
         let mut known = self.starters_under.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != parent {
             *known = parent;
-            (0..self.options.size).map(Slot).for_each(|slot| self.starter_gone(slot));
+            self.plan().all_gone();
         }
-    }
-
-    /// Claims the right to ask for a slot's Starter. `false` where one keeps the slot already.
-    pub(crate) fn claim_starter(&self, slot: Slot) -> bool {
-        !self.slots[usize::from(slot.0)].has_starter.swap(true, Ordering::AcqRel)
-    }
-
-    /// The slot's Starter is gone.
-    pub(crate) fn starter_gone(&self, slot: Slot) {
-        self.slots[usize::from(slot.0)].has_starter.store(false, Ordering::Release);
     }
 
     /// Says when everything must be over. A later call may only bring it forward.

@@ -3,35 +3,44 @@
 use std::sync::Arc;
 
 use ractor::{ActorRef, RpcReplyPort};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, Slot, WorkerLife};
-use crate::pool::actor::{Drain, PoolState, PoolWorker};
-use crate::pool::in_flight::Stage;
-use crate::pool::message::{DrainReport, Life, PoolMessage, PoolTimer, RosterRow, SlotReport};
-use crate::pool::roster::{Occupant, Seats};
+use crate::pool::actor::{PoolState, PoolWorker};
+use crate::pool::message::{Life, PoolMessage, PoolTimer, ReadyReply, RosterRow, SlotReport, Wanted};
+use crate::pool::roster::{Occupant, Place, Seats};
+use crate::pool::slot_plan::{Claim, Duty};
 use crate::pool::statistics::PoolStats;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
 impl PoolState {
-    /// Asks for the Starter of every slot that has none, as many at once as may boot at once.
+    /// Takes up the plan as an earlier life of the pool left it: asks for the Starter of every slot that has none, as many
+    /// at once as may boot at once, and goes on with what was half done.
     pub(super) fn start_slots(&mut self) {
-        self.args.shared.starters_are_under(self.args.starters.cell().map(|cell| cell.get_id()));
-        (0..self.args.shared.options.size).map(Slot).for_each(|slot| self.boots.ask(slot));
-        self.start_next();
+        let shared = &self.args.shared;
+        shared.starters_are_under(self.args.starters.cell().map(|cell| cell.get_id()));
+        let planned: Vec<_> = shared.plan().slots().collect();
+        for (slot, duty) in planned {
+            self.roster.add(slot, duty);
+            match duty {
+                Duty::Kept => self.boots.ask(slot),
+                Duty::Retiring { .. } => drop(self.retiring.insert(slot)),
+            }
+        }
+        self.man_slots();
+        self.clear_retired(Instant::now());
     }
 
-    fn start_next(&mut self) {
+    pub(super) fn start_next(&mut self) {
         while let Some(slot) = self.boots.next() {
-            if self.args.shared.claim_starter(slot) {
-                self.start_slot(slot);
-            } else {
+            let claim = self.args.shared.plan().claim_starter(slot);
+            match claim {
+                Some(claim) => self.start_slot(slot, claim),
                 // Its Starter has outlived an earlier life of the pool.
-                self.boots.over(slot);
+                None => self.boots.over(slot),
             }
         }
     }
@@ -42,17 +51,24 @@ impl PoolState {
         self.start_next();
     }
 
-    fn start_slot(&self, slot: Slot) {
+    fn start_slot(&self, slot: Slot, claim: Claim) {
         let shared = &self.args.shared;
         let (starters, spec, shared) =
             (self.args.starters.clone(), (self.args.starter)(slot), shared.clone());
         // Asked in a task: a supervisor that is busy must not hold up requests.
         tokio::spawn(async move {
-            if let Err(error) = starters.start_child(spec).await {
-                shared.starter_gone(slot);
+            let cause = match starters.start_child(spec).await {
+                Ok(Some(started)) => {
+                    shared.plan().starter_up(slot, claim, started.cell);
+                    shared.reporter().slot(SlotReport::StarterUp);
+                    return;
+                }
+                Ok(None) => LossCause::ActorEnded,
+                Err(error) => LossCause::SpawnFailed { message: error.to_string() },
+            };
+            if shared.plan().starter_ended(slot, claim) {
                 let life =
                     WorkerLife { worker: shared.worker(slot), incarnation: Incarnation(shared.lives(slot)) };
-                let cause = LossCause::SpawnFailed { message: error.to_string() };
                 let loss = Arc::new(WorkerLoss { life, cause, stderr_tail: Vec::new() });
                 shared.reporter().slot(SlotReport::GaveUp { loss });
             }
@@ -65,7 +81,10 @@ impl PoolState {
     }
 
     pub(super) fn worker_ready(&mut self, life: Life, capacity: u16, worker: PoolWorker, now: Instant) {
-        if self.roster.get(life).is_some() || !self.lives.ready(life) {
+        if self.roster.get(life).is_some()
+            || self.roster.place(life.slot).is_none()
+            || !self.lives.ready(life)
+        {
             return;
         }
         let slot = life.slot;
@@ -77,11 +96,12 @@ impl PoolState {
         let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
         self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
-        info!(worker = %self.args.shared.life(life), capacity, "worker is ready");
-        for waiter in self.ready_waiters.drain(..) {
-            // Whoever asked may have stopped waiting.
-            let _ = waiter.send(Ok(()));
+        if self.roster.is_retiring(slot) {
+            // It was about to leave when the pool restarted.
+            return;
         }
+        info!(worker = %self.args.shared.life(life), capacity, "worker is ready");
+        self.tell_ready();
         self.give_up_pins(slot);
         self.serve(life, now);
     }
@@ -89,10 +109,15 @@ impl PoolState {
     /// A slot's Starter is gone: the slot rests, and is then tried again.
     pub(super) fn slot_gave_up(&mut self, loss: Arc<WorkerLoss>, now: Instant) {
         let slot = loss.life.worker.slot;
-        if self.drain.is_some() {
+        if self.closing.is_some() {
             return;
         }
         self.worker_lost_unsaid(&loss, now);
+        if self.roster.is_retiring(slot) {
+            // Nothing is left to be stopped.
+            self.slot_cleared(slot, now);
+            return;
+        }
         self.boot_over(slot);
         let times = self.roster.given_up(slot, loss);
         let rest = self.args.shared.options.restart.rest_after_giving_up(times);
@@ -118,7 +143,7 @@ impl PoolState {
             let error = ExecuteError::PoolFailed { pool: pool.clone(), reason: reason.clone() };
             self.give_back(id, error);
         }
-        for waiter in self.ready_waiters.drain(..) {
+        for (_, waiter) in self.ready_waiters.drain(..) {
             let _ =
                 waiter.send(Err(AwaitReadyError::PoolFailed { pool: pool.clone(), reason: reason.clone() }));
         }
@@ -131,108 +156,64 @@ impl PoolState {
         }
     }
 
-    pub(super) fn await_ready(&mut self, reply: oneshot::Sender<Result<(), AwaitReadyError>>) {
-        let pool = || self.args.shared.name.clone();
-        let verdict = if self.drain.is_some() {
-            Err(AwaitReadyError::ShuttingDown { pool: pool() })
-        } else if self.roster.has_ready() {
-            Ok(())
-        } else if let Some(last) = self.roster.failure().cloned() {
-            Err(AwaitReadyError::PoolFailed { pool: pool(), reason: PoolFailure { last } })
+    pub(super) fn await_ready(&mut self, wanted: Wanted, reply: ReadyReply) {
+        if let Some(verdict) = self.readiness(wanted) {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(verdict);
         } else {
-            self.ready_waiters.retain(|waiter| !waiter.is_closed());
-            self.ready_waiters.push(reply);
-            return;
-        };
-        let _ = reply.send(verdict);
+            self.ready_waiters.retain(|(_, waiter)| !waiter.is_closed());
+            self.ready_waiters.push((wanted, reply));
+        }
+    }
+
+    /// What somebody is told at once who waits for workers; `None` where it is worth waiting.
+    fn readiness(&self, wanted: Wanted) -> Option<Result<(), AwaitReadyError>> {
+        let pool = || self.args.shared.name.clone();
+        if self.closing.is_some() {
+            Some(Err(AwaitReadyError::ShuttingDown { pool: pool() }))
+        } else if self.has(wanted) {
+            Some(Ok(()))
+        } else {
+            let last = self.roster.failure()?.clone();
+            Some(Err(AwaitReadyError::PoolFailed { pool: pool(), reason: PoolFailure { last } }))
+        }
+    }
+
+    fn has(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::One => self.roster.has_ready(),
+            Wanted::All => self.roster.ready_lives().len() >= usize::from(self.args.shared.plan().size()),
+        }
+    }
+
+    /// Tells those who wait for as many workers as there are now.
+    pub(super) fn tell_ready(&mut self) {
+        for (wanted, waiter) in std::mem::take(&mut self.ready_waiters) {
+            if self.has(wanted) {
+                let _ = waiter.send(Ok(()));
+            } else {
+                self.ready_waiters.push((wanted, waiter));
+            }
+        }
     }
 
     pub(super) fn get_stats(&self, reply: RpcReplyPort<PoolStats>) {
         let running = self.in_flight.running();
-        let stats = self.counters.stats(self.roster.counts(), self.waiting(), running);
+        let size = self.args.shared.plan().size();
+        let stats = self.counters.stats(size, self.roster.counts(), self.waiting(), running);
         let _ = reply.send(PoolStats { reserved: self.args.shared.reservations.held(), ..stats });
     }
 
     pub(super) fn get_roster(&self, reply: RpcReplyPort<Vec<RosterRow>>) {
-        let row = |(slot, occupant): (Slot, &Occupant<PoolWorker>)| {
+        let row = |(slot, place): (Slot, &Place<PoolWorker>)| {
             let booting = self.lives.booting_in(slot).cloned();
-            match occupant {
-                Occupant::Starting => RosterRow { slot, quarantined: None, worker: booting, running: 0 },
-                Occupant::Quarantined { last } => {
-                    RosterRow { slot, quarantined: Some(last.clone()), worker: booting, running: 0 }
-                }
-                Occupant::Ready(ready) => RosterRow {
-                    slot,
-                    quarantined: None,
-                    worker: Some(ready.worker.actor.clone()),
-                    running: ready.running,
-                },
-            }
+            let (quarantined, worker, running) = match &place.occupant {
+                Occupant::Starting => (None, booting, 0),
+                Occupant::Quarantined { last } => (Some(last.clone()), booting, 0),
+                Occupant::Ready(ready) => (None, Some(ready.worker.actor.clone()), ready.running),
+            };
+            RosterRow { slot, duty: place.duty, quarantined, worker, running }
         };
         let _ = reply.send(self.roster.slots().map(row).collect());
-    }
-
-    /// Takes no more requests. A second call may only bring the end forward.
-    pub(super) fn begin_drain(&mut self, until: Instant, reply: RpcReplyPort<DrainReport>, now: Instant) {
-        self.quarantines.clear();
-        self.boots.give_up();
-        for waiter in self.ready_waiters.drain(..) {
-            let _ = waiter.send(Err(AwaitReadyError::ShuttingDown { pool: self.args.shared.name.clone() }));
-        }
-        let timer = || {
-            let over = PoolMessage::Timer(PoolTimer::DrainOver);
-            Timer::after(until.saturating_duration_since(now), &self.myself, over)
-        };
-        match &mut self.drain {
-            None => {
-                let timer = timer();
-                self.drain = Some(Drain { until, finished: 0, abandoned: 0, replies: vec![reply], timer });
-            }
-            Some(drain) => {
-                if until < drain.until {
-                    (drain.until, drain.timer) = (until, timer());
-                }
-                drain.replies.push(reply);
-            }
-        }
-    }
-
-    /// Tells everyone who still waits that this life of the pool is over.
-    pub(super) fn refuse_everything(&mut self) {
-        // The workers may outlive this life of the pool, and nobody waits for what they run.
-        self.cancel_everything();
-        let mut abandoned = 0;
-        for id in self.in_flight.ids() {
-            let Some(mut flight) = self.in_flight.remove(id) else { continue };
-            abandoned += usize::from(flight.is_awaited());
-            let error = self.over();
-            if !matches!(flight.stage, Stage::Abandoned { .. }) {
-                self.counters.count_error(&error);
-            }
-            flight.answer(Err(error));
-        }
-        if let Some(drain) = &mut self.drain {
-            drain.abandoned += abandoned;
-        }
-        (self.routing, self.resting) = (0, 0);
-        self.line.clear();
-    }
-
-    fn over(&self) -> ExecuteError {
-        match self.drain {
-            Some(_) => ExecuteError::ShuttingDown { pool: self.args.shared.name.clone() },
-            None => self.args.shared.gone(),
-        }
-    }
-
-    pub(super) fn finish_drain_if_empty(&mut self) {
-        let Some(drain) = &mut self.drain else { return };
-        if drain.replies.is_empty() || self.in_flight.awaited() > 0 {
-            return;
-        }
-        let report = DrainReport { finished: drain.finished, abandoned: drain.abandoned };
-        for reply in drain.replies.drain(..) {
-            let _ = reply.send(report);
-        }
     }
 }

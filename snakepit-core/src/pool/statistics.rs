@@ -12,7 +12,9 @@ use crate::pool::roster::RosterCounts;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Slots.
+    /// How many workers the pool is to have.
+    pub size: u16,
+    /// How many slots there are: those of `size`, those that are about to take over from others, and those that retire.
     pub total: usize,
     /// Workers that could take a request now.
     pub available: usize,
@@ -22,6 +24,8 @@ pub struct PoolStats {
     pub starting: usize,
     /// Slots that gave up and are tried again later.
     pub quarantined: usize,
+    /// Slots that are to go: their workers take no more requests, finish those they have, and leave.
+    pub retiring: usize,
     /// Requests that wait for a worker.
     pub waiting: usize,
     /// Places that callers have reserved and not used yet. They count as requests that wait.
@@ -106,16 +110,18 @@ impl Counters {
         self.run_time.unwrap_or(LEAST).saturating_mul(rounds).clamp(LEAST, MOST)
     }
 
-    pub(super) fn stats(&self, roster: RosterCounts, waiting: usize, running: usize) -> PoolStats {
+    pub(super) fn stats(&self, size: u16, roster: RosterCounts, waiting: usize, running: usize) -> PoolStats {
         let failed =
             |codes: &[&str]| codes.iter().filter_map(|code| self.failed_by_code.get(code)).sum::<u64>();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         PoolStats {
+            size,
             total: roster.total,
             available: roster.available,
             busy: roster.busy,
             starting: roster.starting,
             quarantined: roster.quarantined,
+            retiring: roster.retiring,
             waiting,
             // Counted where they outlive the pool's actor.
             reserved: 0,
@@ -154,7 +160,7 @@ mod tests {
         for error in [ExecuteError::Cancelled, late(true), late(false), late(true), other] {
             counters.count_error(&error);
         }
-        let stats = counters.stats(RosterCounts::default(), 0, 0);
+        let stats = counters.stats(0, RosterCounts::default(), 0, 0);
         assert_eq!((stats.failed, stats.cancelled, stats.saturated), (5, 1, 0));
         assert_eq!((stats.timed_out_waiting, stats.timed_out_running), (1, 2));
         let by_code = [("cancelled", 1), ("deadline_exceeded", 3), ("invalid_argument", 1)];

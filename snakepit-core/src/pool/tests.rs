@@ -7,6 +7,7 @@ mod model;
 mod prefetch;
 mod requests;
 mod reservations;
+mod resizing;
 mod restarts;
 mod retries;
 #[cfg(feature = "tower")]

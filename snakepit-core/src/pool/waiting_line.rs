@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{RequestId, Slot};
+use crate::id::{Incarnation, RequestId, Slot};
 use crate::pool::message::Life;
 
 /// A place in the line; what [`WaitingLine::leave`] takes.
@@ -80,6 +80,20 @@ impl WaitingLine {
         Some(id)
     }
 
+    /// Takes out the request that has waited longest of those that only this life may take.
+    pub(super) fn next_pinned(&mut self, life: Life) -> Option<RequestId> {
+        let (number, id) = self.pinned.get(&life)?.first_key_value()?;
+        let (ticket, id) = (Ticket { number: *number, pin: Some(life) }, *id);
+        self.leave(ticket);
+        Some(id)
+    }
+
+    /// Whether any request waits for a life of this slot alone.
+    pub(super) fn has_pins_in(&self, slot: Slot) -> bool {
+        let of = |incarnation| Life { slot, incarnation: Incarnation(incarnation) };
+        self.pinned.range(of(0)..=of(u64::MAX)).next().is_some()
+    }
+
     fn head(&self, life: Life) -> Option<(Ticket, RequestId)> {
         let head = |queue: &Queue, pin| {
             queue.first_key_value().map(|(number, id)| (Ticket { number: *number, pin }, *id))
@@ -113,7 +127,6 @@ impl WaitingLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Incarnation;
     use proptest::prelude::*;
 
     fn life(slot: u16) -> Life {
@@ -142,7 +155,10 @@ mod tests {
         assert_eq!(all_for(&mut line, 0), [2, 3, 5, 6]);
         assert!(!line.has_any_for(life(0)) && line.has_any_for(life(1)));
         assert_eq!((line.len(), line.pins_in(Slot(1))), (2, vec![life(1)]));
-        assert_eq!(all_for(&mut line, 1), [1, 4]);
+        assert!(line.has_pins_in(Slot(1)) && !line.has_pins_in(Slot(0)) && !line.has_pins_in(Slot(2)));
+        line.join(RequestId(7), None);
+        assert_eq!([line.next_pinned(life(1)), line.next_pinned(life(0))], [Some(RequestId(1)), None]);
+        assert_eq!(all_for(&mut line, 1), [4, 7]);
         assert!(line.pinned.is_empty());
     }
 

@@ -27,6 +27,13 @@ pub(super) fn ensure(workers: u64, raise: bool) -> Result<Option<Rlimit>, StartE
     Err(StartError::OpenFilesLimit { need, limit })
 }
 
+/// What is lacking for `workers` more, in a pit that runs: how many open files are needed, and how many are allowed.
+pub(crate) fn lacking(workers: u64) -> Option<(u64, u64)> {
+    let limit = getrlimit(Resource::Nofile).current?;
+    let need = open_now() + workers * PER_WORKER;
+    (workers > 0 && need > limit).then_some((need, limit))
+}
+
 /// How many files are open now; where the system does not say, as many as any program has.
 fn open_now() -> u64 {
     let listed = std::fs::read_dir("/proc/self/fd").map_or(16, Iterator::count);

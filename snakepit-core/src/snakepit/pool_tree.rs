@@ -84,7 +84,7 @@ fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
     let policy = options.restart_policy();
     let reports = ReportSink::new(move |report| {
         if let Report::GaveUp(gave_up) = report {
-            shared.starter_gone(slot);
+            shared.plan().starter_gone(slot);
             shared.reporter().slot(SlotReport::GaveUp { loss: last_loss(&shared, slot, &gave_up) });
         }
     });

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::id::PoolName;
-use crate::pool::{DrainReport, PoolRef};
+use crate::pool::{CloseReport, PoolRef};
 use crate::process::{RunId, sighting};
 use crate::snakepit::handle::Pit;
 
@@ -65,14 +65,14 @@ pub(super) async fn run(pit: &Pit, budget: Duration) -> ShutdownReport {
 }
 
 /// Lets every pool finish what it has, all at once, as long as leaves time to stop its processes.
-async fn drain(pit: &Pit, began: Instant, by: Instant) -> Vec<DrainReport> {
+async fn drain(pit: &Pit, began: Instant, by: Instant) -> Vec<CloseReport> {
     let mut drains = JoinSet::new();
     for (place, (pool, _)) in pit.pools.values().enumerate() {
         let pool = pool.clone();
         let options = &pool.shared().options;
         let to_stop = options.stop_grace.saturating_add(options.kill_grace);
         let until = by.checked_sub(to_stop).map_or(began, |until| until.max(began));
-        drains.spawn(async move { (place, pool.drain(until).await) });
+        drains.spawn(async move { (place, pool.close(until).await) });
     }
     let mut reports = drains.join_all().await;
     reports.sort_by_key(|(place, _)| *place);
@@ -105,7 +105,7 @@ fn until(by: Instant) -> Duration {
     by.saturating_duration_since(Instant::now()) + FAREWELL
 }
 
-fn report(pool: &PoolRef, drain: DrainReport) -> PoolShutdown {
+fn report(pool: &PoolRef, drain: CloseReport) -> PoolShutdown {
     let (workers_left, workers_killed, workers_stuck) = pool.shared().stops();
     PoolShutdown {
         pool: pool.name().clone(),

@@ -18,6 +18,8 @@ pub enum WorkerPhase {
     Ready,
     /// It is about to be replaced.
     Dying,
+    /// It takes no more requests, finishes those it has, and leaves: the pool was made smaller, or another has taken over.
+    Retiring,
     /// Its slot gave up, and is tried again later.
     Quarantined,
 }

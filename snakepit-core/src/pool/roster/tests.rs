@@ -15,8 +15,15 @@ fn life(slot: u16, incarnation: u64) -> Life {
     Life { slot: Slot(slot), incarnation: Incarnation(incarnation) }
 }
 
+/// `size` slots, all about to start.
+fn empty(size: u16) -> Roster<()> {
+    let mut roster = Roster::default();
+    (0..size).for_each(|slot| roster.add(Slot(slot), Duty::Kept));
+    roster
+}
+
 fn roster(capacities: &[u16]) -> Roster<()> {
-    let mut roster = Roster::new(u16::try_from(capacities.len()).unwrap());
+    let mut roster = empty(u16::try_from(capacities.len()).unwrap());
     for (slot, capacity) in (0..).zip(capacities) {
         roster.ready(life(slot, 1), seats(*capacity), (), Instant::now());
     }
@@ -50,7 +57,7 @@ fn room_for_two_is_given_twice_and_spread() {
 
 #[test]
 fn requests_are_handed_ahead_only_where_nobody_is_free_and_to_each_in_its_turn() {
-    let mut roster = Roster::new(2);
+    let mut roster = empty(2);
     for slot in [0, 1] {
         roster.ready(life(slot, 1), Seats { capacity: 1, prefetch: 2 }, (), Instant::now());
     }
@@ -115,7 +122,7 @@ fn no_more_is_inherited_than_there_are_places() {
 
 #[test]
 fn a_pool_has_failed_when_every_slot_is_given_up() {
-    let mut roster = Roster::<()>::new(2);
+    let mut roster = empty(2);
     assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
     assert_eq!(roster.failure(), None);
     assert_eq!(roster.given_up(Slot(1), loss(1)), 1);
@@ -128,7 +135,7 @@ fn a_pool_has_failed_when_every_slot_is_given_up() {
 fn giving_up_counts_in_a_row_until_a_stable_life() {
     let now = Instant::now();
     let minute = Duration::from_mins(1);
-    let mut roster = Roster::<()>::new(1);
+    let mut roster = empty(1);
     assert_eq!(roster.given_up(Slot(0), loss(0)), 1);
     roster.ready(life(0, 2), seats(1), (), now);
     roster.lost(life(0, 2), minute, now + Duration::from_secs(59));
@@ -141,7 +148,7 @@ fn giving_up_counts_in_a_row_until_a_stable_life() {
 proptest! {
     #[test]
     fn no_place_is_given_twice_and_none_is_lost(steps in prop::collection::vec((0u8..4, 0u16..4), 0..200)) {
-        let mut roster = Roster::new(4);
+        let mut roster = empty(4);
         // The last two may be handed one and two requests ahead.
         let (running_at_once, ahead, capacity) = ([1u16, 2, 1, 2], [0u16, 0, 1, 2], [1u16, 2, 2, 4]);
         for (slot, (capacity, prefetch)) in (0..).zip(running_at_once.into_iter().zip(ahead)) {

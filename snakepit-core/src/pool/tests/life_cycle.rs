@@ -184,7 +184,7 @@ async fn a_drain_finishes_what_is_under_way_and_refuses_the_rest() {
     bench.settled(|stats| stats.waiting == 1).await;
     let drain = {
         let pool = bench.pool.clone();
-        tokio::spawn(async move { pool.drain(Instant::now() + Duration::from_secs(10)).await })
+        tokio::spawn(async move { pool.close(Instant::now() + Duration::from_secs(10)).await })
     };
     let refused = loop {
         match bench.pool.execute(request("late").timeout(Duration::from_millis(1))).await {
@@ -210,9 +210,9 @@ async fn a_drain_that_takes_too_long_tells_the_rest_that_the_pool_shuts_down() {
     let call = bench.call("for ever");
     life.next_request().await;
     let began = Instant::now();
-    let short = bench.pool.drain(began + Duration::from_secs(1));
+    let short = bench.pool.close(began + Duration::from_secs(1));
     // A second drain may only bring the end forward.
-    let long = bench.pool.drain(began + Duration::from_hours(1));
+    let long = bench.pool.close(began + Duration::from_hours(1));
     let (report, _) = tokio::join!(short, long);
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!((report.finished, report.abandoned), (0, 1));

@@ -188,7 +188,7 @@ async fn whoever_waits_for_a_place_hears_that_the_pool_shuts_down() {
     bench.pool.shared().stop_by(Instant::now() + Duration::from_secs(1));
     let drain = {
         let pool = bench.pool.clone();
-        tokio::spawn(async move { pool.drain(Instant::now() + Duration::from_secs(1)).await })
+        tokio::spawn(async move { pool.close(Instant::now() + Duration::from_secs(1)).await })
     };
     assert_eq!(waits.await.unwrap().unwrap_err().code(), "shutting_down");
     assert_eq!(bench.pool.reserve().await.unwrap_err().code(), "shutting_down");
@@ -201,7 +201,7 @@ async fn whoever_waits_for_a_place_hears_that_the_pool_shuts_down() {
 async fn a_permit_does_not_open_a_pool_that_shuts_down() {
     let (bench, _life, occupation) = Bench::busy(1).await;
     let permit = bench.pool.reserve().await.unwrap();
-    bench.pool.drain(Instant::now()).await;
+    bench.pool.close(Instant::now()).await;
     assert_eq!(occupation.call.await.unwrap().unwrap_err().code(), "shutting_down");
     assert_eq!(permit.execute(request("late")).await.unwrap_err().code(), "shutting_down");
     assert_eq!(bench.stats().await.reserved, 0);

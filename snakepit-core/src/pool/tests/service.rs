@@ -172,7 +172,7 @@ async fn a_service_that_waits_hears_of_a_shutdown() {
     let waits = tokio::spawn(bench.pool.service().oneshot(request("waits")));
     bench.stats().await;
     bench.pool.shared().stop_by(Instant::now());
-    bench.pool.drain(Instant::now()).await;
+    bench.pool.close(Instant::now()).await;
     assert_eq!(waits.await.unwrap().unwrap_err().code(), "shutting_down");
 }
 

@@ -17,6 +17,7 @@ use crate::id::{Incarnation, PoolName, RequestId, Slot};
 use crate::pool::actor::{PoolState, PoolWorker};
 use crate::pool::in_flight::{Flight, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
+use crate::pool::slot_plan::Duty;
 use crate::pool::tests::bench::{Bench, options, request};
 use crate::pool::{PoolArgs, PoolShared, Vitals};
 use crate::request::Deadline;
@@ -86,6 +87,7 @@ async fn s11_requests_that_wait_beside_a_free_worker_are_noticed_and_served() {
     let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
     let vitals = Arc::new(Vitals::default());
     let worker = PoolWorker { actor: worker, adapter: adapter.get_derived(), vitals, tells_started: false };
+    state.roster.add(life.slot, Duty::Kept);
     state.worker_ready(life, 1, worker, Instant::now());
     // A request that was put into the line although the worker is free: no rule of the pool does that.
     let id = RequestId(1);

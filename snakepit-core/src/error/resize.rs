@@ -1,0 +1,37 @@
+//! Why a pool does not take on another size.
+
+use crate::id::PoolName;
+
+/// Why [`resize`](crate::PoolRef::resize) changed nothing, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResizeError {
+    /// A pool has at least one worker: without any, its requests would wait for nothing until their deadlines.
+    #[error("pool {pool} needs at least 1 worker")]
+    NoWorkers {
+        /// Which pool.
+        pool: PoolName,
+    },
+    /// So many more workers need more open files than this process may have.
+    #[error("pool {pool} would need {need} open files, and the limit is {limit}")]
+    OpenFilesLimit {
+        /// Which pool.
+        pool: PoolName,
+        /// How many are needed, with those that are open already.
+        need: u64,
+        /// The soft limit (`getrlimit(2)`, `RLIMIT_NOFILE`).
+        limit: u64,
+    },
+    /// The pool's actor ended before it answered. The size may have been taken on: `stats` tells.
+    #[error("pool {pool} restarted; it may have taken on the size")]
+    PoolRestarted {
+        /// Which pool.
+        pool: PoolName,
+    },
+    /// The pit is being shut down.
+    #[error("pool {pool} is shutting down")]
+    ShuttingDown {
+        /// Which pool.
+        pool: PoolName,
+    },
+}

@@ -80,6 +80,13 @@ impl PortAdapter {
         self
     }
 
+    /// Puts the wire on the workers' standard input and output, for programs that cannot use file descriptors 3 and 4.
+    /// What such a worker prints must go to stderr: on stdout it is a breach that costs the worker.
+    pub fn stdio(mut self) -> Self {
+        self.asked.wire = Wire::Stdio;
+        self
+    }
+
     /// Sets the directory that workers run in. A relative one counts from the host's current directory when the
     /// adapter was made.
     pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
@@ -163,7 +170,8 @@ impl Adapter for PortAdapter {
         let mut spec = ProcessSpec { program, cwd, ..self.asked.clone() };
         spec.args.splice(..0, script.map(PathBuf::into_os_string));
         spec.env.insert(PYTHONPATH.into(), self.pythonpath(&sdk)?);
-        spec.env.insert(WIRE.into(), "port".into());
+        let wire = if spec.wire == Wire::Stdio { "stdio" } else { "port" };
+        spec.env.insert(WIRE.into(), wire.into());
         Ok(Some(spec))
     }
 
@@ -239,5 +247,10 @@ mod tests {
         assert_eq!(spec.env[OsStr::new(WIRE)], "port");
         assert_eq!(spec.env[OsStr::new("A")], "1");
         assert_eq!(spec.wire, Wire::Pipes);
+        let on_stdio = super::tests::spec(&at(PortAdapter::new("x"), None).stdio());
+        assert_eq!(
+            (on_stdio.wire, on_stdio.env[OsStr::new(WIRE)].as_os_str()),
+            (Wire::Stdio, "stdio".as_ref())
+        );
     }
 }

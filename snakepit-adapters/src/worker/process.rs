@@ -1,7 +1,7 @@
 //! The process around a worker: its pipes, its signals, and the code with which it leaves.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use crate::worker::crew::{Crew, End};
 
 const FROM_HOST: RawFd = 3;
 const TO_HOST: RawFd = 4;
+/// The pipes of `stdio` move up here: programs that are careless with descriptors are so with small numbers.
+const KEPT_FROM: RawFd = 64;
 
 const BROKEN_CONTRACT: i32 = 70;
 const NO_THREAD: i32 = 71;
@@ -32,16 +34,17 @@ pub(super) enum StartFailure {
 /// Serves the host until it is gone or the worker is told to leave.
 pub(super) fn serve(worker: Worker) -> ! {
     let wire = std::env::var_os("SNAKEPIT_WIRE");
-    match wire.as_deref().map(OsStr::as_encoded_bytes) {
-        Some(b"port") => {}
+    let wire = match wire.as_deref().map(OsStr::as_encoded_bytes) {
+        Some(b"port") => take_fd(FROM_HOST).zip(take_fd(TO_HOST)),
+        Some(b"stdio") => take_stdio().ok(),
         Some(_) => leave(WRONG_WIRE, "SNAKEPIT_WIRE names a wire that this worker does not speak"),
         None => {
             println!("a snakepit worker, to be started by its host; it offers: {}", worker.offer());
             leave(0, "")
         }
-    }
-    let (Some(from_host), Some(to_host)) = (take_fd(FROM_HOST), take_fd(TO_HOST)) else {
-        leave(WRONG_WIRE, "file descriptors 3 and 4 are not open: no host has started this worker")
+    };
+    let Some((from_host, to_host)) = wire else {
+        leave(WRONG_WIRE, "the file descriptors of the wire are not open: no host has started this worker")
     };
     // Before any thread is started, so that they all have it: the signals then wait for the thread that takes them.
     let mut signals = SigSet::empty();
@@ -102,6 +105,22 @@ fn take_fd(fd: RawFd) -> Option<File> {
     let owned = unsafe { OwnedFd::from_raw_fd(fd) };
     fcntl(owned.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
     Some(owned.into())
+}
+
+/// Takes the wire off stdin and stdout, which become empty and stderr: what a command prints cannot damage a frame.
+fn take_stdio() -> io::Result<(File, File)> {
+    let keep = |fd: BorrowedFd<'_>| -> io::Result<File> {
+        let kept = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(KEPT_FROM))?;
+        #[expect(unsafe_code, reason = "the copy of a file descriptor has no other way into Rust")]
+        // SAFETY: it has just been made, and nobody else knows its number.
+        Ok(unsafe { OwnedFd::from_raw_fd(kept) }.into())
+    };
+    let wire = (keep(io::stdin().as_fd())?, keep(io::stdout().as_fd())?);
+    let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&nothing)?;
+    // A worker that was started without a stderr has nowhere to print to.
+    nix::unistd::dup2_stdout(io::stderr()).or_else(|_| nix::unistd::dup2_stdout(&nothing))?;
+    Ok(wire)
 }
 
 #[expect(

@@ -84,6 +84,12 @@ pub(super) fn spawn_worker(spec: &ProcessSpec, marker: Marker) -> Result<Started
             command.fd_mappings(mappings).map_err(io::Error::other)?;
             Some(pipes)
         }
+        Wire::Stdio => {
+            let (pipes, [input, output]) = wire()?;
+            // Nobody holds the pipe that was to take what the worker prints: it is at its end from the start.
+            command.stdin(input).stdout(output);
+            Some(pipes)
+        }
     };
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a process; it is tied at once")]
     let child = command.spawn().map_err(|source| refused(spec, source))?;

@@ -93,9 +93,11 @@ pub enum Wire {
     None,
     /// Two pipes: the process reads from the host on file descriptor 3 and writes to it on 4.
     Pipes,
+    /// The same two pipes on 0 and 1, for a program that cannot use others. Only what it prints to stderr is captured.
+    Stdio,
 }
 
-/// The host's ends of [`Wire::Pipes`].
+/// The host's ends of [`Wire::Pipes`] and [`Wire::Stdio`].
 #[derive(Debug)]
 pub struct WirePipes {
     /// What is written here arrives at the process.

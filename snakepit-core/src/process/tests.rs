@@ -1,6 +1,7 @@
 //! Real processes behind real shims, without a pit: what the owner of one can rely on.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -142,5 +143,26 @@ async fn a_script_without_its_interpreter_is_told_from_a_missing_program() {
         let broken = why_not().await;
         assert!(broken.contains("the interpreter or loader"), "{broken}");
         std::fs::remove_file(&script).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_program_may_have_its_wire_on_its_standard_input_and_output() {
+    for launcher in both().await {
+        let spec = ProcessSpec { wire: Wire::Stdio, ..ProcessSpec::new("cat") };
+        let prepared = launcher.prepare(marker(), Box::new(|_| {})).await.unwrap();
+        let Spawned { mut process, pipes } = launcher.go(prepared, spec, Duration::ZERO).await.unwrap();
+        process.drain_output(|_, line| panic!("{line:?} was no output")).unwrap();
+        let WirePipes { to_worker, from_worker } = pipes.unwrap();
+        let said = tokio::task::spawn_blocking(move || {
+            File::from(to_worker).write_all(b"there and back\n").unwrap();
+            // The end of its input ends the program, and with it its output.
+            let mut said = String::new();
+            File::from(from_worker).read_to_string(&mut said).unwrap();
+            said
+        });
+        assert_eq!(said.await.unwrap(), "there and back\n");
+        process.ended().await;
+        process.end(HANG).await.unwrap();
     }
 }

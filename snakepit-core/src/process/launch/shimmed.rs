@@ -121,7 +121,7 @@ impl GreetedShim {
         let plan = lay_out(&draft(launcher, &spec, &program, marker, stop_grace)?)?;
         let (pipes, theirs) = match spec.wire {
             Wire::None => (None, None),
-            Wire::Pipes => {
+            Wire::Pipes | Wire::Stdio => {
                 let (pipes, theirs) = spawn::wire()?;
                 (Some(pipes), Some(theirs))
             }
@@ -167,6 +167,7 @@ fn draft(
         user: spec.user.clone().map(|user| (user.uid, user.gid, user.groups)),
         nice: spec.nice,
         oom_score: spec.oom_score_adj,
+        wire_on_stdio: spec.wire == Wire::Stdio,
         limits,
         term: spec.term,
         stop_grace,

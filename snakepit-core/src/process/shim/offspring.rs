@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_sig
 use crate::process::shim::packet::Step;
 use crate::process::shim::plan::{Image, Plan};
 
-/// Above what the worker is given, so that placing the wire on 3 and 4 tramples on nothing.
+/// Above what the worker is given, so that placing the wire tramples on nothing.
 const OUT_OF_THE_WAY: RawFd = 10;
 /// The most further groups that a plan may name (`NGROUPS_MAX` is 65536; nobody has that many).
 const GROUP_LIMIT: usize = 1024;
@@ -80,7 +80,7 @@ fn become_worker(plan: &Plan<'_>, image: Image, wire: Option<&(OwnedFd, OwnedFd)
     let prepared = (|| {
         setpgid(None, None).map_err(at(Step::Group))?;
         reset_dispositions();
-        place(wire).map_err(at(Step::Wire))?;
+        place(wire, plan.wire_places()).map_err(at(Step::Wire))?;
         raise_oom_score(plan).map_err(at(Step::OomScore))?;
         // After whatever opens a file, which a limit may forbid.
         set_limits(plan)?;
@@ -118,12 +118,13 @@ fn clear_away(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
     rustix::io::fcntl_dupfd_cloexec(fd, OUT_OF_THE_WAY).map_err(at(Step::Wire))
 }
 
-/// Places the wire on 3 and 4, which stay open over the exec; every other descriptor of the shim closes there.
-fn place(wire: Option<&(OwnedFd, OwnedFd)>) -> Result<(), Errno> {
+/// Places the wire, which stays open over the exec; every other descriptor of the shim closes there, except for its
+/// standard ones.
+fn place(wire: Option<&(OwnedFd, OwnedFd)>, numbers: [RawFd; 2]) -> Result<(), Errno> {
     let Some((input, output)) = wire else { return Ok(()) };
-    for (from, to) in [(input, 3), (output, 4)] {
+    for (from, to) in [input, output].into_iter().zip(numbers) {
         #[expect(unsafe_code, reason = "the number may be free or taken, which no owned descriptor can say")]
-        // SAFETY: the child owns all its descriptors, and nothing uses what lies on 3 and 4 from here on.
+        // SAFETY: the child owns all its descriptors, and nothing uses what lies in these places from here on.
         let placed = unsafe { libc::dup2(from.as_raw_fd(), to) };
         if placed != to {
             return Err(Errno::from_raw_os_error(errno()));

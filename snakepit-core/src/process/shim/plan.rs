@@ -13,7 +13,7 @@ use crate::process::shim::packet::VERSION;
 
 const WORD: usize = size_of::<usize>();
 /// The number of header fields.
-const HEADER: usize = 20;
+const HEADER: usize = 21;
 
 /// The header's fields, by their place.
 #[derive(Clone, Copy)]
@@ -40,6 +40,8 @@ enum Field {
     TermTarget,
     StopGrace,
     OrphanGrace,
+    /// Where the wire is placed, if there is one: 0 for 3 and 4, 1 for 0 and 1.
+    WirePlace,
 }
 
 /// What the host asks for, before it is laid out.
@@ -55,6 +57,8 @@ pub(in crate::process) struct Draft {
     pub(in crate::process) nice: Option<i32>,
     /// 0 to 1000.
     pub(in crate::process) oom_score: Option<u16>,
+    /// Whether the wire is the worker's standard input and output, and not 3 and 4.
+    pub(in crate::process) wire_on_stdio: bool,
     /// Resource number, soft limit, hard limit; `u64::MAX` is none.
     pub(in crate::process) limits: Vec<(u32, u64, u64)>,
     pub(in crate::process) term: TermTarget,
@@ -98,6 +102,7 @@ impl Draft {
         layout.set(Field::TermTarget, usize::from(self.term == TermTarget::Group));
         layout.set(Field::StopGrace, millis(self.stop_grace));
         layout.set(Field::OrphanGrace, millis(self.orphan_grace));
+        layout.set(Field::WirePlace, usize::from(self.wire_on_stdio));
         let first_text = layout.words.len() * WORD;
         let program = layout.text(first_text, &self.program);
         layout.set(Field::Program, program);
@@ -231,6 +236,11 @@ impl<'a> Plan<'a> {
         if self.get(Field::TermTarget) == 1 { TermTarget::Group } else { TermTarget::Main }
     }
 
+    /// The numbers under which the worker finds its wire: what it reads from, and what it writes to.
+    pub(super) fn wire_places(&self) -> [i32; 2] {
+        if self.get(Field::WirePlace) == 1 { [0, 1] } else { [3, 4] }
+    }
+
     pub(super) fn stop_grace_ms(&self) -> u64 {
         self.get(Field::StopGrace) as u64
     }
@@ -286,6 +296,7 @@ mod tests {
             user: Some((65534, 65533, vec![1, 2])),
             nice: Some(-5),
             oom_score: Some(500),
+            wire_on_stdio: true,
             limits: vec![(7, 1024, u64::MAX)],
             term: TermTarget::Group,
             stop_grace: Duration::from_secs(5),
@@ -325,6 +336,7 @@ mod tests {
         assert_eq!((plan.nice(), plan.oom_score(), plan.term()), (Some(-5), Some(500), TermTarget::Group));
         assert_eq!(plan.limits().collect::<Vec<_>>(), [(7, 1024, u64::MAX)]);
         assert_eq!((plan.stop_grace_ms(), plan.orphan_grace_ms()), (5000, 0));
+        assert_eq!(plan.wire_places(), [0, 1]);
         assert_eq!(plan.directory().map(read).as_deref(), Some("/tmp"));
         let image = plan.image().unwrap();
         assert_eq!(read(image.program), "/bin/echo");
@@ -338,6 +350,7 @@ mod tests {
         let mut plan = Plan::new(&mut words).unwrap();
         assert_eq!((plan.user(), plan.nice(), plan.oom_score()), (None, None, None));
         assert!(plan.directory().is_none());
+        assert_eq!(plan.wire_places(), [3, 4]);
         assert_eq!((plan.groups().count(), plan.limits().count()), (0, 0));
         assert_eq!(read_all(plan.image().unwrap().env), [""; 0]);
     }

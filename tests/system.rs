@@ -13,4 +13,5 @@ mod system {
     mod sessions;
     mod shutdown;
     mod streams;
+    mod wires;
 }

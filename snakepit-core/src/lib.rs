@@ -23,6 +23,7 @@ mod payload;
 mod pool;
 mod process;
 mod process_registry;
+mod progress;
 pub mod registry;
 mod request;
 mod session_affinity;
@@ -46,6 +47,7 @@ pub use process::{
     SpawnStep, TermTarget, UserIds, Wire, WirePipes,
 };
 pub use process_registry::RecoveryReport;
+pub use progress::{Progress, ProgressReceiver, ProgressSender};
 pub use request::{Deadline, Request};
 pub use snakepit::{PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
 pub use worker::{WorkerPhase, WorkerStatus};

@@ -9,6 +9,7 @@ use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
+use crate::progress::ProgressSender;
 
 /// The longest text that a worker can be handed, in bytes: the wire counts them in 16 bits.
 const TEXT_LIMIT: usize = 65_535;
@@ -35,6 +36,8 @@ pub struct Request {
     pub traceparent: Option<Arc<str>>,
     /// Pairs handed to the worker untouched.
     pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// Where the worker's word goes of how far it is. `None`: nobody wants to know.
+    pub progress: Option<ProgressSender>,
 }
 
 impl Request {
@@ -49,6 +52,7 @@ impl Request {
             is_idempotent: false,
             traceparent: None,
             metadata: Vec::new(),
+            progress: None,
         }
     }
 
@@ -87,6 +91,12 @@ impl Request {
     /// Adds a pair that the worker sees.
     pub fn metadata(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// Lets whoever holds the other end of [`Progress::channel`](crate::Progress::channel) see how far the request is.
+    pub fn progress(mut self, sender: ProgressSender) -> Self {
+        self.progress = Some(sender);
         self
     }
 

@@ -1,7 +1,8 @@
 //! The commands of the worker that keeps the contract.
 //!
 //! `echo` (value, or any bytes), `add` (a, b), `sleep` (ms), `spin` (ms of computing), `count` (n: a stream), `fail`
-//! (message, kind), `remember` (key, value, in a session) and `recall`, `pid`.
+//! (message, kind), `remember` (key, value, in a session) and `recall`, `pid`, `steps` (n: tells its progress), `shout`
+//! (text: prints it).
 
 use std::io::Write;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
     let worker = if let Some(capacity) = flags.capacity { worker.capacity(capacity) } else { worker };
     let (echo, add, sleeps, spins, count) = (on(&begin), on(&begin), on(&begin), on(&begin), on(&begin));
     let (fails, remembers, recalls, pid) = (on(&begin), on(&begin), on(&begin), on(&begin));
+    let (steps, shouts) = (on(&begin), on(&begin));
     worker
         .raw_command("echo", move |_ctx, payload| {
             echo();
@@ -87,6 +89,16 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
             recalls();
             ctx.session_state(|kept: &mut Map<String, Value>| kept.clone())
         })
+        .command("steps", move |ctx, Count { n }| {
+            steps();
+            (1..=n).for_each(|done| ctx.progress(done as f64, Some(n as f64), format!("step {done}")));
+            Ok(n)
+        })
+        .command("shout", move |_ctx, Shout { text }| {
+            shouts();
+            println!("{text}");
+            Ok(())
+        })
         .command("pid", move |_ctx, Nothing {}| {
             pid();
             Ok(std::process::id())
@@ -120,6 +132,11 @@ struct Fail {
 struct Remember {
     key: String,
     value: Value,
+}
+
+#[derive(Deserialize)]
+struct Shout {
+    text: String,
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use snakepit_adapters::{ExecuteError, Payload, Request};
+use snakepit_adapters::{ExecuteError, Payload, Progress, Request};
 use snakepit_tests::oracle;
 use tokio::task::JoinSet;
 
@@ -138,8 +138,8 @@ fn s22_an_idempotent_request_outlives_its_worker() {
 
 #[test]
 fn s22_what_a_killed_worker_had_not_begun_goes_on_elsewhere() {
-    on_both_runtimes(|| async {
-        let subject = Subject::start_with(Kind::Python, |options| options.prefetch = 4).await;
+    everywhere(|kind| async move {
+        let subject = Subject::start_with(kind, |options| options.prefetch = 4).await;
         subject.all_ready(2).await;
         let pool = subject.pit.pool("default").unwrap();
         let mut calls = JoinSet::new();
@@ -164,6 +164,27 @@ fn s22_what_a_killed_worker_had_not_begun_goes_on_elsewhere() {
         }
         answers.sort_unstable();
         assert_eq!(answers, [0, 1, 2, 3, 4, 5, 6, 7, 2_000], "only the nap of the killed worker is lost");
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn progress_reaches_its_caller_and_ends_with_the_request() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let (sender, mut progress) = Progress::channel();
+        let steps = pool.request("steps").args(&json!({"n": 500})).unwrap().progress(sender);
+        let steps = tokio::spawn(steps.call::<u64>());
+        let mut last = 0.0;
+        while let Some(step) = progress.next().await {
+            assert!(step.done > last, "{step:?} after {last}");
+            assert_eq!((step.total, step.message), (Some(500.0), format!("step {}", step.done)));
+            last = step.done;
+        }
+        // What was overtaken may have been missed, but never the last word.
+        assert!((last - 500.0).abs() < f64::EPSILON, "{last}");
+        assert_eq!(steps.await.unwrap().unwrap(), 500);
         subject.stop().await;
     });
 }

@@ -76,6 +76,14 @@ def spin(ms: int) -> int:
 
 
 @worker.command
+def steps(n: int, ctx: Any) -> int:
+    """Tells how far it is, step by step."""
+    for done in range(1, n + 1):
+        ctx.progress(done, n, f"step {done}")
+    return n
+
+
+@worker.command
 def shout(text: str) -> None:
     """Prints, without damage to the wire."""
     print(text)

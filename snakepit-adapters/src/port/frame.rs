@@ -17,8 +17,8 @@ mod encode;
 mod tests;
 
 pub use control::{
-    CommandInfo, Hello, LogLevel, LogLine, PROTOCOL, Ready, Recycle, credit_body, read_credit, read_json,
-    read_nothing, read_session,
+    CommandInfo, Event, Hello, LogLevel, LogLine, PROTOCOL, Ready, Recycle, STARTED, credit_body,
+    read_credit, read_json, read_nothing, read_session,
 };
 pub use decode::{BESIDE_PAYLOAD, Decoder, Frame, Incoming, REQUESTS_LIMIT};
 pub use encode::{BodyPart, CUT_AT, CutBody, put_frame, put_layout};

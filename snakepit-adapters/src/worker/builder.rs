@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snakepit_core::Payload;
 
-use crate::port::frame::{Kind, PROTOCOL, Ready};
+use crate::port::frame::{Kind, PROTOCOL, Ready, STARTED};
 use crate::worker::chunks::Chunks;
 use crate::worker::command::{self, Commands, Handler};
 use crate::worker::context::Context;
-use crate::worker::crew::Crew;
+use crate::worker::crew::{Crew, Terms};
 use crate::worker::error::CommandResult;
 use crate::worker::intake::{Intake, ReadEnd};
 use crate::worker::output::Output;
@@ -143,16 +143,18 @@ impl Worker {
         if !hello.protocol.contains(&PROTOCOL) {
             return Err(StartFailure::NoCommonVersion { offered: hello.protocol });
         }
+        let tells_started = hello.features.iter().any(|feature| feature == STARTED);
         let ready = Ready {
             protocol: PROTOCOL,
-            features: Vec::new(),
+            features: tells_started.then(|| STARTED.to_owned()).into_iter().collect(),
             capacity: self.capacity.unwrap_or(self.threads),
             agent: self.agent,
             commands: self.commands.infos(),
         };
         let payload_limit = usize::try_from(hello.payload_limit).unwrap_or(usize::MAX);
         let threads = usize::from(self.threads);
-        let crew = Arc::new(Crew::new(self.commands, threads, payload_limit, intake, output));
+        let terms = Terms { threads, payload_limit, tells_started };
+        let crew = Arc::new(Crew::new(self.commands, terms, intake, output));
         // One more than there are commands at once: it reads.
         for number in 0..=threads {
             let crew = Arc::clone(&crew);

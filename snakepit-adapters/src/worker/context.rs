@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use snakepit_core::Progress;
 use tokio::time::Instant;
 
 use crate::port::frame::{LogLevel, LogLine};
@@ -104,6 +105,21 @@ impl Context {
     pub fn log(&self, level: LogLevel, message: impl Into<String>) {
         let line = LogLine { level, logger: self.command.clone(), message: message.into() };
         self.crew.log(self.id, line);
+    }
+
+    /// Tells the caller how far the command is: `done` of `total`, where that is known. A number that JSON cannot say
+    /// (NaN, an infinity) is told as nothing.
+    pub fn progress(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
+        if !done.is_finite() {
+            return;
+        }
+        let total = total.filter(|total| total.is_finite());
+        self.crew.progress(self.id, Progress { done, total, message: message.into() });
+    }
+
+    /// Asks the host to replace this worker: it leaks, or has worn out. It serves on until the host is ready for that.
+    pub fn recycle(&self, reason: impl Into<String>) {
+        self.crew.recycle(reason.into());
     }
 }
 

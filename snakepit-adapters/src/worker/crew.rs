@@ -4,6 +4,7 @@ mod asked;
 mod run;
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,9 @@ pub(super) enum End {
 
 pub(super) struct Crew {
     commands: Commands,
-    payload_limit: usize,
+    terms: Terms,
+    /// Whether the host has been asked to replace this worker.
+    wants_to_go: AtomicBool,
     output: Output,
     /// Locked by the one thread that has the reading.
     intake: Mutex<Intake>,
@@ -38,6 +41,17 @@ pub(super) struct Crew {
     /// Woken when credit or a cancel has come for a command that waits for it.
     news: Condvar,
     ended: Condvar,
+}
+
+/// What was agreed on when the worker started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How many commands run at once.
+    pub(super) threads: usize,
+    /// In bytes, of one request or one answer.
+    pub(super) payload_limit: usize,
+    /// Whether the host hears when a request begins.
+    pub(super) tells_started: bool,
 }
 
 struct Shared {
@@ -65,21 +79,16 @@ enum Answers {
 }
 
 impl Crew {
-    pub(super) fn new(
-        commands: Commands,
-        threads: usize,
-        payload_limit: usize,
-        intake: Intake,
-        output: Output,
-    ) -> Self {
+    pub(super) fn new(commands: Commands, terms: Terms, intake: Intake, output: Output) -> Self {
         Self {
             commands,
-            payload_limit,
+            terms,
+            wants_to_go: AtomicBool::new(false),
             output,
             intake: Mutex::new(intake),
             shared: Mutex::new(Shared {
-                requests: Requests::new(threads),
-                turns: Turns::new(threads),
+                requests: Requests::new(terms.threads),
+                turns: Turns::new(terms.threads),
                 listeners: 0,
                 end: None,
             }),

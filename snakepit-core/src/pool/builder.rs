@@ -13,6 +13,7 @@ use crate::payload::Payload;
 use crate::pool::handle::PoolRef;
 use crate::pool::message::Response;
 use crate::pool::stream::ResponseStream;
+use crate::progress::ProgressSender;
 use crate::request::Request;
 
 /// A request that is being put together; made by [`PoolRef::request`]. Without [`args`](Self::args) the command gets none.
@@ -77,6 +78,11 @@ impl RequestBuilder {
     /// As [`Request::metadata`].
     pub fn metadata(self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.with(|request| request.metadata(key, value))
+    }
+
+    /// As [`Request::progress`].
+    pub fn progress(self, sender: ProgressSender) -> Self {
+        self.with(|request| request.progress(sender))
     }
 
     /// Runs the request and returns its answer.

@@ -236,6 +236,9 @@ impl ConnectionState {
         if !self.outstanding.ask(id.0, asked) {
             return Err(AdapterFailure::Failed { what: format!("request {id} was asked twice") });
         }
+        if let Some(progress) = &request.progress {
+            self.outstanding.follow(id.0, progress.clone());
+        }
         self.outbox.push_request(kind, id.0, &layout, request.session.clone());
         Ok(())
     }

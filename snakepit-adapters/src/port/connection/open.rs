@@ -6,10 +6,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
 use crate::port::connection::actor::{ConnectionArguments, PortConnection};
-use crate::port::frame::{Hello, PROTOCOL, REQUESTS_LIMIT};
-
-/// The feature of a worker that says when it begins with a request.
-const STARTED: &str = "started";
+use crate::port::frame::{Hello, PROTOCOL, REQUESTS_LIMIT, STARTED};
 
 /// Starts the adapter actor, and ends when the worker has said that it is ready.
 pub(in crate::port) async fn open(connect: Connect) -> Result<Connected, AdapterFailure> {

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use snakepit_core::ProgressSender;
 use snakepit_core::adapter::{ChunkSender, StreamWindow};
 
 use crate::port::credit::{Credit, NoCredit};
@@ -16,6 +17,8 @@ pub(super) struct Outstanding(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     asked: IdMap<Asked>,
+    /// Of those that have somebody who wants to know how far they are.
+    progress: IdMap<ProgressSender>,
     answered: Recent,
 }
 
@@ -60,6 +63,16 @@ impl Outstanding {
         self.table().asked.insert(id, asked).is_none()
     }
 
+    /// Notes where the progress of a request goes.
+    pub(super) fn follow(&self, id: u64, progress: ProgressSender) {
+        self.table().progress.insert(id, progress);
+    }
+
+    /// Where the progress of a request goes, if anybody wants to know and it has not been answered.
+    pub(super) fn progress(&self, id: u64) -> Option<ProgressSender> {
+        self.table().progress.get(&id).cloned()
+    }
+
     /// How many answers the worker owes.
     pub(super) fn len(&self) -> usize {
         self.table().asked.len()
@@ -72,7 +85,9 @@ impl Outstanding {
 
     /// Forgets a request that never left.
     pub(super) fn withdraw(&self, id: u64) {
-        self.table().asked.remove(&id);
+        let mut table = self.table();
+        table.progress.remove(&id);
+        table.asked.remove(&id);
     }
 
     /// Says whether this kind of frame may come for that request.
@@ -82,12 +97,12 @@ impl Outstanding {
 
     /// Takes a request out: this was its one answer.
     pub(super) fn answer(&self, kind: Kind, id: u64) -> Result<(), ProtocolError> {
-        // The stream's sender is dropped outside the lock, and before its end is reported.
+        // What is sent to its caller is dropped outside the lock, and before its end is reported.
         let asked = {
             let mut table = self.table();
             table.find(kind, id)?;
             table.answered.note(id);
-            table.asked.remove(&id)
+            (table.asked.remove(&id), table.progress.remove(&id))
         };
         drop(asked);
         Ok(())

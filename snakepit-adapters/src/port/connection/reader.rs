@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::port::connection::message::ConnectionMessage;
 use crate::port::connection::outstanding::{ChunkSize, Outstanding};
 use crate::port::frame::{
-    Decoder, Frame, Incoming, Kind, LogLine, ProtocolError, Ready, Recycle, read_json, read_nothing,
+    Decoder, Event, Frame, Incoming, Kind, LogLine, ProtocolError, Ready, Recycle, read_json, read_nothing,
     read_payload,
 };
 
@@ -84,8 +84,9 @@ impl Reader {
     fn take(&mut self, read: io::Result<usize>) -> Result<(), AdapterFailure> {
         match read {
             Ok(0) => {
-                self.decoder.finish()?;
+                // What had not been said whole, Started among it, had not been done.
                 self.reports.heard_out();
+                self.decoder.finish()?;
                 Err(AdapterFailure::Disconnected)
             }
             Ok(_) => {
@@ -125,7 +126,7 @@ impl Reader {
             Kind::Recycle => self.recycle(&body),
             Kind::Started => self.started(id, &body),
             Kind::Pong => self.when_ready(kind).and_then(|()| read_nothing(kind, &body)),
-            Kind::Event => Ok(()),
+            Kind::Event => self.event(id, &body),
             Kind::Hello
             | Kind::Execute
             | Kind::ExecuteStream
@@ -220,6 +221,15 @@ impl Reader {
             message: line.message,
             request: (id != 0).then_some(RequestId(id)),
         });
+        Ok(())
+    }
+
+    fn event(&self, id: u64, body: &[u8]) -> Result<(), ProtocolError> {
+        let event: Event = read_json(Kind::Event, body)?;
+        // One for a request that is over, or that nobody follows, has crossed its answer or interests nobody.
+        if let Some((sender, progress)) = self.outstanding.progress(id).zip(event.progress) {
+            sender.send(progress);
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use snakepit_core::Progress;
 use snakepit_core::adapter::StreamWindow;
 
 use crate::port::frame::error::ProtocolError;
@@ -11,6 +12,9 @@ use crate::port::frame::payload::read_text;
 
 /// The version of the contract that this crate speaks.
 pub const PROTOCOL: u32 = 1;
+
+/// The feature of a worker that says when it begins with a request.
+pub const STARTED: &str = "started";
 
 /// What the host says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +130,14 @@ pub struct LogLine {
     /// The text.
     #[serde(default)]
     pub message: String,
+}
+
+/// What happened in a worker, by key. Keys that this version does not know are left aside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// How far a request is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 /// Why a worker asks to be replaced.

@@ -89,7 +89,7 @@ kinds! {
     Pong = 0x47, &[Side::Worker];
     /// A line for the host's log.
     Log = 0x48, &[Side::Worker];
-    /// Reserved for progress and metrics.
+    /// Something happened, such as progress of a request.
     Event = 0x49, &[Side::Worker];
     /// The worker asks to be replaced.
     Recycle = 0x4a, &[Side::Worker];

@@ -3,12 +3,13 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use snakepit_core::{Payload, WorkerErrorKind};
+use snakepit_core::{Payload, Progress, WorkerErrorKind};
 use tokio::time::Instant;
 
-use crate::port::frame::{BodyLayout, Kind, LogLine, PayloadLayout};
+use crate::port::frame::{BodyLayout, Event, Kind, LogLine, PayloadLayout, Recycle};
 use crate::worker::chunks::Chunks;
 use crate::worker::command::Handler;
 use crate::worker::context::Context;
@@ -16,13 +17,17 @@ use crate::worker::crew::Crew;
 use crate::worker::error::{CommandError, CommandResult};
 use crate::worker::requests::{ChunkVerdict, Job};
 
-/// A log line is cut to this length: it travels in one frame, whatever is in it.
-const LOG_LIMIT: usize = 128 << 10;
+/// A text for the host is cut to this length: it travels in one frame, whatever is in it.
+const TEXT_LIMIT: usize = 128 << 10;
 
 impl Crew {
     /// Runs a request, and answers it whatever happens.
     pub(super) fn run(self: &Arc<Self>, job: Box<Job>) {
         let id = job.id;
+        if self.terms.tells_started {
+            // Before any of it runs, with the answers that were kept back: one write for both.
+            self.send(Kind::Started, id, &[]);
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.call(job)))
             .unwrap_or_else(|panic| Err(CommandError::panicked(&*panic)));
         let sent = match outcome {
@@ -65,8 +70,9 @@ impl Crew {
 
     /// Checks that a payload may be sent.
     fn lay_out<'a>(&self, payload: &'a Payload) -> CommandResult<PayloadLayout<'a>> {
-        if payload.size() > self.payload_limit {
-            let message = format!("the answer is {} bytes, limit {}", payload.size(), self.payload_limit);
+        if payload.size() > self.terms.payload_limit {
+            let message =
+                format!("the answer is {} bytes, limit {}", payload.size(), self.terms.payload_limit);
             return Err(CommandError::of(WorkerErrorKind::PayloadTooLarge, "PayloadTooLarge", message));
         }
         Ok(PayloadLayout::new(payload)?)
@@ -132,9 +138,30 @@ impl Crew {
 
     pub(in crate::worker) fn log(&self, id: u64, mut line: LogLine) {
         for text in [&mut line.message, &mut line.logger] {
-            text.truncate(text.floor_char_boundary(LOG_LIMIT));
+            shorten(text);
         }
         let body = serde_json::to_vec(&line).expect("texts have a JSON form");
         self.send(Kind::Log, id, &body);
     }
+
+    pub(in crate::worker) fn progress(&self, id: u64, mut progress: Progress) {
+        shorten(&mut progress.message);
+        let event = Event { progress: Some(progress) };
+        let body = serde_json::to_vec(&event).expect("texts and numbers have a JSON form");
+        self.send(Kind::Event, id, &body);
+    }
+
+    /// Asks the host to replace this worker; once is enough.
+    pub(in crate::worker) fn recycle(&self, mut reason: String) {
+        if self.wants_to_go.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        shorten(&mut reason);
+        let body = serde_json::to_vec(&Recycle { reason }).expect("texts have a JSON form");
+        self.send(Kind::Recycle, 0, &body);
+    }
+}
+
+fn shorten(text: &mut String) {
+    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
 }

@@ -49,8 +49,14 @@ impl Host {
 
     /// Starts a worker, and greets it.
     pub(super) fn of(worker: Worker) -> Self {
+        Self::offering(worker, &[])
+    }
+
+    /// Starts a worker, and offers it features.
+    pub(super) fn offering(worker: Worker, features: &[&str]) -> Self {
         let mut host = Self::silent(worker);
-        host.send_json(Kind::Hello, 0, &json!({"protocol": [1], "payload_limit": PAYLOAD_LIMIT}));
+        let hello = json!({"protocol": [1], "features": features, "payload_limit": PAYLOAD_LIMIT});
+        host.send_json(Kind::Hello, 0, &hello);
         host.crew = Some(host.start_result().unwrap());
         host
     }

@@ -4,10 +4,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::json;
-use snakepit_core::{Payload, Request};
+use snakepit_core::{Payload, Progress, Request};
 
 use super::host::{Host, cut_frames, execute_frame, within_limit};
-use crate::port::frame::{CommandInfo, Kind, LogLevel, RequestLayout, put_layout, read_payload};
+use crate::port::frame::{
+    CommandInfo, Event, Frame, Kind, LogLevel, Ready, Recycle, RequestLayout, put_layout, read_json,
+    read_payload,
+};
 use crate::worker::{CommandError, Worker};
 
 fn adding() -> Worker {
@@ -51,6 +54,54 @@ fn commands_answer_or_say_why_not() {
         assert_eq!((&error["type"], &error["message"]), (&json!("panic"), &json!("oh no")));
         host.execute(7, "add", &json!([3, 4]));
         host.expect_result(7, &json!(7));
+    });
+}
+
+#[test]
+fn it_says_when_a_request_begins_where_its_host_wants_to_hear() {
+    within_limit(|| {
+        let (go, goes) = mpsc::channel::<()>();
+        let goes = std::sync::Mutex::new(goes);
+        let worker = adding().command("wait", move |_ctx, (): ()| Ok(goes.lock().unwrap().recv().is_ok()));
+        let mut host = Host::offering(worker, &["later", "started"]);
+        let ready: Ready = read_json(Kind::Ready, &host.expect(Kind::Ready, 0).body).unwrap();
+        assert_eq!(ready.features, ["started"]);
+        host.execute(1, "wait", &json!(null));
+        host.execute(2, "none", &json!([]));
+        host.execute(3, "add", &json!([1, 2]));
+        // While it runs, and not with its answer.
+        host.expect(Kind::Started, 1);
+        host.send(Kind::Cancel, 3, b"");
+        // One that is answered in the queue has not begun.
+        host.expect_error(3, "cancelled");
+        go.send(()).unwrap();
+        host.expect_result(1, &json!(true));
+        host.expect(Kind::Started, 2);
+        host.expect_error(2, "unknown_command");
+    });
+}
+
+#[test]
+fn a_command_tells_its_progress_and_asks_once_to_be_replaced() {
+    within_limit(|| {
+        let worker = Worker::new().command("train", |ctx, (): ()| {
+            ctx.progress(1.0, Some(4.0), "loading");
+            ctx.progress(f64::NAN, None, "JSON cannot say this");
+            ctx.progress(2.0, Some(f64::INFINITY), "x".repeat(1 << 20));
+            ctx.recycle("leaks");
+            ctx.recycle("leaks more");
+            Ok(())
+        });
+        let mut host = Host::ready(worker);
+        host.execute(5, "train", &json!(null));
+        let event = |frame: Frame| read_json::<Event>(Kind::Event, &frame.body).unwrap().progress.unwrap();
+        let first = event(host.expect(Kind::Event, 5));
+        assert_eq!(first, Progress { done: 1.0, total: Some(4.0), message: "loading".into() });
+        let second = event(host.expect(Kind::Event, 5));
+        assert_eq!((second.done, second.total, second.message.len()), (2.0, None, 128 << 10));
+        let recycle: Recycle = read_json(Kind::Recycle, &host.expect(Kind::Recycle, 0).body).unwrap();
+        assert_eq!(recycle.reason, "leaks");
+        host.expect_result(5, &json!(null));
     });
 }
 

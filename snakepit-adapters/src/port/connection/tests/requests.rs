@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 use snakepit_core::adapter::{AdapterFailure, AdapterMessage, Outcome};
-use snakepit_core::{Payload, Request, RequestId, SessionId, WorkerErrorKind};
+use snakepit_core::{Payload, Progress, Request, RequestId, SessionId, WorkerErrorKind};
 
 use super::host::{Host, Report, on_both_runtimes};
 use crate::port::frame::{Hello, Kind, read_json};
@@ -16,7 +16,7 @@ fn the_two_sides_greet_each_other() {
             assert_eq!((hello.protocol, hello.pool.as_str()), (vec![1], "default"));
             assert_eq!((hello.slot, hello.incarnation), (3, 2));
             peer.send_json(Kind::Log, 0, &json!({"level": "warn", "logger": "boot", "message": "slow disk"}));
-            peer.send_json(Kind::Event, 0, &json!({"progress": 0.5}));
+            peer.send_json(Kind::Event, 0, &json!({"later": 0.5}));
             peer.send_json(Kind::Ready, 0, &json!({"protocol": 1, "capacity": 9000, "agent": "peer 1.0"}));
         })
         .await;
@@ -52,6 +52,41 @@ fn a_request_arrives_whole_and_its_answer_is_reported() {
         host.execute_request(7, request.session(SessionId::new("s").unwrap()).metadata("k", "v"));
         assert!(matches!(host.report().await, Report::Log(log) if log.request == Some(RequestId(7))));
         assert_eq!(host.answered().await, (7, Bytes::from_static(b"2")));
+    });
+}
+
+#[test]
+fn progress_reaches_whoever_asked_for_it_and_ends_with_the_request() {
+    on_both_runtimes(|| async {
+        let (seen, is_seen) = std::sync::mpsc::channel();
+        let mut host = Host::connected(move |mut peer| {
+            peer.handshake();
+            let progress = |done: u32, total: Option<u32>| {
+                json!({"progress": {"done": done, "total": total, "message": format!("step {done}")}})
+            };
+            let (id, _) = peer.expect_request();
+            peer.expect_request();
+            // Of a request that nobody follows, and of none.
+            peer.send_json(Kind::Event, id + 1, &progress(7, None));
+            peer.send_json(Kind::Event, 99, &progress(8, None));
+            peer.send_json(Kind::Event, id, &progress(1, Some(2)));
+            is_seen.recv().unwrap();
+            peer.send_json(Kind::Event, id, &progress(2, None));
+            peer.answer(id, b"1");
+            // It crossed the answer.
+            peer.send_json(Kind::Event, id, &progress(3, None));
+            peer.answer(id + 1, b"2");
+        })
+        .await;
+        let (sender, mut progress) = Progress::channel();
+        host.execute_request(1, Request::new("train", Payload::bytes("")).progress(sender));
+        host.execute(2, Payload::bytes(""));
+        let first = progress.next().await.unwrap();
+        assert_eq!(first, Progress { done: 1.0, total: Some(2.0), message: "step 1".into() });
+        seen.send(()).unwrap();
+        assert_eq!((host.answered().await.0, host.answered().await.0), (1, 2));
+        assert_eq!(progress.next().await.map(|latest| latest.message), Some("step 2".into()));
+        assert_eq!(progress.next().await, None);
     });
 }
 

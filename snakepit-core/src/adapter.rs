@@ -254,6 +254,13 @@ pub enum AdapterFailure {
         /// Which rule, and what was sent instead.
         what: String,
     },
+    /// The wire ended in the middle of something. What it means is said by how the process ended: a worker that was
+    /// killed while it wrote is lost, one that left or stays has broken the rules.
+    #[error("the wire ended too early: {what}")]
+    Torn {
+        /// What had not come to its end.
+        what: String,
+    },
     /// The worker closed its end of the wire.
     #[error("the worker closed the wire")]
     Disconnected,

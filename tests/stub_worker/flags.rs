@@ -26,6 +26,10 @@ pub(crate) enum Breach {
     OversizeLength,
     /// Writes the first half of the first answer, and then nothing.
     HalfFrame,
+    /// Writes the first half of the first answer, and kills itself.
+    DieWriting,
+    /// Writes the first half of the first answer, and leaves with code 0.
+    LeaveWriting,
     /// Answers, beside the first request, one that was never asked.
     AnswerUnasked,
     /// Answers every request twice.
@@ -81,6 +85,8 @@ impl Flags {
                 "--rubbish" => flags.manner = Manner::Raw(Breach::Rubbish),
                 "--oversize-length" => flags.manner = Manner::Raw(Breach::OversizeLength),
                 "--half-frame" => flags.manner = Manner::Raw(Breach::HalfFrame),
+                "--die-writing" => flags.manner = Manner::Raw(Breach::DieWriting),
+                "--leave-writing" => flags.manner = Manner::Raw(Breach::LeaveWriting),
                 "--answer-unasked" => flags.manner = Manner::Raw(Breach::AnswerUnasked),
                 "--answer-twice" => flags.manner = Manner::Raw(Breach::AnswerTwice),
                 "--chunks-beyond-credit" => flags.manner = Manner::Raw(Breach::ChunksBeyondCredit),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use snakepit_adapters::port::frame::{
     Decoder, Frame, Header, Incoming, Kind, PayloadLayout, Side, put_frame, put_layout, read_request,
     take_credit,
@@ -112,6 +112,14 @@ impl Wire {
                 // Not even a Pong may follow: it would be taken for the other half.
                 while self.next()?.is_some() {}
                 Ok(())
+            }
+            Breach::DieWriting | Breach::LeaveWriting if first => {
+                let whole = payload_frame(Kind::Result, id, &payload)?;
+                self.to_host.write_all(&whole[..whole.len() / 2])?;
+                if breach == Breach::LeaveWriting {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                raise(Signal::SIGKILL).map_err(io::Error::from)
             }
             Breach::ChunksBeyondCredit if stream => {
                 (0..CHUNKS).try_for_each(|_| self.payload(Kind::Chunk, id, &payload))

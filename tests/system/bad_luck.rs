@@ -135,6 +135,25 @@ fn rubbish_on_the_wire_costs_that_worker_and_names_the_breach() {
 }
 
 #[test]
+fn a_worker_killed_in_the_middle_of_an_answer_is_lost_and_one_that_leaves_there_broke_the_protocol() {
+    on_both_runtimes(|| async {
+        for (flag, code) in [("--die-writing", "worker_lost"), ("--leave-writing", "protocol_error")] {
+            let subject = Subject::start_stub(&[flag], |options| {
+                options.size = 1;
+                options.restart.intensity = 1000;
+                options.restart.consecutive = 1000;
+            })
+            .await;
+            for _ in 0..5 {
+                let error = subject.pit.execute("echo", &json!({"value": 1})).await.unwrap_err();
+                assert_eq!(error.code(), code, "{flag}: {error}");
+            }
+            subject.stop().await;
+        }
+    });
+}
+
+#[test]
 fn a_worker_that_speaks_rubbish_from_the_start_fails_the_pool_with_the_breach() {
     on_both_runtimes(|| async {
         let mark = Mark::new();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterFailure;
 use crate::error::LossCause;
+use crate::process::ProcessExit;
 
 /// How long a process may take to leave by itself after it has closed the wire. Its exit code says more than the wire.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
@@ -28,6 +29,8 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaiting {
     Process,
+    /// The same, after a torn frame: how it ends says whether the tear was its own doing.
+    ProcessOfTornWire,
     Adapter,
 }
 
@@ -77,17 +80,19 @@ impl Phase {
         let end = |cause| (None, PhaseVerdict::End { cause });
         match (self, event) {
             (Self::Booting | Self::Ready, PhaseEvent::AdapterEnded { failure }) => {
-                let leaves_by_itself = failure == AdapterFailure::Disconnected;
+                let (awaiting, verdict) = match failure {
+                    AdapterFailure::Disconnected => {
+                        (Awaiting::Process, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE })
+                    }
+                    AdapterFailure::Torn { .. } => {
+                        (Awaiting::ProcessOfTornWire, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE })
+                    }
+                    AdapterFailure::Protocol { .. } | AdapterFailure::Failed { .. } => {
+                        (Awaiting::Process, PhaseVerdict::Kill { within: EXIT_GRACE })
+                    }
+                };
                 let cause = LossCause::from(failure);
-                match (alive.process, leaves_by_itself) {
-                    (false, _) => end(cause),
-                    (true, true) => {
-                        dying(cause, Awaiting::Process, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE })
-                    }
-                    (true, false) => {
-                        dying(cause, Awaiting::Process, PhaseVerdict::Kill { within: EXIT_GRACE })
-                    }
-                }
+                if alive.process { dying(cause, awaiting, verdict) } else { end(cause) }
             }
             (Self::Booting | Self::Ready, PhaseEvent::ProcessEnded { cause }) => {
                 if alive.adapter {
@@ -117,22 +122,29 @@ impl Phase {
                 Self::Dying { cause: LossCause::Disconnected, awaiting: Awaiting::Process },
                 PhaseEvent::ProcessEnded { cause },
             ) => end(cause),
+            // Whoever was killed while it wrote has not broken a rule.
+            (
+                Self::Dying { awaiting: Awaiting::ProcessOfTornWire, .. },
+                PhaseEvent::ProcessEnded { cause },
+            ) if !left_by_itself(&cause) => end(cause),
             // Killed for a reason of its own: the signal says nothing new.
-            (Self::Dying { cause, awaiting: Awaiting::Process }, PhaseEvent::ProcessEnded { .. }) => {
-                end(cause.clone())
-            }
+            (
+                Self::Dying { cause, awaiting: Awaiting::Process | Awaiting::ProcessOfTornWire },
+                PhaseEvent::ProcessEnded { .. },
+            ) => end(cause.clone()),
             // The last answers have been read. A worker that broke the protocol with its last breath is told so.
-            (Self::Dying { awaiting: Awaiting::Adapter, .. }, PhaseEvent::AdapterEnded { failure })
-                if matches!(failure, AdapterFailure::Protocol { .. }) =>
+            (Self::Dying { cause, awaiting: Awaiting::Adapter }, PhaseEvent::AdapterEnded { failure })
+                if is_breach(&failure, cause) =>
             {
                 end(failure.into())
             }
             (Self::Dying { cause, awaiting: Awaiting::Adapter }, PhaseEvent::AdapterEnded { .. }) => {
                 end(cause.clone())
             }
-            // It closed the wire and stayed.
+            // It closed the wire, or left it torn, and stayed.
             (
-                Self::Dying { cause: cause @ LossCause::Disconnected, awaiting: Awaiting::Process },
+                Self::Dying { cause: cause @ LossCause::Disconnected, awaiting: Awaiting::Process }
+                | Self::Dying { cause, awaiting: Awaiting::ProcessOfTornWire },
                 PhaseEvent::FarewellElapsed,
             ) if alive.process => {
                 dying(cause.clone(), Awaiting::Process, PhaseVerdict::Kill { within: EXIT_GRACE })
@@ -145,10 +157,24 @@ impl Phase {
     }
 }
 
+/// Whether a process ended because it chose to.
+fn left_by_itself(cause: &LossCause) -> bool {
+    matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(_) })
+}
+
+/// Whether the end of the wire of a process that ended like this shows a broken rule.
+fn is_breach(failure: &AdapterFailure, process: &LossCause) -> bool {
+    match failure {
+        AdapterFailure::Protocol { .. } => true,
+        AdapterFailure::Torn { .. } => left_by_itself(process),
+        AdapterFailure::Disconnected | AdapterFailure::Failed { .. } => false,
+    }
+}
+
 impl From<AdapterFailure> for LossCause {
     fn from(failure: AdapterFailure) -> Self {
         match failure {
-            AdapterFailure::Protocol { what } => Self::Protocol { what },
+            AdapterFailure::Protocol { what } | AdapterFailure::Torn { what } => Self::Protocol { what },
             AdapterFailure::Disconnected => Self::Disconnected,
             AdapterFailure::Failed { what } => Self::AdapterFailed { what },
         }
@@ -158,7 +184,6 @@ impl From<AdapterFailure> for LossCause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::ProcessExit;
 
     const BOTH: Alive = Alive { process: true, adapter: true };
     const NO_ADAPTER: Alive = Alive { process: true, adapter: false };
@@ -233,6 +258,42 @@ mod tests {
         assert_eq!(phase.on(event, NO_ADAPTER), PhaseVerdict::Kill { within: EXIT_GRACE });
         let cause = ends(&mut phase, PhaseEvent::ProcessEnded { cause: killed() }, NONE);
         assert_eq!(cause, protocol().into());
+    }
+
+    fn torn() -> AdapterFailure {
+        AdapterFailure::Torn { what: "x".to_owned() }
+    }
+
+    #[test]
+    fn who_is_killed_while_it_writes_is_lost_whichever_end_is_heard_first() {
+        let mut phase = Phase::Ready;
+        let verdict = phase.on(PhaseEvent::AdapterEnded { failure: torn() }, NO_ADAPTER);
+        assert_eq!(verdict, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE });
+        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: killed() }, NONE), killed());
+
+        let mut phase = Phase::Ready;
+        let _ = phase.on(PhaseEvent::ProcessEnded { cause: killed() }, NO_PROCESS);
+        assert_eq!(ends(&mut phase, PhaseEvent::AdapterEnded { failure: torn() }, NONE), killed());
+    }
+
+    #[test]
+    fn who_leaves_in_the_middle_of_a_frame_has_broken_the_protocol() {
+        let mut phase = Phase::Ready;
+        let _ = phase.on(PhaseEvent::AdapterEnded { failure: torn() }, NO_ADAPTER);
+        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NONE), torn().into());
+
+        let mut phase = Phase::Ready;
+        let _ = phase.on(PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS);
+        assert_eq!(ends(&mut phase, PhaseEvent::AdapterEnded { failure: torn() }, NONE), torn().into());
+    }
+
+    #[test]
+    fn who_tears_the_wire_and_stays_is_killed_for_it() {
+        let mut phase = Phase::Ready;
+        let _ = phase.on(PhaseEvent::AdapterEnded { failure: torn() }, NO_ADAPTER);
+        let verdict = phase.on(PhaseEvent::FarewellElapsed, NO_ADAPTER);
+        assert_eq!(verdict, PhaseVerdict::Kill { within: EXIT_GRACE });
+        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: killed() }, NONE), torn().into());
     }
 
     #[test]

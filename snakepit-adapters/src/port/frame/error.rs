@@ -188,7 +188,12 @@ pub enum ProtocolError {
 
 impl From<ProtocolError> for AdapterFailure {
     fn from(error: ProtocolError) -> Self {
-        Self::Protocol { what: format!("{}: {error}", error.word()) }
+        let what = format!("{}: {error}", error.word());
+        if matches!(error, ProtocolError::Torn { .. }) {
+            Self::Torn { what }
+        } else {
+            Self::Protocol { what }
+        }
     }
 }
 

@@ -54,6 +54,7 @@ fn cases() -> Vec<(Vec<u8>, &'static str)> {
         ),
         (frame(Kind::Pong, 0, b"x"), "body_lengths: Pong states 0 bytes and has 1"),
         (frame(Kind::Log, 0, b"\xff"), "json: Log cannot be read"),
+        (frame(Kind::Event, 1, br#"{"progress": 0.5}"#), "json: Event cannot be read"),
     ]
 }
 
@@ -124,7 +125,7 @@ fn a_breach_before_ready_is_the_answer_to_connect() {
 }
 
 #[test]
-fn the_end_of_the_wire_inside_a_frame_is_a_breach() {
+fn the_end_of_the_wire_inside_a_frame_is_told_as_such() {
     on_both_runtimes(|| async {
         let mut host = Host::connected(|mut peer| {
             peer.handshake();
@@ -137,6 +138,7 @@ fn the_end_of_the_wire_inside_a_frame_is_a_breach() {
         host.execute(1, Payload::bytes(""));
         assert!(matches!(host.finished().await, (1, Outcome::Answered(_))));
         let what = "torn_frame: the wire ended inside a frame: only its first 20 bytes came";
-        assert_eq!(host.failure().await, AdapterFailure::Protocol { what: what.into() });
+        assert_eq!(host.failure().await, AdapterFailure::Torn { what: what.into() });
+        assert!(host.is_heard_out(), "whatever came whole has been reported");
     });
 }

@@ -44,12 +44,13 @@ pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Resized, Response, Re
 pub use pool::{PoolService, ResponseFuture};
 pub use process::{
     Containment, ContainmentLevel, ProcessExit, ProcessIdentity, ProcessSpec, Resource, ResourceLimit,
-    SpawnStep, TermTarget, UserIds, Wire, WirePipes,
+    SpawnStep, StopOutcome, TermTarget, UserIds, Wire, WirePipes,
 };
 pub use process_registry::RecoveryReport;
 pub use progress::{Progress, ProgressReceiver, ProgressSender};
 pub use request::{Deadline, Request};
 pub use snakepit::{PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
+pub use telemetry::{Event, EventRecord, Events, Lagged};
 pub use worker::{WorkerPhase, WorkerStatus};
 
 /// The process between the host and each worker. See [`ContainmentLevel::Tree`].

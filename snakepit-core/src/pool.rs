@@ -8,6 +8,7 @@ mod admitting;
 mod boots;
 mod builder;
 mod closing;
+mod condition;
 mod deadlines;
 mod endings;
 mod handle;
@@ -23,6 +24,7 @@ mod resizing;
 mod retiring;
 mod retry;
 mod roster;
+mod saturation;
 #[cfg(feature = "tower")]
 mod service;
 mod sessions;

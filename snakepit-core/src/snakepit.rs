@@ -5,6 +5,7 @@ mod data_dir;
 mod handle;
 pub(crate) mod open_files;
 pub(crate) mod pool_tree;
+mod reports;
 mod shutdown;
 mod signals;
 mod tree;

@@ -21,11 +21,13 @@ use crate::pool::message::{
 };
 use crate::pool::reservations::Reservers;
 use crate::pool::roster::Roster;
+use crate::pool::saturation::Saturation;
 use crate::pool::shared::{PoolShared, Vitals};
 use crate::pool::statistics::Counters;
 use crate::pool::waiting_line::WaitingLine;
 use crate::pool::watchdog::Watchdog;
 use crate::session_affinity::SessionAffinityMessage;
+use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -76,6 +78,7 @@ pub(crate) struct PoolState {
     pub(super) retiring: BTreeSet<Slot>,
     pub(super) ready_waiters: Vec<(Wanted, ReadyReply)>,
     pub(super) closing: Option<Closing>,
+    pub(super) saturation: Saturation,
     pub(super) counters: Counters,
 }
 
@@ -94,6 +97,8 @@ pub(super) struct Closing {
     pub(super) until: Instant,
     pub(super) finished: usize,
     pub(super) abandoned: usize,
+    /// Whether its end has been told.
+    pub(super) is_told: bool,
     pub(super) replies: Vec<RpcReplyPort<CloseReport>>,
     /// Held, so that it rings.
     pub(super) timer: Timer,
@@ -110,6 +115,9 @@ impl Actor for Pool {
         myself: ActorRef<Self::Msg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        if args.shared.address.current().is_some() {
+            args.shared.emit(Event::PoolRestarted { pool: args.shared.name.clone() });
+        }
         let mut state = PoolState::new(args, myself);
         // Before anybody can ask for a session's worker: nobody waits for the requests of an earlier life any more.
         state.args.sessions.cast(SessionAffinityMessage::PoolRestarted);
@@ -174,6 +182,7 @@ impl PoolState {
             retiring: BTreeSet::new(),
             ready_waiters: Vec::new(),
             closing: None,
+            saturation: Saturation::default(),
             counters: Counters::default(),
         }
     }
@@ -217,6 +226,8 @@ impl PoolState {
             SessionReport::Ended { session, life } => self.session_ended(session, life, now),
             SessionReport::Evicted { session, life } => {
                 self.counters.sessions_evicted += 1;
+                let worker = self.args.shared.life(life);
+                self.args.shared.emit(Event::SessionEvicted { session: session.clone(), worker });
                 self.session_ended(session, life, now);
             }
         }

@@ -7,6 +7,7 @@ use crate::error::{AwaitReadyError, ExecuteError};
 use crate::pool::actor::{Closing, PoolState};
 use crate::pool::in_flight::Stage;
 use crate::pool::message::{CloseReport, PoolMessage, PoolTimer};
+use crate::telemetry::Event;
 use crate::timer::Timer;
 
 impl PoolState {
@@ -24,8 +25,11 @@ impl PoolState {
         match &mut self.closing {
             None => {
                 let timer = timer();
+                let (pool, under_way) = (self.args.shared.name.clone(), self.in_flight.awaited());
+                self.args.shared.emit(Event::PoolDraining { pool, under_way });
+                let replies = vec![reply];
                 self.closing =
-                    Some(Closing { until, finished: 0, abandoned: 0, replies: vec![reply], timer });
+                    Some(Closing { until, finished: 0, abandoned: 0, is_told: false, replies, timer });
             }
             Some(closing) => {
                 if until < closing.until {
@@ -70,6 +74,12 @@ impl PoolState {
             return;
         }
         let report = CloseReport { finished: closing.finished, abandoned: closing.abandoned };
+        if !closing.is_told {
+            closing.is_told = true;
+            let CloseReport { finished, abandoned } = report;
+            let pool = self.args.shared.name.clone();
+            self.args.shared.emit(Event::PoolDrained { pool, finished, abandoned });
+        }
         for reply in closing.replies.drain(..) {
             let _ = reply.send(report);
         }

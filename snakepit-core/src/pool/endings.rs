@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::adapter::{AdapterMessage, Outcome};
 use crate::config::OnStuck;
@@ -14,6 +13,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{Begun, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
 use crate::session_affinity::Told;
+use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -169,7 +169,7 @@ impl PoolState {
         let grace = self.args.shared.options.cancel_grace;
         let worker = self.args.shared.life(run.life);
         match self.args.shared.options.on_stuck {
-            OnStuck::Wait => warn!(%worker, ?grace, "a worker does not give up a cancelled request"),
+            OnStuck::Wait => self.args.shared.emit(Event::WorkerStuck { worker, grace }),
             OnStuck::Kill => {
                 // A worker that has ended by itself needs no replacing.
                 let _ = ready.worker.actor.cast(WorkerMessage::Replace { cause: LossCause::Stuck { grace } });

@@ -26,6 +26,7 @@ use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
 use crate::request::{Deadline, Request};
 use crate::snakepit::open_files;
+use crate::telemetry::Events;
 use crate::worker::{WorkerMessage, WorkerPhase, WorkerStatus};
 
 /// How long a worker may take to describe itself before it is listed without details.
@@ -232,6 +233,11 @@ impl PoolRef {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(EndSessionError::SessionNotFound { session: session.clone() }),
         }
+    }
+
+    /// What happens in the pool from now on, typed. See [`Event`](crate::Event).
+    pub fn events(&self) -> Events {
+        self.shared.events().subscribe(Some(self.shared.name.clone()))
     }
 
     /// Takes no more requests for good, and waits for those under way until `until`.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::error::{ExecuteError, WorkerLoss};
 use crate::id::RequestId;
@@ -14,6 +13,7 @@ use crate::pool::in_flight::{Begun, Flight, Run, Stage};
 use crate::pool::message::Life;
 use crate::pool::retry::{LossKind, RetryPolicy, RetryVerdict};
 use crate::session_affinity::Told;
+use crate::telemetry::Event;
 
 /// What a request may do whose worker is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,10 @@ impl PoolState {
     /// A life ended: everyone whose request it had goes elsewhere or is told, each once.
     pub(super) fn worker_lost(&mut self, loss: &Arc<WorkerLoss>, now: Instant) {
         let life = Life::from(&loss.life);
-        let was_ready = self.roster.lost(life, self.args.shared.options.stable_after(), now);
+        self.roster.lost(life, self.args.shared.options.stable_after(), now);
         self.lives.over(life);
         self.boot_over(life.slot);
         self.counters.restarts += 1;
-        warn!(worker = %loss.life, cause = %loss.cause, was_ready, "worker lost");
         let mut ids = self.in_flight.on_worker(life);
         // Those who came first go first.
         ids.sort_unstable();
@@ -54,10 +53,13 @@ impl PoolState {
                 let time_left = flight.deadline.remaining(now);
                 let kind = LossKind::from(&loss.cause);
                 match flight.history.on_loss(kind, policy, time_left, chance()) {
-                    RetryVerdict::Now => self.try_again(id, Duration::ZERO, now),
-                    RetryVerdict::After(rest) => self.try_again(id, rest, now),
+                    RetryVerdict::Now => self.try_again(id, loss, Duration::ZERO, now),
+                    RetryVerdict::After(rest) => self.try_again(id, loss, rest, now),
                     RetryVerdict::GiveUp => self.end_lost(id, ExecuteError::from_loss(Arc::clone(loss))),
                     RetryVerdict::Poisoned { crashes } => {
+                        let (command, worker) = (Arc::clone(&flight.command), loss.life.clone());
+                        let event = Event::RequestPoisoned { request: id, command, worker, crashes };
+                        self.args.shared.emit(event);
                         self.end_lost(id, ExecuteError::Poisoned { crashes, loss: Arc::clone(loss) });
                     }
                 }
@@ -66,8 +68,12 @@ impl PoolState {
         }
     }
 
-    fn try_again(&mut self, id: RequestId, rest: Duration, now: Instant) {
+    fn try_again(&mut self, id: RequestId, loss: &WorkerLoss, rest: Duration, now: Instant) {
         self.counters.retried += 1;
+        if let Some(flight) = self.in_flight.get(id) {
+            let (command, worker) = (Arc::clone(&flight.command), loss.life.clone());
+            self.args.shared.emit(Event::RequestRetried { request: id, command, worker, rest });
+        }
         self.start_over(id, rest, now);
     }
 

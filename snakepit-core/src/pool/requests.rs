@@ -1,7 +1,6 @@
 //! The way of a request to a worker: admitted, routed, placed, handed over.
 
 use tokio::time::Instant;
-use tracing::error;
 
 use ractor::MessagingErr;
 
@@ -16,6 +15,7 @@ use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
 use crate::pool::reservations::Reservation;
 use crate::pool::watchdog::{STALL_LIMIT, WatchVerdict};
 use crate::session_affinity::SessionAffinityMessage;
+use crate::telemetry::Event;
 use crate::timer::Timer;
 
 impl PoolState {
@@ -26,14 +26,27 @@ impl PoolState {
         let reservation = submission.reservation.take();
         let mut flight = Flight::new(submission, self.args.shared.options.affinity, now);
         if let Err(refusal) = self.admit(&flight, reservation, now) {
+            self.say_saturated(&refusal, now);
             self.counters.count_error(&refusal);
             flight.answer(Err(refusal));
             return;
+        }
+        if let Some(refused) = self.saturation.admitted(now) {
+            self.args.shared.emit(Event::PoolRelieved { pool: self.args.shared.name.clone(), refused });
         }
         self.deadlines.insert(flight.due(), id);
         self.in_flight.insert(id, flight);
         self.routing += 1;
         self.begin(id, now);
+    }
+
+    fn say_saturated(&mut self, refusal: &ExecuteError, now: Instant) {
+        if let ExecuteError::Saturated { pool, queued, limit, retry_after } = refusal
+            && self.saturation.refused(now)
+        {
+            let (pool, waiting, limit, retry_after) = (pool.clone(), *queued, *limit, *retry_after);
+            self.args.shared.emit(Event::PoolSaturated { pool, waiting, limit, retry_after });
+        }
     }
 
     /// Finds a place for a request that has none.
@@ -151,7 +164,8 @@ impl PoolState {
             WatchVerdict::Stalled => {
                 self.watch_timer = None;
                 self.counters.stalls += 1;
-                error!(pool = %self.args.shared.name, waiting = self.waiting(), "requests waited beside free workers");
+                let pool = self.args.shared.name.clone();
+                self.args.shared.emit(Event::PoolStalled { pool, waiting: self.waiting() });
                 for life in self.roster.ready_lives() {
                     self.serve(life, now);
                 }

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use ractor::RpcReplyPort;
-use tracing::info;
 
 use crate::error::ResizeError;
 use crate::id::Slot;
@@ -11,6 +10,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::message::Resized;
 use crate::pool::roster::{Occupant, Roster};
 use crate::pool::slot_plan::{Duty, Retirement};
+use crate::telemetry::Event;
 
 /// How little the pool loses with a slot, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ impl PoolState {
             Err(ResizeError::ShuttingDown { pool: self.args.shared.name.clone() })
         } else {
             let from = self.args.shared.plan().resize(size);
-            info!(pool = %self.args.shared.name, from, to = size, "pool is resized");
+            self.args.shared.emit(Event::PoolResized { pool: self.args.shared.name.clone(), from, to: size });
             self.man_slots();
             self.tell_ready();
             Ok(Resized { from, to: size })

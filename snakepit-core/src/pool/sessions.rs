@@ -10,6 +10,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{BindingStage, Flight, Stage};
 use crate::pool::message::Life;
 use crate::session_affinity::{Parting, SessionAffinityMessage, Told};
+use crate::telemetry::Event;
 
 /// How a life that a session is bound to stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,11 @@ impl PoolState {
             (Some(lost), Some(session)) if flight.affinity.is_strict() => {
                 self.session_lost(id, session, lost);
             }
+            (Some(lost), Some(session)) => {
+                let worker = self.args.shared.life(lost);
+                self.args.shared.emit(Event::SessionReset { session, worker });
+                self.place(id, now);
+            }
             (None | Some(_), _) => self.place(id, now),
         }
     }
@@ -72,6 +78,7 @@ impl PoolState {
     /// Tells a request that may run nowhere else that its session's worker is gone.
     fn session_lost(&mut self, id: RequestId, session: SessionId, lost: Life) {
         let worker = self.args.shared.life(lost);
+        self.args.shared.emit(Event::SessionLost { session: session.clone(), worker: worker.clone() });
         let error = ExecuteError::SessionLost { session, worker };
         self.give_back(id, error);
     }

@@ -15,6 +15,7 @@ use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
 use crate::process::StopOutcome;
+use crate::telemetry::{Event, EventSink};
 
 /// One pool, over all restarts of its actor.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct PoolShared {
     pub(crate) reservations: Reservations,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
+    events: EventSink,
     /// Which slots there are to be; never locked while another actor is waited for.
     plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
@@ -51,18 +53,35 @@ pub(crate) struct Vitals {
 }
 
 impl PoolShared {
-    pub(crate) fn new(name: PoolName, options: PoolOptions, requests: Arc<AtomicU64>) -> Self {
+    /// `requests` and `events` are the pit's.
+    pub(crate) fn new(
+        name: PoolName,
+        options: PoolOptions,
+        requests: Arc<AtomicU64>,
+        events: EventSink,
+    ) -> Self {
         Self {
             name,
             address: Address::default(),
             reservations: Reservations::default(),
             requests,
+            events,
             plan: Mutex::new(SlotPlan::new(options.size)),
             options,
             starters_under: Mutex::new(None),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
         }
+    }
+
+    /// Tells an event to the log and to whoever has subscribed.
+    pub(crate) fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+
+    /// Where events are told.
+    pub(crate) fn events(&self) -> &EventSink {
+        &self.events
     }
 
     pub(crate) fn reporter(&self) -> PoolReporter {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ractor::{ActorRef, RpcReplyPort};
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, Slot, WorkerLife};
@@ -13,6 +12,7 @@ use crate::pool::message::{Life, PoolMessage, PoolTimer, ReadyReply, RosterRow, 
 use crate::pool::roster::{Occupant, Place, Seats};
 use crate::pool::slot_plan::{Claim, Duty};
 use crate::pool::statistics::PoolStats;
+use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
@@ -94,13 +94,14 @@ impl PoolState {
         let running = worker.vitals.running();
         // Of a worker that does not say what it has begun with, nothing could go elsewhere when it is lost.
         let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
+        let before = self.condition(slot);
         self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
+        self.tell_condition(before, life);
         if self.roster.is_retiring(slot) {
             // It was about to leave when the pool restarted.
             return;
         }
-        info!(worker = %self.args.shared.life(life), capacity, "worker is ready");
         self.tell_ready();
         self.give_up_pins(slot);
         self.serve(life, now);
@@ -119,12 +120,18 @@ impl PoolState {
             return;
         }
         self.boot_over(slot);
-        let times = self.roster.given_up(slot, loss);
+        let had_failed = self.roster.failure().is_some();
+        let times = self.roster.given_up(slot, Arc::clone(&loss));
         let rest = self.args.shared.options.restart.rest_after_giving_up(times);
-        warn!(pool = %self.args.shared.name, %slot, times, ?rest, "slot gave up; it is tried again later");
+        let worker = self.args.shared.worker(slot);
+        self.args.shared.emit(Event::SlotQuarantined { slot: worker, times, rest, last: loss });
         let over = PoolMessage::Timer(PoolTimer::QuarantineOver { slot });
         self.quarantines.insert(slot, Timer::after(rest, &self.myself, over));
         if let Some(last) = self.roster.failure().cloned() {
+            if !had_failed {
+                let pool = self.args.shared.name.clone();
+                self.args.shared.emit(Event::PoolFailed { pool, last: Arc::clone(&last) });
+            }
             self.fail(&PoolFailure { last });
         }
     }

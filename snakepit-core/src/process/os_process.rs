@@ -1,9 +1,11 @@
 //! The one owner of a worker's process and of everything that it starts.
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,15 +43,26 @@ pub(super) struct Output {
     pub(super) stderr: OwnedFd,
 }
 
-/// How a stop went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopOutcome {
+/// How the stop of a worker's process went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopOutcome {
     /// It left when asked.
     Left,
     /// It had to be killed.
     Killed,
     /// Something of it did not go even when killed: it hangs in the kernel.
     Stuck,
+}
+
+impl fmt::Display for StopOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Left => "left",
+            Self::Killed => "killed",
+            Self::Stuck => "stuck",
+        })
+    }
 }
 
 impl OsProcess {

@@ -1,11 +1,11 @@
 //! The registry's actor: it keeps the writer's thread running, and holds nothing that its end could lose.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::error;
 
 use crate::process_registry::handle::ProcessRegistryRef;
 use crate::process_registry::message::ProcessRegistryMessage;
 use crate::process_registry::writer::Writer;
+use crate::telemetry::Event;
 
 /// The handler of the registry's actor.
 #[derive(Debug)]
@@ -38,6 +38,9 @@ impl Actor for ProcessRegistry {
         myself: ActorRef<Self::Msg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        if args.writer.actor.current().is_some() {
+            args.writer.events.emit(Event::RegistryRestarted {});
+        }
         args.writer.actor.publish(myself);
         args.writer.keep_running()?;
         Ok(args.writer)
@@ -51,7 +54,7 @@ impl Actor for ProcessRegistry {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProcessRegistryMessage::WriterEnded => {
-                error!("the process registry's writer has panicked and is started again");
+                state.events.emit(Event::RegistryWriterRestarted {});
                 Ok(state.keep_running()?)
             }
         }

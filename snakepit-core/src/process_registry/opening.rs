@@ -16,6 +16,7 @@ use crate::process_registry::lock::{DirectoryLock, LockError};
 use crate::process_registry::recovery::{RecoveryError, RecoveryReport, recover};
 use crate::process_registry::store::{Origin, Store, StoreError};
 use crate::process_registry::writer::Writer;
+use crate::telemetry::EventSink;
 
 /// How long a data directory may stay locked by a host that is just dying: the system frees its memory before its locks,
 /// 0.1 s for each GB.
@@ -41,11 +42,11 @@ enum Obstacle {
 }
 
 /// Opens the registry of a data directory. A host that is just dying may still hold it for a moment.
-pub(crate) async fn open(data_dir: &Path) -> Result<OpenRegistry, StartError> {
+pub(crate) async fn open(data_dir: &Path, events: &EventSink) -> Result<OpenRegistry, StartError> {
     let patience_ends = Instant::now() + LOCK_PATIENCE;
     loop {
-        let path = data_dir.to_owned();
-        let attempt = spawn_blocking(move || try_open(&path)).await;
+        let (path, events) = (data_dir.to_owned(), events.clone());
+        let attempt = spawn_blocking(move || try_open(&path, events)).await;
         let attempt = attempt.unwrap_or_else(|error| Err(Obstacle::refused(data_dir, &error)));
         match attempt {
             Ok(open) => return Ok(open),
@@ -73,7 +74,7 @@ pub async fn recover_directory(data_dir: impl AsRef<Path>) -> Result<RecoveryRep
     // A directory that is not there has nothing to recover, and none is made for it.
     std::fs::metadata(data_dir)
         .map_err(|source| StartError::DataDir { path: data_dir.to_owned(), source })?;
-    let OpenRegistry { args, recovery, .. } = open(data_dir).await?;
+    let OpenRegistry { args, recovery, .. } = open(data_dir, &EventSink::default()).await?;
     let closed = spawn_blocking(move || args.close()).await;
     closed.map_err(|error| StartError::Registry { path: data_dir.to_owned(), message: error.to_string() })?;
     Ok(recovery)
@@ -85,7 +86,7 @@ impl Obstacle {
     }
 }
 
-fn try_open(data_dir: &Path) -> Result<OpenRegistry, Obstacle> {
+fn try_open(data_dir: &Path, events: EventSink) -> Result<OpenRegistry, Obstacle> {
     let unusable = |source| Obstacle::Refused(StartError::DataDir { path: data_dir.to_owned(), source });
     let lock = DirectoryLock::acquire(data_dir).map_err(|error| match error {
         LockError::Held { holder } => Obstacle::Held { holder },
@@ -102,8 +103,9 @@ fn try_open(data_dir: &Path) -> Result<OpenRegistry, Obstacle> {
     })?;
     let recovery = recover(&mut store, &host, found)
         .map_err(|error: RecoveryError| Obstacle::refused(data_dir, &error))?;
+    recovery.tell(&events);
     let handle = ProcessRegistryRef::new(host);
-    let writer = Writer::new(Ledger::new(host.run, identity), store, lock, handle.queue());
+    let writer = Writer::new(Ledger::new(host.run, identity), store, lock, handle.queue(), events);
     let args = ProcessRegistryArgs { writer, handle: handle.clone() };
     Ok(OpenRegistry { args, handle, run: host.run, recovery })
 }

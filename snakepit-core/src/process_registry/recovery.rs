@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 mod marks;
 mod records;
@@ -16,6 +15,7 @@ use crate::process::sighting::{Sweep, sweep};
 use crate::process::{HostRun, ProcessIdentity};
 use crate::process_registry::record::Record;
 use crate::process_registry::store::{Found, Store, StoreError};
+use crate::telemetry::{Event, EventSink};
 use marks::Marks;
 use records::Leftovers;
 
@@ -44,6 +44,21 @@ pub struct RecoveryReport {
     pub took: Duration,
     /// The lives of workers that were ended with their host, whether by it, its shims or this recovery.
     pub(crate) cut_short: Vec<WorkerLife>,
+}
+
+impl RecoveryReport {
+    /// Tells what was found; nothing, where there was nothing.
+    pub(super) fn tell(&self, events: &EventSink) {
+        let Self { records, ended, survivors, unreadable, took, .. } = *self;
+        if let Some(aside) = self.quarantined_file.clone() {
+            events.emit(Event::RegistryPutAside { aside });
+        }
+        if survivors > 0 || unreadable > 0 || ended > 0 {
+            events.emit(Event::RecoveryProcesses { records, ended, survivors, unreadable, took });
+        } else if records > 0 {
+            events.emit(Event::RecoveryRecords { records, took });
+        }
+    }
 }
 
 /// Why it is not known what earlier runs left. Their records are kept: a process that nobody has seen gone may run.
@@ -103,7 +118,6 @@ pub(crate) fn recover(
         took: began.elapsed(),
         cut_short,
     };
-    say(&report);
     Ok(report)
 }
 
@@ -116,15 +130,6 @@ fn is_survived(record: &Record, swept: &Sweep) -> bool {
     swept.survivors.iter().any(|sighting| {
         sighting.marker.run == record.run() && Some(&sighting.marker.life) == record.life().as_ref()
     })
-}
-
-fn say(report: &RecoveryReport) {
-    let RecoveryReport { records, ended, survivors, unreadable, took, .. } = report;
-    if *survivors > 0 || *unreadable > 0 || *ended > 0 {
-        warn!(records, ended, survivors, unreadable, ?took, "an earlier run left processes");
-    } else if *records > 0 {
-        info!(records, ?took, "an earlier run left records and no process");
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Builder, ConcurrencyMode, Database, TableDefinition};
 use serde::{Deserialize, Serialize};
-use tracing::error;
+use tracing::warn;
 
 mod backend;
 mod damage;
@@ -122,8 +122,7 @@ impl Store {
                 Err(fault) => match judge(&fault) {
                     OpenVerdict::PutAside if found.put_aside.is_none() => {
                         let aside = folder::put_aside(&path)?;
-                        error!(file = %path.display(), aside = %aside.display(), %fault,
-                            "the process registry was of no use and has been put aside");
+                        warn!(file = %path.display(), %fault, "the process registry is of no use");
                         found.put_aside = Some(aside);
                     }
                     OpenVerdict::InUse => return Err(StoreError::InUse),
@@ -144,9 +143,6 @@ impl Store {
         self.close();
         let found = self.open_file()?;
         let kept = found.previous.is_some_and(|previous| previous.run == self.origin.run);
-        if !kept {
-            error!(file = %path.display(), "the process registry was lost and is written anew");
-        }
         Ok(if kept { FileState::Kept } else { FileState::New })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tracing::{error, info};
+use tracing::info;
 
 use crate::address::Address;
 use crate::process_registry::handle::RegistryError;
@@ -14,6 +14,7 @@ use crate::process_registry::lock::DirectoryLock;
 use crate::process_registry::message::ProcessRegistryMessage;
 use crate::process_registry::queue::{Queue, Request, Taken};
 use crate::process_registry::store::{FileState, Store, StoreError, unix_ms};
+use crate::telemetry::{Event, EventSink};
 
 /// How long what could not be written waits for the next attempt, where nothing else is to be written before.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Writer {
     desk: Arc<Mutex<Desk>>,
     queue: Arc<Queue>,
+    pub(super) events: EventSink,
     running: Arc<AtomicBool>,
     /// Where it says that its thread has ended before its time.
     pub(super) actor: Address<ProcessRegistryMessage>,
@@ -33,16 +35,25 @@ pub(crate) struct Writer {
 struct Desk {
     ledger: Ledger,
     store: Store,
+    events: EventSink,
     /// Held for as long as the store is.
     #[expect(dead_code, reason = "held, not used")]
     lock: DirectoryLock,
 }
 
 impl Writer {
-    pub(super) fn new(ledger: Ledger, store: Store, lock: DirectoryLock, queue: Arc<Queue>) -> Self {
+    pub(super) fn new(
+        ledger: Ledger,
+        store: Store,
+        lock: DirectoryLock,
+        queue: Arc<Queue>,
+        events: EventSink,
+    ) -> Self {
+        let desk = Desk { ledger, store, events: events.clone(), lock };
         Self {
-            desk: Arc::new(Mutex::new(Desk { ledger, store, lock })),
+            desk: Arc::new(Mutex::new(desk)),
             queue,
+            events,
             running: Arc::default(),
             actor: Address::default(),
         }
@@ -126,7 +137,8 @@ impl Desk {
         }
         let written = self.save();
         if let Err(error) = &written {
-            error!(%error, intents = intents.len(), "the process registry could not write");
+            let (error, refused) = (error.to_string(), intents.len());
+            self.events.emit(Event::RegistryNotWritten { error, refused });
             for life in &intents {
                 self.ledger.take_back(life);
                 queue.forget(life);
@@ -145,6 +157,7 @@ impl Desk {
     fn try_save(&mut self) -> Result<(), StoreError> {
         if self.store.ready()? == FileState::New {
             self.ledger.file_was_lost();
+            self.events.emit(Event::RegistryLost { path: self.store.path() });
         }
         if !self.ledger.is_saved() {
             self.store.commit(&self.ledger.unsaved())?;

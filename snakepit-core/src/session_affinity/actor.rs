@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::id::RequestId;
-use crate::pool::{PoolReporter, SessionReport};
+use crate::pool::{PoolShared, SessionReport};
 use crate::session_affinity::message::SessionAffinityMessage;
 use crate::session_affinity::table::{EndVerdict, EndedSession, RouteVerdict, SessionTable};
+use crate::telemetry::Event;
 use crate::timer::Timer;
 
 /// How often idle sessions are looked for. A session that is asked for expires to the moment; the sweep frees the rest.
@@ -27,26 +28,22 @@ pub(crate) struct SessionAffinity;
 #[derive(Clone, Debug)]
 pub(crate) struct SessionAffinityArgs {
     address: Address<SessionAffinityMessage>,
-    pool: PoolReporter,
+    pool: Arc<PoolShared>,
     /// Outlives the actor: a session whose binding was forgotten would start anew without anybody being told.
     table: Arc<Mutex<SessionTable>>,
 }
 
 /// The session affinity at work.
 pub(crate) struct SessionAffinityState {
-    pool: PoolReporter,
+    pool: Arc<PoolShared>,
     table: Arc<Mutex<SessionTable>>,
     myself: ActorRef<SessionAffinityMessage>,
     sweep: Timer,
 }
 
 impl SessionAffinityArgs {
-    pub(crate) fn new(
-        address: Address<SessionAffinityMessage>,
-        pool: PoolReporter,
-        ttl: Duration,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn new(address: Address<SessionAffinityMessage>, pool: Arc<PoolShared>) -> Self {
+        let (ttl, limit) = (pool.options.session_ttl, pool.options.session_limit);
         let table = SessionTable::new(ttl, limit, Instant::now());
         Self { address, pool, table: Arc::new(Mutex::new(table)) }
     }
@@ -69,6 +66,9 @@ impl Actor for SessionAffinity {
         myself: ActorRef<Self::Msg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        if args.address.current().is_some() {
+            args.pool.emit(Event::SessionAffinityRestarted { pool: args.pool.name.clone() });
+        }
         args.address.publish(myself.clone());
         Ok(SessionAffinityState {
             pool: args.pool,
@@ -88,18 +88,20 @@ impl Actor for SessionAffinity {
         match message {
             SessionAffinityMessage::Route { id, session } => {
                 let (verdict, expired) = state.table().route(id, &session, now);
+                state.tell_expired(usize::from(expired.is_some()));
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Rebind { id, session, gone } => {
                 let (verdict, expired) = state.table().reroute(id, &session, gone, now);
+                state.tell_expired(usize::from(expired.is_some()));
                 state.report_ended(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Bind { id, session, life } => {
                 let (held, evicted) = state.table().bind(id, &session, life, now);
                 if let Some(EndedSession { session, life }) = evicted {
-                    state.pool.session(SessionReport::Evicted { session, life });
+                    state.pool.reporter().session(SessionReport::Evicted { session, life });
                 }
                 for (id, verdict) in held {
                     state.tell(id, verdict);
@@ -134,9 +136,9 @@ impl SessionAffinityState {
     fn tell(&self, id: RequestId, verdict: RouteVerdict) {
         match verdict {
             RouteVerdict::Bound { life, reset } => {
-                self.pool.session(SessionReport::Bound { id, life, reset });
+                self.pool.reporter().session(SessionReport::Bound { id, life, reset });
             }
-            RouteVerdict::Bind { lost } => self.pool.session(SessionReport::Unbound { id, lost }),
+            RouteVerdict::Bind { lost } => self.pool.reporter().session(SessionReport::Unbound { id, lost }),
             // It is told when the binder has bound.
             RouteVerdict::Hold => {}
         }
@@ -144,13 +146,20 @@ impl SessionAffinityState {
 
     fn report_ended(&self, ended: impl IntoIterator<Item = EndedSession>) {
         for EndedSession { session, life } in ended {
-            self.pool.session(SessionReport::Ended { session, life });
+            self.pool.reporter().session(SessionReport::Ended { session, life });
+        }
+    }
+
+    fn tell_expired(&self, count: usize) {
+        if count > 0 {
+            self.pool.emit(Event::SessionsExpired { pool: self.pool.name.clone(), count });
         }
     }
 
     fn sweep(&mut self, now: Instant) {
         let (count, ended) = self.table().sweep(SWEEP_SHARE, now);
         let next = if count < SWEEP_SHARE { SWEEP_EVERY } else { Duration::ZERO };
+        self.tell_expired(count);
         self.report_ended(ended);
         self.sweep = Timer::after(next, &self.myself, SessionAffinityMessage::SweepDue);
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use ractor::ActorCell;
 use snakepit_supervisor::{ChildSpec, SupervisorSpec};
 use tokio::task::spawn_blocking;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::adapter::WorkerContext;
 use crate::config::{CheckedPoolConfig, PoolConfig};
@@ -21,7 +21,8 @@ use crate::snakepit::data_dir;
 use crate::snakepit::handle::{Pit, Snakepit};
 use crate::snakepit::open_files;
 use crate::snakepit::pool_tree::PoolTree;
-use crate::telemetry;
+use crate::snakepit::reports;
+use crate::telemetry::{self, Event, EventSink, Events};
 
 /// Collects what a pit is made of. Made by [`Snakepit::builder`].
 #[derive(Default)]
@@ -33,6 +34,7 @@ pub struct SnakepitBuilder {
     required_level: Option<ContainmentLevel>,
     raise_file_limit: bool,
     spawn_observer: Option<Arc<dyn Fn(SpawnStep) + Send + Sync>>,
+    events: EventSink,
 }
 
 impl SnakepitBuilder {
@@ -96,6 +98,11 @@ impl SnakepitBuilder {
         self
     }
 
+    /// What happens in the pit, typed, its start included. See [`Event`].
+    pub fn events(&self) -> Events {
+        self.events.subscribe(None)
+    }
+
     /// Ends what an earlier run left behind, then starts the pools. Returns when they are up; their workers boot
     /// meanwhile, which [`Snakepit::await_ready`] waits for.
     ///
@@ -119,15 +126,16 @@ impl SnakepitBuilder {
     async fn start_under(self, supervisor: Option<ActorCell>) -> Result<Snakepit, StartError> {
         let (configured, instance) = (self.data_dir.clone(), self.instance.clone());
         let (shim_program, observer) = (self.shim_program.clone(), self.spawn_observer.clone());
+        let events = self.events.clone();
         let (required, raise) = (self.required_level, self.raise_file_limit);
         let pools = self.check()?;
-        let workers = pools.iter().map(|pool| u64::from(pool.options.size)).sum();
+        let workers: u64 = pools.iter().map(|pool| u64::from(pool.options.size)).sum();
         let open_files = open_files::ensure(workers, raise)?;
         let launcher = Launcher::probe(shim_program.as_deref(), open_files, observer).await;
-        let containment = contained(&launcher, required)?;
+        let containment = contained(&launcher, required, &events)?;
         let data_dir = data_dir::choose(configured, instance.as_deref())?;
         // Nothing of this pit runs before everything of earlier ones has ended.
-        let OpenRegistry { args, handle: registry, run, recovery } = open(&data_dir).await?;
+        let OpenRegistry { args, handle: registry, run, recovery } = open(&data_dir, &events).await?;
         telemetry::recovered(&recovery);
         if required.is_some() && recovery.survivors + recovery.unreadable > 0 {
             return Err(StartError::Survivors {
@@ -139,10 +147,12 @@ impl SnakepitBuilder {
         clean_up_after(&recovery.cut_short, &pools, &data_dir).await;
         let requests = Arc::new(AtomicU64::new(0));
         let trees = pools.iter().map(|config| {
-            let shared = PoolShared::new(config.name.clone(), config.options.clone(), Arc::clone(&requests));
+            let (name, options) = (config.name.clone(), config.options.clone());
+            let shared = PoolShared::new(name, options, Arc::clone(&requests), events.clone());
             PoolTree::new(config, &Arc::new(shared), &registry, &launcher, &data_dir)
         });
         let mut spec = SupervisorSpec::new("snakepit")
+            .reports(reports::of_pit(&events))
             .child(ChildSpec::worker("process registry", move || (ProcessRegistry, args.clone())));
         let mut handles = BTreeMap::new();
         for tree in trees {
@@ -154,7 +164,9 @@ impl SnakepitBuilder {
             None => spec.start().await,
         };
         let root = started.map_err(|error| StartError::Supervision { message: error.to_string() })?;
-        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery, data_dir, containment }))
+        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
+        events.emit(Event::PitStarted { pools: handles.len(), workers });
+        Ok(Snakepit::new(Pit { root, pools: handles, run, recovery, data_dir, containment, events }))
     }
 
     fn check(self) -> Result<Vec<CheckedPoolConfig>, ConfigError> {
@@ -176,19 +188,21 @@ impl SnakepitBuilder {
 }
 
 /// How firmly workers will be held, told to whoever reads the log.
-fn contained(launcher: &Launcher, required: Option<ContainmentLevel>) -> Result<Containment, StartError> {
+fn contained(
+    launcher: &Launcher,
+    required: Option<ContainmentLevel>,
+    events: &EventSink,
+) -> Result<Containment, StartError> {
     let containment = launcher.containment();
     telemetry::contained(&containment);
     let (found, shortfall) = (containment.level(), containment.shortfall().map(str::to_owned));
     if let Some(required) = required.filter(|required| *required > found) {
         return Err(StartError::Containment { required, found, shortfall });
     }
-    match shortfall {
-        None => info!(containment = %found, "workers are held"),
-        Some(shortfall) => {
-            warn!(containment = %found, shortfall, "workers are not held as firmly as they could be");
-        }
-    }
+    events.emit(match shortfall {
+        None => Event::ContainmentFull { level: found },
+        Some(shortfall) => Event::ContainmentShort { level: found, shortfall },
+    });
     Ok(containment)
 }
 

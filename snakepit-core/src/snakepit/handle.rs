@@ -21,6 +21,7 @@ use crate::snakepit::builder::SnakepitBuilder;
 use crate::snakepit::shutdown::{self, ShutdownReport};
 use crate::snakepit::signals;
 use crate::snakepit::tree::Tree;
+use crate::telemetry::{EventSink, Events};
 use crate::worker::WorkerStatus;
 
 /// The pool that is meant where none is named and there are several.
@@ -44,6 +45,7 @@ pub(super) struct Pit {
     pub(super) recovery: RecoveryReport,
     pub(super) containment: Containment,
     pub(super) data_dir: PathBuf,
+    pub(super) events: EventSink,
 }
 
 impl Snakepit {
@@ -168,6 +170,12 @@ impl Snakepit {
     /// The supervision tree as it is now, with the workers' processes. `None` once the pit has ended.
     pub async fn tree(&self) -> Option<Tree> {
         Tree::of(&self.pit).await
+    }
+
+    /// What happens in the pit from now on, typed. See [`Event`](crate::Event); [`SnakepitBuilder::events`] hears the start,
+    /// too, and [`PoolRef::events`] one pool alone.
+    pub fn events(&self) -> Events {
+        self.pit.events.subscribe(None)
     }
 
     /// What the start found of earlier runs.

@@ -17,6 +17,7 @@ use crate::pool::{Pool, PoolArgs, PoolRef, PoolShared, SlotReport};
 use crate::process::Launcher;
 use crate::process_registry::ProcessRegistryRef;
 use crate::session_affinity::{SessionAffinity, SessionAffinityArgs};
+use crate::snakepit::reports;
 use crate::worker::{Worker, WorkerArgs, WorkerExit};
 
 /// What a worker needs beyond its graces to say its farewell.
@@ -55,10 +56,10 @@ impl PoolTree {
             starter: Arc::new(move |slot| starter(&worker, slot)),
             sessions: sessions.clone(),
         };
-        let (ttl, limit) = (shared.options.session_ttl, shared.options.session_limit);
-        let affinity = SessionAffinityArgs::new(sessions, shared.reporter(), ttl, limit);
+        let affinity = SessionAffinityArgs::new(sessions, Arc::clone(shared));
         let supervisor = SupervisorSpec::new(id.as_str())
             .strategy(Strategy::RestForOne)
+            .reports(reports::of_pool(shared))
             .child(starters.into_child())
             .child(ChildSpec::worker("session affinity", move || (SessionAffinity, affinity.clone())))
             .child(ChildSpec::worker("pool", move || (Pool, pool.clone())));
@@ -82,11 +83,12 @@ fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
     .shutdown(Shutdown::Timeout(patience));
     let id = format!("starter {}", shared.worker(slot));
     let policy = options.restart_policy();
-    let reports = ReportSink::new(move |report| {
-        if let Report::GaveUp(gave_up) = report {
+    let reports = ReportSink::new(move |report| match report {
+        Report::GaveUp(gave_up) => {
             shared.plan().starter_gone(slot);
             shared.reporter().slot(SlotReport::GaveUp { loss: last_loss(&shared, slot, &gave_up) });
         }
+        other => reports::tell(&other, shared.events()),
     });
     StarterSpec::new(id, child, policy).reports(reports).into_child()
 }

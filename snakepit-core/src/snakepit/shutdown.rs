@@ -11,6 +11,7 @@ use crate::id::PoolName;
 use crate::pool::{CloseReport, PoolRef};
 use crate::process::{RunId, sighting};
 use crate::snakepit::handle::Pit;
+use crate::telemetry::{Event, EventSink};
 
 /// What is left of the deadline for actors to say farewell after their processes are gone.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -51,17 +52,33 @@ pub struct PoolShutdown {
 pub(super) async fn run(pit: &Pit, budget: Duration) -> ShutdownReport {
     let began = Instant::now();
     let by = began + budget.min(Duration::from_hours(8760));
+    pit.events.emit(Event::ShutdownBegun { budget });
     for (pool, _) in pit.pools.values() {
         pool.shared().stop_by(by);
     }
     let drains = drain(pit, began, by).await;
     stop(pit, by).await;
     let pools = pit.pools.values().zip(drains).map(|((pool, _), drain)| report(pool, drain)).collect();
-    ShutdownReport {
-        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    let processes_left = processes_left(pit.run).await;
+    let took = began.elapsed();
+    let report = ShutdownReport {
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         pools,
-        processes_left: processes_left(pit.run).await,
+        processes_left,
+    };
+    tell(&report, took, &pit.events);
+    report
+}
+
+fn tell(report: &ShutdownReport, took: Duration, events: &EventSink) {
+    if !report.processes_left.is_empty() {
+        events.emit(Event::ShutdownLeft { os_pids: report.processes_left.clone() });
     }
+    events.emit(Event::ShutdownEnded {
+        took,
+        requests_finished: report.pools.iter().map(|pool| pool.requests_finished).sum(),
+        requests_abandoned: report.pools.iter().map(|pool| pool.requests_abandoned).sum(),
+    });
 }
 
 /// Lets every pool finish what it has, all at once, as long as leaves time to stop its processes.

@@ -44,7 +44,7 @@ pub(crate) struct WorkerExit {
 impl Worker {
     /// A new life.
     pub(crate) fn new(life: WorkerLife, args: &WorkerArgs) -> Self {
-        let farewell = Farewell::new(life.clone(), args.pool.reporter(), args.registry.clone());
+        let farewell = Farewell::new(life.clone(), Arc::clone(&args.pool), args.registry.clone());
         Self { life, farewell }
     }
 }

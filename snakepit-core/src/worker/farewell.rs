@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::WorkerLife;
-use crate::pool::{PoolReporter, WorkerReport};
-use crate::process::{OsProcess, StderrTail};
+use crate::pool::{PoolShared, WorkerReport};
+use crate::process::{OsProcess, StderrTail, StopOutcome};
 use crate::process_registry::ProcessRegistryRef;
+use crate::telemetry::Event;
 
 /// Everything that must not outlive the worker's actor.
 ///
@@ -21,7 +22,7 @@ use crate::process_registry::ProcessRegistryRef;
 #[derive(Debug)]
 pub(super) struct Farewell {
     life: WorkerLife,
-    pool: PoolReporter,
+    pool: Arc<PoolShared>,
     registry: ProcessRegistryRef,
     seat: Seat,
     belongings: Mutex<Belongings>,
@@ -79,7 +80,7 @@ struct Belongings {
 }
 
 impl Farewell {
-    pub(super) fn new(life: WorkerLife, pool: PoolReporter, registry: ProcessRegistryRef) -> Self {
+    pub(super) fn new(life: WorkerLife, pool: Arc<PoolShared>, registry: ProcessRegistryRef) -> Self {
         Self { life, pool, registry, seat: Seat::default(), belongings: Mutex::default() }
     }
 
@@ -137,7 +138,8 @@ impl Farewell {
 
     /// The end was asked for and has come. The record of what is gone is waited for, because the registry may be stopped
     /// next; what is not gone keeps its record until whoever sees it off takes that out.
-    pub(super) async fn say_stopped(&self, is_gone: bool) {
+    pub(super) async fn say_stopped(&self, outcome: StopOutcome, is_gone: bool) {
+        self.pool.emit(Event::WorkerStopped { worker: self.life.clone(), outcome });
         self.with(|belongings| belongings.said = true);
         if is_gone {
             self.registry.release_and_wait(self.life.clone()).await;
@@ -146,6 +148,7 @@ impl Farewell {
 
     /// The process does not go. Its record stays, for the next start to find.
     pub(super) fn say_stuck(&self) {
+        self.pool.emit(Event::WorkerUnstoppable { worker: self.life.clone() });
         self.with(|belongings| belongings.said = true);
         self.registry.stuck(self.life.clone(), "it does not go even when killed".to_owned());
     }
@@ -157,7 +160,9 @@ impl Farewell {
             belongings.stderr.as_ref().map(StderrTail::lines).unwrap_or_default()
         });
         let loss = Arc::new(WorkerLoss { life: self.life.clone(), cause, stderr_tail });
-        self.pool.worker(WorkerReport::Lost { loss: Arc::clone(&loss) });
+        let WorkerLoss { life: worker, cause, stderr_tail } = (*loss).clone();
+        self.pool.emit(Event::WorkerLost { worker, cause, stderr_tail });
+        self.pool.reporter().worker(WorkerReport::Lost { loss: Arc::clone(&loss) });
         loss
     }
 

@@ -7,12 +7,13 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef};
 use snakepit_supervisor::{DoNotRestart, ExitReason};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::adapter::{AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connected};
 use crate::error::LossCause;
 use crate::pool::{Vitals, WorkerReport};
 use crate::process::{OsProcess, ProcessExit, StopOutcome, TreeEnd, TreeState};
+use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::actor::{Worker, WorkerArgs, WorkerExit};
 use crate::worker::boot::Boot;
@@ -69,6 +70,7 @@ impl WorkerState {
     pub(super) fn begin_boot(&self, worker: &Worker) {
         let life = worker.life.clone();
         let pool = self.args.pool.reporter();
+        self.args.pool.emit(Event::WorkerBooting { worker: life.clone() });
         pool.worker(WorkerReport::Booting { life: life.clone(), worker: self.myself.clone() });
         let sink = LifeReports { life: life.clone(), pool, vitals: Arc::clone(&self.vitals) };
         let (gone, until_gone) = oneshot::channel();
@@ -129,6 +131,12 @@ impl WorkerState {
         }
         self.phase = Phase::Ready;
         self.reminder = None;
+        self.args.pool.emit(Event::WorkerReady {
+            worker: worker.life.clone(),
+            os_pid: self.process.map(|process| process.pid),
+            agent: connected.agent.clone(),
+            took: self.born.elapsed(),
+        });
         self.adapter = Some(connected);
         self.heartbeat.begin(self.vitals.signs());
         self.await_heartbeat();
@@ -242,7 +250,6 @@ impl WorkerState {
         if end.is_some() {
             return cause;
         }
-        error!(worker = %worker.life, pid, "process does not go even when killed; its record is kept");
         worker.farewell.say_stuck();
         LossCause::Unstoppable { pid }
     }
@@ -318,15 +325,16 @@ impl WorkerState {
         if let Some(adapter) = self.adapter_ref() {
             let _ = adapter.cast(AdapterMessage::Drain);
         }
+        // A worker without a process has left with its adapter.
+        let mut outcome = StopOutcome::Left;
         if let Some(mut process) = worker.farewell.take_process() {
             worker.farewell.say_stopping();
             let options = &self.args.pool.options;
             let patience_over =
                 stop_patience(self.args.pool.stop_by_changes(), options.stop_grace, options.kill_grace);
-            let outcome = process.stop(patience_over, options.kill_grace).await;
+            outcome = process.stop(patience_over, options.kill_grace).await;
             self.args.pool.stopped(outcome);
             if outcome == StopOutcome::Stuck {
-                error!(worker = %worker.life, "process does not go even when killed; its record is kept");
                 worker.farewell.say_stuck();
                 return;
             }
@@ -335,7 +343,7 @@ impl WorkerState {
             }
         }
         let is_gone = self.until_gone(worker).await;
-        worker.farewell.say_stopped(is_gone).await;
+        worker.farewell.say_stopped(outcome, is_gone).await;
     }
 }
 

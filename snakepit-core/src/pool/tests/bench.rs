@@ -22,6 +22,7 @@ use crate::process_registry::ProcessRegistryRef;
 use crate::request::Request;
 use crate::session_affinity::SessionAffinityMessage;
 use crate::snakepit::pool_tree::PoolTree;
+use crate::telemetry::EventSink;
 
 /// A pool, the supervisor above it, and its workers' ends.
 pub(super) struct Bench {
@@ -45,8 +46,12 @@ impl Bench {
     pub(super) async fn start_with(options: PoolOptions, boot: Boot) -> Self {
         let (adapter, lives) = Scripted::new(options.capacity, boot);
         let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
-        let shared =
-            PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)));
+        let shared = PoolShared::new(
+            config.name.clone(),
+            config.options.clone(),
+            Arc::new(AtomicU64::new(0)),
+            EventSink::default(),
+        );
         let registry = ProcessRegistryRef::new(HostRun::of_a_test());
         let tree = PoolTree::new(
             &config,

@@ -21,6 +21,7 @@ use crate::pool::slot_plan::Duty;
 use crate::pool::tests::bench::{Bench, options, request};
 use crate::pool::{PoolArgs, PoolShared, Vitals};
 use crate::request::Deadline;
+use crate::telemetry::EventSink;
 use crate::worker::WorkerMessage;
 
 /// Hands on what it is told.
@@ -60,7 +61,12 @@ async fn ear<M: Message>() -> (ActorRef<M>, UnboundedReceiver<M>) {
 fn args() -> PoolArgs {
     let name = PoolName::new("bench").unwrap();
     PoolArgs {
-        shared: Arc::new(PoolShared::new(name, options(|_| {}), Arc::new(AtomicU64::new(0)))),
+        shared: Arc::new(PoolShared::new(
+            name,
+            options(|_| {}),
+            Arc::new(AtomicU64::new(0)),
+            EventSink::default(),
+        )),
         starters: DynamicSupervisorSpec::new("starters").handle(),
         starter: Arc::new(|slot| {
             ChildSpec::worker(slot.to_string(), || (Ear::<WorkerMessage>(PhantomData), unbounded_channel().0))

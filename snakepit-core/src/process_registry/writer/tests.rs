@@ -28,7 +28,7 @@ fn open(directory: &Path) -> (ProcessRegistryRef, Writer) {
     let origin = Origin::new(Scope::read().unwrap(), host.run, own());
     let (store, _) = Store::open(directory, origin).unwrap();
     let handle = ProcessRegistryRef::new(host);
-    let writer = Writer::new(Ledger::new(host.run, own()), store, lock, handle.queue());
+    let writer = Writer::new(Ledger::new(host.run, own()), store, lock, handle.queue(), EventSink::default());
     (handle, writer)
 }
 

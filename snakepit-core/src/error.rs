@@ -1,13 +1,21 @@
 //! What can go wrong, one enum per operation that a caller can act on.
 
 mod execute;
+#[cfg(feature = "grpc-status")]
+mod grpc_status;
+#[cfg(feature = "http")]
+mod http;
 mod loss;
 mod ready;
 mod resize;
 mod start;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use execute::ExecuteError;
+#[cfg(feature = "grpc-status")]
+pub use grpc_status::GrpcCode;
 pub use loss::{LossCause, PoolFailure, WorkerLoss};
 pub use ready::{AwaitReadyError, EndSessionError};
 pub use resize::ResizeError;

@@ -7,6 +7,8 @@
 //! # Features
 //! None is on by default.
 //! - `tower`: a pool as a `tower::Service`, whose readiness reserves a place (`PoolRef::service`).
+//! - `http`: [`ExecuteError`] as an HTTP status, with `Retry-After` (`ExecuteError::http_status`, `http_headers`).
+//! - `grpc-status`: [`ExecuteError`] as a gRPC status code, without a gRPC library (`ExecuteError::grpc_code`).
 //! - `cluster`, `async-trait`: as on ractor; a program that enables either there must enable it here too.
 
 #[cfg(not(unix))]
@@ -33,6 +35,8 @@ mod timer;
 mod worker;
 
 pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions};
+#[cfg(feature = "grpc-status")]
+pub use error::GrpcCode;
 pub use error::{
     AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, ResizeError,
     StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,

@@ -53,6 +53,17 @@ pub enum PayloadError {
     },
 }
 
+impl PayloadError {
+    /// A stable word for programs: that of the [`ExecuteError`](crate::ExecuteError) that it becomes. The same bytes never
+    /// read otherwise the next time.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Encode { .. } => "invalid_argument",
+            Self::Decode { .. } | Self::NotJson { .. } => "invalid_answer",
+        }
+    }
+}
+
 impl Payload {
     /// Encodes a value as JSON.
     ///

@@ -8,6 +8,9 @@ use crate::error::worker::{WorkerError, WorkerErrorKind};
 use crate::id::{PoolName, SessionId, WorkerLife};
 use crate::payload::PayloadError;
 
+/// What [`ExecuteError::PayloadTooLarge`] says of an answer: no fault of the caller's.
+pub(super) const THE_ANSWER: &str = "the answer";
+
 /// Why a request was not answered. Each request ends in exactly one answer or one of these.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -220,7 +223,7 @@ impl ExecuteError {
             WorkerErrorKind::Cancelled => Self::Cancelled,
             WorkerErrorKind::StreamingNotSupported => Self::StreamingNotSupported { message: error.message },
             WorkerErrorKind::PayloadTooLarge => {
-                Self::PayloadTooLarge { what: "the answer", size: payload_limit, limit: payload_limit }
+                Self::PayloadTooLarge { what: THE_ANSWER, size: payload_limit, limit: payload_limit }
             }
             WorkerErrorKind::Error | WorkerErrorKind::Other(_) => Self::Worker { error: Box::new(error) },
         }

@@ -56,4 +56,56 @@ pub enum EndSessionError {
         /// The session that was asked for.
         session: SessionId,
     },
+    /// The pool's actor ended before it answered. The session may have been ended.
+    #[error("pool {pool} restarted; the session may have been ended")]
+    PoolRestarted {
+        /// Which pool.
+        pool: PoolName,
+    },
+    /// The pit is being shut down, and its sessions end with it.
+    #[error("pool {pool} is shutting down")]
+    ShuttingDown {
+        /// Which pool.
+        pool: PoolName,
+    },
+}
+
+impl AwaitReadyError {
+    /// A stable word for programs, such as `timed_out`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
+            Self::TimedOut { .. } => "timed_out",
+            Self::PoolFailed { .. } => "pool_failed",
+            Self::ShuttingDown { .. } => "shutting_down",
+        }
+    }
+
+    /// Whether waiting again may help: a slow pool may get there, and one that has failed is tried again.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::PoolFailed { .. } => true,
+            Self::PoolNotFound { .. } | Self::ShuttingDown { .. } => false,
+        }
+    }
+}
+
+impl EndSessionError {
+    /// A stable word for programs, such as `session_not_found`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
+            Self::SessionNotFound { .. } => "session_not_found",
+            Self::PoolRestarted { .. } => "pool_restarted",
+            Self::ShuttingDown { .. } => "shutting_down",
+        }
+    }
+
+    /// Whether asking again may help. Ending a session twice does no harm.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::PoolRestarted { .. } => true,
+            Self::PoolNotFound { .. } | Self::SessionNotFound { .. } | Self::ShuttingDown { .. } => false,
+        }
+    }
 }

@@ -35,3 +35,23 @@ pub enum ResizeError {
         pool: PoolName,
     },
 }
+
+impl ResizeError {
+    /// A stable word for programs, such as `no_workers`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoWorkers { .. } => "no_workers",
+            Self::OpenFilesLimit { .. } => "open_files_limit",
+            Self::PoolRestarted { .. } => "pool_restarted",
+            Self::ShuttingDown { .. } => "shutting_down",
+        }
+    }
+
+    /// Whether asking again may help. The same size twice does no harm.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::PoolRestarted { .. } => true,
+            Self::NoWorkers { .. } | Self::OpenFilesLimit { .. } | Self::ShuttingDown { .. } => false,
+        }
+    }
+}

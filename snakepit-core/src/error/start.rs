@@ -138,3 +138,49 @@ pub enum ConfigError {
         rule: String,
     },
 }
+
+impl StartError {
+    /// A stable word for programs, such as `data_dir_in_use`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::DataDir { .. } => "data_dir",
+            Self::NoDataDir { .. } => "no_data_dir",
+            Self::DataDirInUse { .. } => "data_dir_in_use",
+            Self::Registry { .. } => "registry",
+            Self::Containment { .. } => "containment",
+            Self::Survivors { .. } => "survivors",
+            Self::OpenFilesLimit { .. } => "open_files_limit",
+            Self::Adapter { .. } => "adapter",
+            Self::Supervision { .. } => "supervision",
+        }
+    }
+
+    /// Whether the same start may succeed later although nobody changes anything: another host may be on its way out, and
+    /// what hangs in the kernel may end yet.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::DataDirInUse { .. } | Self::Survivors { .. } => true,
+            Self::Config(_)
+            | Self::DataDir { .. }
+            | Self::NoDataDir { .. }
+            | Self::Registry { .. }
+            | Self::Containment { .. }
+            | Self::OpenFilesLimit { .. }
+            | Self::Adapter { .. }
+            | Self::Supervision { .. } => false,
+        }
+    }
+}
+
+impl ConfigError {
+    /// A stable word for programs, such as `duplicate_pool`. No configuration becomes right by trying it again.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "invalid_name",
+            Self::DuplicatePool { .. } => "duplicate_pool",
+            Self::NoPool => "no_pool",
+            Self::Option { .. } => "invalid_option",
+        }
+    }
+}

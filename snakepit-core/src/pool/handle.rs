@@ -226,12 +226,17 @@ impl PoolRef {
     /// Ends a session: its worker is told to forget it, and the next request of that name starts anew.
     ///
     /// # Errors
-    /// [`EndSessionError::SessionNotFound`] where there is none.
+    /// [`EndSessionError::SessionNotFound`] where there is none; [`EndSessionError::PoolRestarted`] or
+    /// [`EndSessionError::ShuttingDown`] where nobody is there to answer.
     pub async fn end_session(&self, session: &SessionId) -> Result<(), EndSessionError> {
         let known = self.ask(|reply| PoolCommand::EndSession { session: session.clone(), reply }).await;
         match known {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(EndSessionError::SessionNotFound { session: session.clone() }),
+            Ok(false) => Err(EndSessionError::SessionNotFound { session: session.clone() }),
+            Err(_) if self.shared.is_stopping() => {
+                Err(EndSessionError::ShuttingDown { pool: self.name().clone() })
+            }
+            Err(_) => Err(EndSessionError::PoolRestarted { pool: self.name().clone() }),
         }
     }
 

@@ -46,6 +46,6 @@ pub use message::{Resized, Response};
 pub use permit::Permit;
 #[cfg(feature = "tower")]
 pub use service::{PoolService, ResponseFuture};
-pub(crate) use shared::{PoolShared, Vitals};
+pub(crate) use shared::{LastLoss, PoolShared, Vitals};
 pub use statistics::PoolStats;
 pub use stream::ResponseStream;

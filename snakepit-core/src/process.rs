@@ -16,6 +16,7 @@ pub(crate) mod sighting;
 mod spawn;
 mod spec;
 mod tether;
+mod usage;
 mod watch;
 
 pub use containment::{Containment, ContainmentLevel, SpawnStep};
@@ -29,6 +30,7 @@ pub(crate) use output::{OutputLine, OutputStream, StderrTail};
 pub(crate) use spawn::SpawnError;
 pub use spec::{ProcessSpec, Resource, ResourceLimit, TermTarget, UserIds, Wire, WirePipes};
 pub(crate) use tether::{OnGone, TreeEnd};
+pub(crate) use usage::{TreeUsage, UsageGauge};
 pub(crate) use watch::TreeState;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod actor;
 mod binders;
+mod kept;
 mod message;
 mod recency;
 mod table;

@@ -24,7 +24,7 @@ fn s09_more_calls_than_workers_are_all_answered_and_every_worker_has_its_share()
         }
         assert!(calls.join_all().await.iter().all(Result::is_ok));
         let workers = subject.pit.workers("default").await.unwrap();
-        let served: Vec<_> = workers.iter().map(|worker| worker.served).collect();
+        let served: Vec<_> = workers.iter().map(|worker| worker.served.unwrap()).collect();
         assert_eq!(served.iter().sum::<u64>(), 40);
         assert!(served.iter().all(|served| *served > 0), "{served:?}");
         subject.stop().await;

@@ -1,5 +1,6 @@
 //! The pool as its callers hold it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
 use crate::pool::message::{
-    CloseReport, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
+    CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
 };
 use crate::pool::reservations::Reservation;
 use crate::pool::shared::PoolShared;
@@ -25,9 +26,10 @@ use crate::pool::slot_plan::Duty;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
 use crate::request::{Deadline, Request};
+use crate::session_affinity::SessionAffinityMessage;
 use crate::snakepit::open_files;
 use crate::telemetry::Events;
-use crate::worker::{WorkerMessage, WorkerPhase, WorkerStatus};
+use crate::worker::{WorkerMessage, WorkerStatus};
 
 /// How long a worker may take to describe itself before it is listed without details.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
@@ -214,9 +216,10 @@ impl PoolRef {
     /// As [`stats`](Self::stats).
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ExecuteError> {
         let roster = self.ask(|reply| PoolCommand::GetRoster { reply }).await?;
+        let sessions = Arc::new(self.sessions_by_life().await);
         let mut asked = JoinSet::new();
         for row in roster {
-            asked.spawn(describe(Arc::clone(&self.shared), row));
+            asked.spawn(describe(Arc::clone(&self.shared), row, Arc::clone(&sessions)));
         }
         let mut workers = asked.join_all().await;
         workers.sort_by_key(|worker: &WorkerStatus| worker.slot);
@@ -281,6 +284,16 @@ impl PoolRef {
         Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer))
     }
 
+    /// How many sessions each life keeps; `None`: nobody is there to say.
+    async fn sessions_by_life(&self) -> Option<HashMap<Life, u64>> {
+        let affinity = self.shared.sessions.current()?;
+        let question = |reply| SessionAffinityMessage::GetCounts { reply };
+        match affinity.call(question, Some(STATUS_PATIENCE)).await {
+            Ok(CallResult::Success(counts)) => Some(counts),
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => None,
+        }
+    }
+
     async fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(RpcReplyPort<R>) -> PoolCommand,
@@ -294,20 +307,32 @@ impl PoolRef {
 }
 
 /// Joins what the pool knows of a slot with what its worker says of itself.
-async fn describe(shared: Arc<PoolShared>, row: RosterRow) -> WorkerStatus {
-    let lives = shared.lives(row.slot);
-    let mut status = WorkerStatus::unknown(shared.worker(row.slot), lives);
-    if let Some(loss) = row.quarantined {
-        return status.quarantined(loss);
+async fn describe(
+    shared: Arc<PoolShared>,
+    row: RosterRow,
+    sessions: Arc<Option<HashMap<Life, u64>>>,
+) -> WorkerStatus {
+    let (slot, last_loss) = (row.slot, shared.last_loss(row.slot));
+    let mut status = WorkerStatus::unknown(shared.worker(slot), shared.lives(slot), last_loss.as_ref());
+    if let Some(worker) = row.worker {
+        let asked = worker.call(|reply| WorkerMessage::GetStatus { reply }, Some(STATUS_PATIENCE)).await;
+        if let Ok(CallResult::Success(mut report)) = asked {
+            let usage = match report.usage.take() {
+                Some(gauge) => gauge.read().await,
+                None => None,
+            };
+            status.report(report, usage);
+            let life = Life { slot, incarnation: status.incarnation };
+            status.sessions =
+                sessions.as_ref().as_ref().map(|counts| counts.get(&life).copied().unwrap_or(0));
+        }
     }
-    let Some(worker) = row.worker else { return status };
-    let asked = worker.call(|reply| WorkerMessage::GetStatus { reply }, Some(STATUS_PATIENCE)).await;
-    if let Ok(CallResult::Success(report)) = asked {
-        status.report(report);
+    if let Some(loss) = row.quarantined {
+        status.quarantined(loss);
     }
     status.running = usize::from(row.running);
     if let Duty::Retiring { .. } = row.duty {
-        status.phase = WorkerPhase::Retiring;
+        status.retiring();
     }
     status
 }

@@ -1,5 +1,6 @@
 //! What outlives the pool's actor: its name and options, the way to it, and the counters that must never go back.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,12 +10,13 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::PoolOptions;
-use crate::error::ExecuteError;
+use crate::error::{ExecuteError, WorkerLoss};
 use crate::id::{PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
 use crate::process::StopOutcome;
+use crate::session_affinity::SessionAffinityMessage;
 use crate::telemetry::{Event, EventSink};
 
 /// One pool, over all restarts of its actor.
@@ -24,15 +26,24 @@ pub(crate) struct PoolShared {
     pub(crate) options: PoolOptions,
     pub(crate) address: Address<PoolMessage>,
     pub(crate) reservations: Reservations,
+    pub(crate) sessions: Address<SessionAffinityMessage>,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
     events: EventSink,
     /// Which slots there are to be; never locked while another actor is waited for.
     plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
+    losses: Mutex<HashMap<Slot, LastLoss>>,
     /// When a shutdown must be over; `None` while there is none.
     stop_by: watch::Sender<Option<Instant>>,
     stops: StopCounts,
+}
+
+/// The last loss of a slot, and when that was.
+#[derive(Clone, Debug)]
+pub(crate) struct LastLoss {
+    pub(crate) loss: Arc<WorkerLoss>,
+    pub(crate) at: Instant,
 }
 
 /// How the processes of a pool were stopped, so far.
@@ -64,11 +75,13 @@ impl PoolShared {
             name,
             address: Address::default(),
             reservations: Reservations::default(),
+            sessions: Address::default(),
             requests,
             events,
             plan: Mutex::new(SlotPlan::new(options.size)),
             options,
             starters_under: Mutex::new(None),
+            losses: Mutex::default(),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
         }
@@ -115,6 +128,21 @@ impl PoolShared {
     /// How many lives a slot's worker has had.
     pub(crate) fn lives(&self, slot: Slot) -> u64 {
         self.plan().lives(slot)
+    }
+
+    /// A slot's worker was lost, or the slot was given up.
+    pub(crate) fn lost(&self, loss: &Arc<WorkerLoss>, at: Instant) {
+        let last = LastLoss { loss: Arc::clone(loss), at };
+        self.losses().insert(loss.life.worker.slot, last);
+    }
+
+    /// The last loss of a slot, where it had one. It outlives the pool's actor, also one that came between two of its lives.
+    pub(crate) fn last_loss(&self, slot: Slot) -> Option<LastLoss> {
+        self.losses().get(&slot).cloned()
+    }
+
+    fn losses(&self) -> MutexGuard<'_, HashMap<Slot, LastLoss>> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says which actor the Starters are children of. Where that is another than before, all Starters went with it.

@@ -119,6 +119,7 @@ impl PoolState {
             self.slot_cleared(slot, now);
             return;
         }
+        self.args.shared.lost(&loss, now);
         self.boot_over(slot);
         let had_failed = self.roster.failure().is_some();
         let times = self.roster.given_up(slot, Arc::clone(&loss));

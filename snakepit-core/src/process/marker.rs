@@ -137,10 +137,11 @@ impl Marker {
 
 #[cfg(test)]
 impl HostRun {
-    /// A run of this very process on a registry of no directory.
+    /// A run of this very process on a registry of no directory and of its own: the tests beside it sweep theirs.
     pub(crate) fn of_a_test() -> Self {
         let own = ProcessIdentity::read(std::process::id().cast_signed()).unwrap();
-        Self { registry: RegistryId(7), run: RunId::new(), host: HostMark::of(&own) }
+        let run = RunId::new();
+        Self { registry: RegistryId(run.0.as_u64_pair().1), run, host: HostMark::of(&own) }
     }
 }
 

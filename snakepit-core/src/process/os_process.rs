@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::process::output::{self, OutputLine, OutputStream, StderrTail};
 use crate::process::tether::{Tether, TreeEnd};
+use crate::process::usage::UsageGauge;
 #[cfg(target_os = "linux")]
 use crate::process::watch::{Link, watch_shim};
 use crate::process::watch::{TreeState, watch_worker};
@@ -141,6 +142,11 @@ impl OsProcess {
     /// What is known of the process and its tree.
     pub(crate) fn state(&self) -> TreeState {
         *self.tree.borrow()
+    }
+
+    /// The way to read what the tree uses.
+    pub(crate) fn usage(&self) -> UsageGauge {
+        UsageGauge::new(self.tether.bonds().clone())
     }
 
     /// Kills the whole tree at once.

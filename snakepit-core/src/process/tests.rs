@@ -166,3 +166,53 @@ async fn a_program_may_have_its_wire_on_its_standard_input_and_output() {
         process.end(HANG).await.unwrap();
     }
 }
+
+/// A worker that has started another shell, which computes, and one that has ended after it had computed.
+fn family() -> ProcessSpec {
+    let work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+    let script = format!("({work}); ({work}; exec sleep 60) & exec sleep 60");
+    ProcessSpec { args: vec!["-c".into(), script.into()], ..ProcessSpec::new("sh") }
+}
+
+/// Reads until what is read is as wanted.
+async fn until_usage(process: &OsProcess, wanted: impl Fn(&TreeUsage) -> bool) -> TreeUsage {
+    let deadline = tokio::time::Instant::now() + HANG;
+    loop {
+        let usage = process.usage().read().await.expect("the tree is there");
+        if wanted(&usage) {
+            return usage;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{usage:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_uses_what_its_members_use_and_have_used() {
+    for launcher in both().await {
+        let (mut process, _ends) = start(&launcher, sleeper()).await;
+        let alone = until_usage(&process, |usage| usage.rss_bytes > 0).await;
+        process.end(HANG).await.unwrap();
+        assert_eq!(process.usage().read().await, None, "nobody is left");
+
+        let (mut process, _ends) = start(&launcher, family()).await;
+        let two = until_usage(&process, |usage| usage.cpu_time >= Duration::from_millis(40)).await;
+        assert!(alone.cpu_time < Duration::from_millis(40), "{alone:?}");
+        assert!(two.rss_bytes > alone.rss_bytes, "{two:?} beside {alone:?}");
+        process.end(HANG).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_comes_and_goes_while_it_is_read_harms_no_reader() {
+    let script = "while :; do (:) & (: | :); done";
+    let spec = ProcessSpec { args: vec!["-c".into(), script.into()], ..ProcessSpec::new("sh") };
+    for launcher in both().await {
+        let (mut process, _ends) = start(&launcher, spec.clone()).await;
+        for _ in 0..200 {
+            let usage = process.usage().read().await.expect("the tree is there");
+            // Not of the whole machine, whoever has the numbers of those that have ended.
+            assert!(usage.rss_bytes < 1 << 30 && usage.cpu_time < HANG, "{usage:?}");
+        }
+        process.end(HANG).await.unwrap();
+    }
+}

@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::process::exit::wait_without_reaping;
 use crate::process::identity::handle::{self, Handle};
+use crate::process::usage::Root;
 use crate::process::{Marker, ProcessExit, TermTarget, sighting};
 
 #[cfg(not(target_os = "linux"))]
@@ -143,6 +144,19 @@ impl Bonds {
     /// A handle of the host's own child.
     pub(super) fn child_handle(&self) -> &Handle {
         &self.child_handle
+    }
+
+    /// The process at the top of the tree.
+    pub(super) fn root(&self) -> Root {
+        match &self.keeper {
+            Keeper::Shim(_) => Root::Shim(self.child_pid),
+            Keeper::Host => Root::Worker(self.child_pid),
+        }
+    }
+
+    /// Whether that is still in the system's table, so that its number is its own.
+    pub(super) fn root_is_listed(&self) -> bool {
+        handle::is_listed(self.child_handle())
     }
 
     /// Asks the worker to leave.

@@ -120,6 +120,10 @@ impl Actor for SessionAffinity {
                 let _ = reply.send(ended != EndVerdict::NotFound);
                 state.report_ended(ended.ended());
             }
+            SessionAffinityMessage::GetCounts { reply } => {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(state.table().counts());
+            }
             SessionAffinityMessage::SweepDue => state.sweep(now),
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What the pool says to the session affinity.
 
+use std::collections::HashMap;
+
 use ractor::RpcReplyPort;
 
 use crate::id::{RequestId, SessionId};
@@ -21,6 +23,8 @@ pub(crate) enum SessionAffinityMessage {
     PoolRestarted,
     /// The caller ends the session. Answers whether it was known.
     End { session: SessionId, reply: RpcReplyPort<bool> },
+    /// How many sessions does each life keep?
+    GetCounts { reply: RpcReplyPort<HashMap<Life, u64>> },
     /// Time to look for sessions that have been idle too long.
     SweepDue,
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::id::{Incarnation, RequestId, SessionId, Slot};
 use crate::pool::Life;
 use crate::session_affinity::binders::{Binders, Turn};
+use crate::session_affinity::kept::Kept;
 use crate::session_affinity::recency::{Recency, Spot};
 
 /// What a request is told.
@@ -75,6 +76,8 @@ pub(super) struct SessionTable {
     spots: HashMap<SessionId, Spot>,
     /// Sessions that no request uses are in the order of their last use; the others are held out of it.
     bindings: Recency<Binding>,
+    /// How many of them each life keeps; those that lost theirs are kept by none.
+    kept: Kept,
     /// Sessions that are just being bound.
     binders: HashMap<SessionId, Binders>,
     born: Instant,
@@ -115,6 +118,7 @@ impl SessionTable {
         Self {
             spots: HashMap::new(),
             bindings: Recency::default(),
+            kept: Kept::default(),
             binders: HashMap::new(),
             born: now,
             ttl,
@@ -167,6 +171,7 @@ impl SessionTable {
         {
             (binding.standing, binding.uses, binding.used_ms) = (Standing::Lost, 0, used_ms);
             self.bindings.settle(spot);
+            self.kept.less(gone);
         }
         self.route(id, session, now)
     }
@@ -202,6 +207,7 @@ impl SessionTable {
             let binding = Binding { session: session.clone(), incarnation, used_ms, uses, slot, standing };
             self.spots.insert(session.clone(), self.bindings.insert(binding));
         }
+        self.kept.more(life);
         let told = held.into_iter().map(|id| (id, RouteVerdict::Bound { life, reset })).collect();
         (told, evicted)
     }
@@ -283,6 +289,7 @@ impl SessionTable {
             None => EndVerdict::NotFound,
             Some(binding) if binding.standing == Standing::Lost => EndVerdict::LostAlready,
             Some(binding) => {
+                self.kept.less(binding.life());
                 EndVerdict::Ended(EndedSession { life: binding.life(), session: binding.session })
             }
         }
@@ -297,6 +304,11 @@ impl SessionTable {
             ended.extend(self.end_oldest());
         }
         (count, ended)
+    }
+
+    /// How many sessions each life keeps. One that is gone may be among them until its sessions are asked for.
+    pub(super) fn counts(&self) -> HashMap<Life, u64> {
+        self.kept.counts().clone()
     }
 
     fn oldest_has_expired(&self, now: Instant) -> bool {

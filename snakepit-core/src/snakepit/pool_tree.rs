@@ -9,7 +9,6 @@ use snakepit_supervisor::{
     SupervisorRef, SupervisorSpec,
 };
 
-use crate::address::Address;
 use crate::config::CheckedPoolConfig;
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{Incarnation, Slot, WorkerLife};
@@ -42,7 +41,6 @@ impl PoolTree {
         let id = format!("pool {}", shared.name);
         // No budget of its own to exhaust: a Starter is temporary, so its end never counts.
         let starters = DynamicSupervisorSpec::new("starters");
-        let sessions = Address::default();
         let worker = WorkerArgs {
             pool: Arc::clone(shared),
             adapter: Arc::clone(&config.adapter),
@@ -54,9 +52,9 @@ impl PoolTree {
             shared: Arc::clone(shared),
             starters: starters.handle(),
             starter: Arc::new(move |slot| starter(&worker, slot)),
-            sessions: sessions.clone(),
+            sessions: shared.sessions.clone(),
         };
-        let affinity = SessionAffinityArgs::new(sessions, Arc::clone(shared));
+        let affinity = SessionAffinityArgs::new(shared.sessions.clone(), Arc::clone(shared));
         let supervisor = SupervisorSpec::new(id.as_str())
             .strategy(Strategy::RestForOne)
             .reports(reports::of_pool(shared))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::WorkerLife;
@@ -160,6 +160,7 @@ impl Farewell {
             belongings.stderr.as_ref().map(StderrTail::lines).unwrap_or_default()
         });
         let loss = Arc::new(WorkerLoss { life: self.life.clone(), cause, stderr_tail });
+        self.pool.lost(&loss, Instant::now());
         let WorkerLoss { life: worker, cause, stderr_tail } = (*loss).clone();
         self.pool.emit(Event::WorkerLost { worker, cause, stderr_tail });
         self.pool.reporter().worker(WorkerReport::Lost { loss: Arc::clone(&loss) });

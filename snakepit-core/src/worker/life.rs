@@ -28,6 +28,8 @@ pub(crate) struct WorkerState {
     args: WorkerArgs,
     myself: ActorRef<WorkerMessage>,
     phase: Phase,
+    /// When it got into that phase.
+    phase_began: Instant,
     born: Instant,
     vitals: Arc<Vitals>,
     process: Option<ProcessView>,
@@ -56,6 +58,7 @@ impl WorkerState {
             args,
             myself,
             phase: Phase::Booting,
+            phase_began: Instant::now(),
             born: Instant::now(),
             vitals: Arc::default(),
             process: None,
@@ -130,6 +133,7 @@ impl WorkerState {
             return PhaseVerdict::Stay;
         }
         self.phase = Phase::Ready;
+        self.phase_began = Instant::now();
         self.reminder = None;
         self.args.pool.emit(Event::WorkerReady {
             worker: worker.life.clone(),
@@ -199,7 +203,12 @@ impl WorkerState {
             process: self.process.is_some_and(|process| process.running),
             adapter: self.linked.is_some(),
         };
-        self.phase.on(event, alive)
+        let was_dying = self.phase.is_dying();
+        let verdict = self.phase.on(event, alive);
+        if self.phase.is_dying() && !was_dying {
+            self.phase_began = Instant::now();
+        }
+        verdict
     }
 
     pub(super) async fn carry_out(
@@ -312,7 +321,9 @@ impl WorkerState {
                 Phase::Dying { .. } => WorkerPhase::Dying,
             },
             os_pid: self.process.map(|process| process.pid),
-            uptime_ms: u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX),
+            in_phase: self.phase_began.elapsed(),
+            uptime: self.born.elapsed(),
+            usage: worker.farewell.process(|process| process.usage()),
             agent: self.adapter.as_ref().map(|connected| connected.agent.clone()),
             served,
             failed,

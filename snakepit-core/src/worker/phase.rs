@@ -75,6 +75,11 @@ impl Phase {
         verdict
     }
 
+    /// Whether the worker is going to end unasked.
+    pub(super) fn is_dying(&self) -> bool {
+        matches!(self, Self::Dying { .. })
+    }
+
     fn judge(&self, event: PhaseEvent, alive: Alive) -> (Option<Self>, PhaseVerdict) {
         let dying = |cause, awaiting, verdict| (Some(Self::Dying { cause, awaiting }), verdict);
         let end = |cause| (None, PhaseVerdict::End { cause });

@@ -1,11 +1,14 @@
 //! A worker, described.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::error::WorkerLoss;
 use crate::id::{Incarnation, PoolName, Slot, WorkerId};
+use crate::pool::LastLoss;
+use crate::process::{TreeUsage, UsageGauge};
 
 /// Where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +27,7 @@ pub enum WorkerPhase {
     Quarantined,
 }
 
-/// One slot of a pool and the worker in it.
+/// One slot of a pool and the worker in it. What is not known is `None`, never zero.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerStatus {
@@ -40,19 +43,30 @@ pub struct WorkerStatus {
     pub restarts: u64,
     /// Where it is in its life.
     pub phase: WorkerPhase,
+    /// Since when it has been there, in milliseconds since 1970 by the clock of now; `None` where nobody can say.
+    pub since_unix_ms: Option<u64>,
     /// The number of its process, where it has one.
     pub os_pid: Option<i32>,
     /// How long this life has lasted, in milliseconds; `None` where there is none.
     pub uptime_ms: Option<u64>,
+    /// Bytes of memory that are resident in its process and all that this has started, together; what processes share
+    /// counts for each. `None` where there is no process, or the system (other than Linux) does not tell, or they are too
+    /// many to be looked at (some 10,000).
+    pub rss_bytes: Option<u64>,
+    /// Processor time that those have used in this life, in milliseconds, those that have ended included; `None` as above.
+    pub cpu_time_ms: Option<u64>,
     /// What the worker says it is; `None` before it has said so.
     pub agent: Option<String>,
     /// Requests that it has now.
     pub running: usize,
     /// Requests that it has answered in this life.
-    pub served: u64,
+    pub served: Option<u64>,
     /// Requests that failed in this life.
-    pub failed: u64,
-    /// Why the slot gave up, where it has.
+    pub failed: Option<u64>,
+    /// Sessions whose state it keeps.
+    pub sessions: Option<u64>,
+    /// How the slot's last worker that was lost ended, and why; of a quarantined slot, why it gave up. An end that was
+    /// asked for is no loss.
     pub last_loss: Option<Arc<WorkerLoss>>,
 }
 
@@ -62,15 +76,19 @@ pub(crate) struct StatusReport {
     pub(super) incarnation: Incarnation,
     pub(super) phase: WorkerPhase,
     pub(super) os_pid: Option<i32>,
-    pub(super) uptime_ms: u64,
+    /// How long it has been in that phase, and how long it has lived.
+    pub(super) in_phase: Duration,
+    pub(super) uptime: Duration,
+    /// How to read what its process uses, where it has one: that takes a while, and is left to whoever asked.
+    pub(crate) usage: Option<UsageGauge>,
     pub(super) agent: Option<String>,
     pub(super) served: u64,
     pub(super) failed: u64,
 }
 
 impl WorkerStatus {
-    /// A slot of which nothing more is known than how many lives it has had.
-    pub(crate) fn unknown(worker: WorkerId, lives: u64) -> Self {
+    /// A slot of which nothing more is known than how many lives it has had, and how the last ended.
+    pub(crate) fn unknown(worker: WorkerId, lives: u64, last_loss: Option<&LastLoss>) -> Self {
         Self {
             id: worker.to_string(),
             pool: worker.pool,
@@ -78,30 +96,52 @@ impl WorkerStatus {
             incarnation: Incarnation(lives),
             restarts: lives.saturating_sub(1),
             phase: WorkerPhase::Booting,
+            since_unix_ms: last_loss.map(|last| unix_ms_ago(last.at.elapsed())),
             os_pid: None,
             uptime_ms: None,
+            rss_bytes: None,
+            cpu_time_ms: None,
             agent: None,
             running: 0,
-            served: 0,
-            failed: 0,
-            last_loss: None,
+            served: None,
+            failed: None,
+            sessions: None,
+            last_loss: last_loss.map(|last| Arc::clone(&last.loss)),
         }
     }
 
-    /// The same slot after it gave up.
-    pub(crate) fn quarantined(self, loss: Arc<WorkerLoss>) -> Self {
-        Self { phase: WorkerPhase::Quarantined, last_loss: Some(loss), ..self }
+    /// The slot gave up, and stays so until a worker of it is ready, also while one boots.
+    pub(crate) fn quarantined(&mut self, loss: Arc<WorkerLoss>) {
+        (self.phase, self.last_loss) = (WorkerPhase::Quarantined, Some(loss));
     }
 
-    /// Adds what the worker says of itself.
-    pub(crate) fn report(&mut self, report: StatusReport) {
+    /// The pool wants it to leave; the worker itself does not know since when.
+    pub(crate) fn retiring(&mut self) {
+        (self.phase, self.since_unix_ms) = (WorkerPhase::Retiring, None);
+    }
+
+    /// Adds what the worker says of itself, and what its process uses.
+    pub(crate) fn report(&mut self, report: StatusReport, usage: Option<TreeUsage>) {
         self.incarnation = report.incarnation;
         self.restarts = report.incarnation.0.saturating_sub(1);
         self.phase = report.phase;
         self.os_pid = report.os_pid;
-        self.uptime_ms = Some(report.uptime_ms);
+        self.since_unix_ms = Some(unix_ms_ago(report.in_phase));
+        self.uptime_ms = Some(ms(report.uptime));
+        self.rss_bytes = usage.map(|usage| usage.rss_bytes);
+        self.cpu_time_ms = usage.map(|usage| ms(usage.cpu_time));
         self.agent = report.agent;
-        self.served = report.served;
-        self.failed = report.failed;
+        self.served = Some(report.served);
+        self.failed = Some(report.failed);
     }
+}
+
+/// The clock of now, less some time: where the clock has been set since, the times of all workers still agree.
+fn unix_ms_ago(ago: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ms(now.saturating_sub(ago))
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

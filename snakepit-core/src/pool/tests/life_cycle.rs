@@ -27,6 +27,10 @@ async fn a_pool_is_ready_when_its_first_worker_is() {
         assert_eq!((usize::from(worker.slot.0), worker.phase), (slot, WorkerPhase::Ready));
         assert_eq!((worker.incarnation.0, worker.restarts), (1, 0));
         assert_eq!((worker.os_pid, worker.agent.as_deref()), (None, Some("scripted")));
+        assert_eq!((worker.served, worker.failed, worker.sessions), (Some(0), Some(0), Some(0)));
+        // There is no process that could use any.
+        assert_eq!((worker.rss_bytes, worker.cpu_time_ms), (None, None));
+        assert_eq!(worker.last_loss, None);
     }
 }
 
@@ -92,7 +96,46 @@ async fn s25_a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_ev
     assert!(
         workers.iter().all(|worker| worker.phase == WorkerPhase::Quarantined && worker.last_loss.is_some())
     );
+    // Nobody is there who could have served.
+    assert!(
+        workers.iter().all(|worker| worker.served.is_none() && worker.uptime_ms.is_none()),
+        "{workers:?}"
+    );
     assert_eq!(bench.stats().await.quarantined, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_tells_what_it_has_done_and_how_its_predecessor_ended() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    for session in ["a", "b"] {
+        bench.run(in_session("x", session), &mut life).await.unwrap();
+    }
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let before = bench.pool.workers().await.unwrap().remove(0);
+    assert_eq!((before.served, before.failed, before.sessions), (Some(2), Some(0), Some(2)));
+    assert!(before.uptime_ms >= Some(3000), "{before:?}");
+    life.end(AdapterFailure::Failed { what: "tired".to_owned() });
+    let mut second = bench.life().await;
+    bench.run(in_session("x", "a"), &mut second).await.unwrap();
+    let after = bench.pool.workers().await.unwrap().remove(0);
+    let loss = after.last_loss.as_ref().expect("its predecessor was lost");
+    assert_eq!(loss.cause, LossCause::AdapterFailed { what: "tired".to_owned() });
+    assert_eq!((loss.life.incarnation.0, after.incarnation.0), (1, 2));
+    assert_eq!((after.served, after.sessions, after.phase), (Some(1), Some(1), WorkerPhase::Ready));
+    assert!(after.uptime_ms < Some(3000), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_that_no_life_of_the_pool_heard_of_is_told_all_the_same() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let life = bench.life().await;
+    bench.kill_pool().await;
+    life.end(AdapterFailure::Failed { what: "unheard".to_owned() });
+    let _second = bench.life().await;
+    let worker = bench.pool.workers().await.unwrap().remove(0);
+    let cause = worker.last_loss.map(|loss| loss.cause.clone());
+    assert_eq!(cause, Some(LossCause::AdapterFailed { what: "unheard".to_owned() }));
 }
 
 #[tokio::test(start_paused = true)]

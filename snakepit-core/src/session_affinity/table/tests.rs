@@ -17,11 +17,15 @@ impl Bench {
     }
 
     fn route(&mut self, id: u64, name: &str, at: Duration) -> RouteVerdict {
-        self.table.route(RequestId(id), &session(name), self.born + at).0
+        let verdict = self.table.route(RequestId(id), &session(name), self.born + at).0;
+        self.check_counts();
+        verdict
     }
 
     fn bind(&mut self, id: u64, name: &str, life: Life) -> Vec<(RequestId, RouteVerdict)> {
-        self.table.bind(RequestId(id), &session(name), life, self.born).0
+        let held = self.table.bind(RequestId(id), &session(name), life, self.born).0;
+        self.check_counts();
+        held
     }
 
     fn over(
@@ -31,7 +35,9 @@ impl Bench {
         parting: Parting,
         at: Duration,
     ) -> Option<(RequestId, RouteVerdict)> {
-        self.table.over(RequestId(id), &session(name), parting, self.born + at)
+        let next = self.table.over(RequestId(id), &session(name), parting, self.born + at);
+        self.check_counts();
+        next
     }
 
     /// A session that was bound by a request that has ended.
@@ -42,7 +48,20 @@ impl Bench {
     }
 
     fn lose(&mut self, id: u64, name: &str, gone: Life) -> RouteVerdict {
-        self.table.reroute(RequestId(id), &session(name), gone, self.born).0
+        let verdict = self.table.reroute(RequestId(id), &session(name), gone, self.born).0;
+        self.check_counts();
+        verdict
+    }
+
+    /// Counts the sessions that each life keeps one by one, and holds that against what was counted as they came and went.
+    fn check_counts(&self) {
+        let mut counts = HashMap::new();
+        for binding in self.table.bindings.spots().filter_map(|spot| self.table.bindings.get(spot)) {
+            if binding.standing != Standing::Lost {
+                *counts.entry(binding.life()).or_default() += 1;
+            }
+        }
+        assert_eq!(self.table.counts(), counts);
     }
 }
 
@@ -218,4 +237,25 @@ fn an_ended_session_is_known_once_and_a_lost_one_has_no_worker_to_tell() {
 fn a_session_costs_what_it_must_and_no_more() {
     // With the index and the text of a short id this stays near 130 bytes a session: a million fit in 130 MB.
     assert!(size_of::<Option<Binding>>() + 2 * size_of::<u32>() <= 56, "{}", size_of::<Option<Binding>>());
+}
+
+#[test]
+fn the_sessions_of_each_life_are_counted_as_they_come_and_go() {
+    let mut bench = Bench::new(3);
+    let (first, second) = (life(0, 1), life(1, 1));
+    for (name, at) in [("a", first), ("b", first), ("c", second)] {
+        bench.idle(name, at);
+    }
+    assert_eq!(bench.table.counts(), HashMap::from([(first, 2), (second, 1)]));
+    // The oldest makes room.
+    bench.idle("d", second);
+    assert_eq!(bench.table.counts(), HashMap::from([(first, 1), (second, 2)]));
+    assert_eq!(bench.lose(2, "b", first), RouteVerdict::Bind { lost: Some(first) });
+    assert_eq!(bench.table.counts(), HashMap::from([(second, 2)]));
+    bench.bind(2, "b", second);
+    assert_eq!(bench.table.counts(), HashMap::from([(second, 3)]));
+    assert_ne!(bench.table.end(&session("c")), EndVerdict::NotFound);
+    let ended = bench.table.sweep(10, bench.born + TTL);
+    assert_eq!(ended.0, 1, "one ended, and one is in use");
+    assert_eq!(bench.table.counts(), HashMap::from([(second, 1)]));
 }

@@ -43,7 +43,10 @@ pub use error::{
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
-pub use pool::{Permit, PoolRef, PoolStats, RequestBuilder, Resized, Response, ResponseStream};
+pub use pool::{
+    Permit, PoolProxy, PoolProxyState, PoolRef, PoolRequest, PoolStats, RequestBuilder, Resized, Response,
+    ResponseStream,
+};
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};
 pub use process::{

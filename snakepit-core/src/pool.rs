@@ -18,6 +18,7 @@ mod losses;
 mod message;
 mod permit;
 mod placement;
+mod proxy;
 mod requests;
 mod reservations;
 mod resizing;
@@ -44,6 +45,7 @@ pub use handle::PoolRef;
 pub(crate) use message::{CloseReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};
 pub use message::{Resized, Response};
 pub use permit::Permit;
+pub use proxy::{PoolProxy, PoolProxyState, PoolRequest};
 #[cfg(feature = "tower")]
 pub use service::{PoolService, ResponseFuture};
 pub(crate) use shared::{LastLoss, PoolShared, Vitals};

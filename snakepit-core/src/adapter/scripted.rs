@@ -174,12 +174,18 @@ impl ScriptedLife {
         self.seen.iter().any(|message| !matches!(message, AdapterMessage::Ping | AdapterMessage::Drain))
     }
 
-    /// The next thing, which must be a request.
-    pub(crate) async fn next_request(&mut self) -> RequestId {
+    /// The next thing, which must be a request, and what it asks for.
+    pub(crate) async fn next_command(&mut self) -> (RequestId, String) {
         match self.next().await {
-            AdapterMessage::Execute { id, .. } | AdapterMessage::ExecuteStream { id, .. } => id,
+            AdapterMessage::Execute { id, request, .. }
+            | AdapterMessage::ExecuteStream { id, request, .. } => (id, request.command.to_string()),
             other => panic!("expected a request, got {other:?}"),
         }
+    }
+
+    /// The next thing, which must be a request.
+    pub(crate) async fn next_request(&mut self) -> RequestId {
+        self.next_command().await.0
     }
 
     /// The next thing, which must be a cancel.

@@ -5,6 +5,7 @@ mod deadlines;
 mod life_cycle;
 mod model;
 mod prefetch;
+mod proxy;
 mod requests;
 mod reservations;
 mod resizing;

@@ -12,6 +12,7 @@ mod system {
     mod requests;
     mod sessions;
     mod shutdown;
+    mod silence;
     mod status;
     mod streams;
     mod wires;

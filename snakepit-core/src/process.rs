@@ -30,6 +30,8 @@ pub(crate) use output::{OutputLine, OutputStream, StderrTail};
 pub(crate) use spawn::SpawnError;
 pub use spec::{ProcessSpec, Resource, ResourceLimit, TermTarget, UserIds, Wire, WirePipes};
 pub(crate) use tether::{OnGone, TreeEnd};
+#[cfg(test)]
+pub(crate) use usage::ReadUsage;
 pub(crate) use usage::{TreeUsage, UsageGauge};
 pub(crate) use watch::TreeState;
 

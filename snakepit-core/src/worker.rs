@@ -10,6 +10,7 @@ mod message;
 mod phase;
 mod reports;
 mod status;
+mod watch;
 
 pub(crate) use actor::{Worker, WorkerArgs, WorkerExit};
 pub(crate) use message::WorkerMessage;

@@ -76,6 +76,12 @@ def spin(ms: int) -> int:
 
 
 @worker.command
+def hold(n: int) -> int:
+    """Computes in one step of the interpreter, which no other thread of it can interrupt."""
+    return sum(range(n))
+
+
+@worker.command
 def steps(n: int, ctx: Any) -> int:
     """Tells how far it is, step by step."""
     for done in range(1, n + 1):

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How a worker's life is watched. A worker that runs a request is left alone: its caller's deadline watches it.
+/// How a worker's life is watched. Whatever comes from a worker is a sign of life, the answer to a request too.
+///
+/// A worker that runs a request and is silent misses a beat only where its process, and all that this has started, used no
+/// processor time since the beat before: one that computes may be unable to answer, such as an extension that holds
+/// Python's interpreter. Then, and where the system (other than Linux) does not tell, the caller's deadline watches it,
+/// with `cancel_grace` and `on_stuck`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Heartbeat {
-    /// How often an idle worker is asked for a sign of life. Default 2 s.
+    /// How often a worker is asked for a sign of life. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// After how many misses in a row it is killed and replaced. Default 3.

@@ -61,7 +61,7 @@ pub struct PoolOptions {
     /// What happens to a worker that does not give up a cancelled request. Default `wait`, because replacing a worker
     /// on every cancel loads its state anew each time.
     pub on_stuck: OnStuck,
-    /// How a worker's life is watched while it has nothing to do.
+    /// How a worker's life is watched.
     pub heartbeat: Heartbeat,
     /// The most bytes that a request or an answer may hold. Default 64 MiB.
     #[serde(with = "size")]

@@ -41,7 +41,7 @@ pub enum LossCause {
     /// It closed the wire, and its process had to be ended.
     #[error("it closed the wire")]
     Disconnected,
-    /// It gave no sign of life while it had nothing to do.
+    /// It gave no sign of life while it had nothing to do, or while it had and its processes used no processor time.
     #[error("it missed {misses} heartbeats in a row")]
     Unresponsive {
         /// How many.

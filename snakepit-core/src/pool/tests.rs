@@ -2,6 +2,7 @@
 
 mod bench;
 mod deadlines;
+mod heartbeat;
 mod life_cycle;
 mod model;
 mod prefetch;

@@ -13,7 +13,8 @@ use crate::process::containment::{Containment, SpawnStep};
 use crate::process::os_process::{OsProcess, Output};
 use crate::process::spawn::{SpawnError, StartedWorker, spawn_worker};
 use crate::process::tether::OnGone;
-use crate::process::{Marker, ProcessIdentity, ProcessSpec, WirePipes};
+use crate::process::usage::{self, ReadUsage, Reading};
+use crate::process::{Marker, ProcessIdentity, ProcessSpec, UsageGauge, WirePipes};
 
 #[cfg(not(target_os = "linux"))]
 mod shimless;
@@ -30,13 +31,14 @@ pub(super) use shimmed::ShimProgram;
 /// What hears of every step of every start.
 type Observer = Arc<dyn Fn(SpawnStep) + Send + Sync>;
 
-/// How a pit starts its processes, found out once when it starts.
+/// How a pit starts its processes and learns what they use, found out once when it starts.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     shim: Result<ShimProgram, String>,
     /// The limit of open files before this host raised its own, which workers get back.
     open_files: Option<Rlimit>,
     observer: Option<Observer>,
+    read_usage: ReadUsage,
 }
 
 /// A start that has got as far as the intent that must be written down before it goes on. Dropping it leaves nothing.
@@ -73,13 +75,25 @@ impl Launcher {
             },
             Err(why) => Err(why),
         };
-        Self { shim, open_files, observer }
+        Self { shim, open_files, observer, read_usage: usage::ask_system() }
     }
 
     /// A way to start processes without a shim.
     #[cfg(test)]
     pub(crate) fn direct() -> Self {
-        Self { shim: Err("not asked for".to_owned()), open_files: None, observer: None }
+        let shim = Err("not asked for".to_owned());
+        Self { shim, open_files: None, observer: None, read_usage: usage::ask_system() }
+    }
+
+    /// The same, with somebody else to ask what processes use.
+    #[cfg(test)]
+    pub(crate) fn reading(self, read_usage: ReadUsage) -> Self {
+        Self { read_usage, ..self }
+    }
+
+    /// What the tree of a process uses, where there is one.
+    pub(crate) fn read_usage(&self, gauge: Option<UsageGauge>) -> Reading {
+        (self.read_usage)(gauge)
     }
 
     /// How firmly processes will be held.

@@ -1,5 +1,6 @@
 //! What a worker's tree uses: memory now, and processor time so far.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,17 @@ pub(crate) struct TreeUsage {
 /// The way to read what a tree uses, also while its owner is busy elsewhere. It does not hold the tree.
 #[derive(Clone, Debug)]
 pub(crate) struct UsageGauge(Arc<Bonds>);
+
+/// Who is asked what a worker's tree uses; there may be no process to ask about.
+pub(crate) type ReadUsage = Arc<dyn Fn(Option<UsageGauge>) -> Reading + Send + Sync>;
+
+/// A look at a tree under way.
+pub(crate) type Reading = Pin<Box<dyn Future<Output = Option<TreeUsage>> + Send>>;
+
+/// Asks the system.
+pub(super) fn ask_system() -> ReadUsage {
+    Arc::new(|gauge: Option<UsageGauge>| Box::pin(async move { gauge?.read().await }))
+}
 
 /// The process at the top of a tree, as the host knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,7 +79,8 @@ impl Actor for Worker {
             WorkerMessage::StartupElapsed => state.startup_elapsed(),
             WorkerMessage::ProcessEnded => state.process_ended(self),
             WorkerMessage::FarewellElapsed => state.event(PhaseEvent::FarewellElapsed),
-            WorkerMessage::HeartbeatDue => state.heartbeat_due(),
+            WorkerMessage::HeartbeatDue => state.heartbeat_due(self),
+            WorkerMessage::UsageRead { usage } => state.usage_read(self, usage),
             WorkerMessage::PoolChanged => state.announce(self),
             WorkerMessage::Replace { cause } => state.event(PhaseEvent::Condemned { cause }),
             WorkerMessage::GetStatus { reply } => {

@@ -17,7 +17,7 @@ use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::actor::{Worker, WorkerArgs, WorkerExit};
 use crate::worker::boot::Boot;
-use crate::worker::heartbeat::{Heartbeat, HeartbeatVerdict};
+use crate::worker::heartbeat::Heartbeat;
 use crate::worker::message::WorkerMessage;
 use crate::worker::phase::{Alive, Phase, PhaseEvent, PhaseVerdict};
 use crate::worker::reports::{LifeReports, log_output};
@@ -25,21 +25,21 @@ use crate::worker::status::{StatusReport, WorkerPhase};
 
 /// A worker at work.
 pub(crate) struct WorkerState {
-    args: WorkerArgs,
-    myself: ActorRef<WorkerMessage>,
-    phase: Phase,
+    pub(super) args: WorkerArgs,
+    pub(super) myself: ActorRef<WorkerMessage>,
+    pub(super) phase: Phase,
     /// When it got into that phase.
     phase_began: Instant,
     born: Instant,
-    vitals: Arc<Vitals>,
+    pub(super) vitals: Arc<Vitals>,
     process: Option<ProcessView>,
     /// The adapter actor, from its handshake until its end.
     adapter: Option<Connected>,
     /// The adapter actor as it is linked, also while it shakes hands.
     pub(super) linked: Option<ActorCell>,
-    heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
     /// Held, so that it rings; `None` while nobody listens for a heartbeat.
-    heartbeat_timer: Option<Timer>,
+    pub(super) heartbeat_timer: Option<Timer>,
     /// The one reminder that is under way: the end of the startup, or of the farewell.
     reminder: Option<Timer>,
 }
@@ -142,8 +142,7 @@ impl WorkerState {
             took: self.born.elapsed(),
         });
         self.adapter = Some(connected);
-        self.heartbeat.begin(self.vitals.signs());
-        self.await_heartbeat();
+        self.begin_heartbeat();
         self.announce(worker)
     }
 
@@ -282,32 +281,7 @@ impl WorkerState {
         }
     }
 
-    fn await_heartbeat(&mut self) {
-        let every = self.args.pool.options.heartbeat.interval;
-        self.heartbeat_timer = Some(Timer::after(every, &self.myself, WorkerMessage::HeartbeatDue));
-        if let Some(adapter) = self.adapter_ref() {
-            // An adapter that has ended says so by its own end.
-            let _ = adapter.cast(AdapterMessage::Ping);
-        }
-    }
-
-    pub(super) fn heartbeat_due(&mut self) -> PhaseVerdict {
-        if self.phase != Phase::Ready {
-            return PhaseVerdict::Stay;
-        }
-        let limit = self.args.pool.options.heartbeat.misses;
-        match self.heartbeat.on_beat(self.vitals.signs(), self.vitals.running(), limit) {
-            HeartbeatVerdict::Alive => {
-                self.await_heartbeat();
-                PhaseVerdict::Stay
-            }
-            HeartbeatVerdict::Unresponsive { misses } => {
-                self.event(PhaseEvent::Condemned { cause: LossCause::Unresponsive { misses } })
-            }
-        }
-    }
-
-    fn adapter_ref(&self) -> Option<&AdapterRef> {
+    pub(super) fn adapter_ref(&self) -> Option<&AdapterRef> {
         self.adapter.as_ref().map(|connected| &connected.adapter)
     }
 

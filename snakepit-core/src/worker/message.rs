@@ -4,6 +4,7 @@ use ractor::RpcReplyPort;
 
 use crate::adapter::Connected;
 use crate::error::LossCause;
+use crate::process::TreeUsage;
 use crate::worker::status::StatusReport;
 
 /// Everything that is said to a worker.
@@ -23,6 +24,8 @@ pub(crate) enum WorkerMessage {
     FarewellElapsed,
     /// Time to ask for a sign of life.
     HeartbeatDue,
+    /// What its process tree uses, as the heartbeat wanted to know; `None`: nobody can say.
+    UsageRead { usage: Option<TreeUsage> },
     /// The pool has a new life, which does not know this worker.
     PoolChanged,
     /// The pool wants another worker in this slot.

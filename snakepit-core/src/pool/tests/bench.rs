@@ -17,7 +17,7 @@ use crate::id::SessionId;
 use crate::payload::Payload;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
 use crate::process::HostRun;
-use crate::process::Launcher;
+use crate::process::{Launcher, ReadUsage};
 use crate::process_registry::ProcessRegistryRef;
 use crate::request::Request;
 use crate::session_affinity::SessionAffinityMessage;
@@ -44,6 +44,15 @@ impl Bench {
     }
 
     pub(super) async fn start_with(options: PoolOptions, boot: Boot) -> Self {
+        Self::start_by(options, boot, Launcher::direct()).await
+    }
+
+    /// Workers whose processes use what the test says.
+    pub(super) async fn start_reading(options: PoolOptions, read_usage: ReadUsage) -> Self {
+        Self::start_by(options, Boot::Ready, Launcher::direct().reading(read_usage)).await
+    }
+
+    async fn start_by(options: PoolOptions, boot: Boot, launcher: Launcher) -> Self {
         let (adapter, lives) = Scripted::new(options.capacity, boot);
         let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
         let shared = PoolShared::new(
@@ -53,13 +62,8 @@ impl Bench {
             EventSink::default(),
         );
         let registry = ProcessRegistryRef::new(HostRun::of_a_test());
-        let tree = PoolTree::new(
-            &config,
-            &Arc::new(shared),
-            &registry,
-            &Launcher::direct(),
-            std::path::Path::new("/nowhere"),
-        );
+        let tree =
+            PoolTree::new(&config, &Arc::new(shared), &registry, &launcher, std::path::Path::new("/nowhere"));
         SupervisorSpec::new("bench").child(tree.spec).start().await.unwrap();
         Self { pool: tree.pool, supervisor: tree.supervisor, lives }
     }

@@ -1,0 +1,75 @@
+//! Workers that fall silent: stopped by a signal, or at work and deaf.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use snakepit_adapters::Payload;
+use snakepit_adapters::{ExecuteError, LossCause, PoolOptions, Request};
+use snakepit_tests::oracle;
+
+use crate::system::subject::{HANG, Kind, Subject, everywhere, on_both_runtimes};
+
+/// A second in all: a machine under load does not keep a healthy worker silent for so long, and no test waits long.
+fn watched(options: &mut PoolOptions) {
+    options.heartbeat.interval = Duration::from_millis(200);
+    options.heartbeat.misses = 5;
+}
+
+#[test]
+fn s26_a_stopped_worker_is_killed_and_replaced_at_work_and_idle() {
+    everywhere(|kind| async move {
+        let subject = Subject::start_with(kind, |options| {
+            watched(options);
+            options.size = 1;
+        })
+        .await;
+        let pool = subject.pit.pool("default").unwrap().clone();
+        let request =
+            Request::new("sleep", Payload::json(&json!({"ms": 600_000})).unwrap()).timeout(HANG * 2);
+        let call = tokio::spawn(async move { pool.execute(request).await });
+        let busy = subject.busy_pid().await;
+        oracle::signal(busy, Signal::SIGSTOP);
+        match call.await.unwrap() {
+            Err(ExecuteError::WorkerLost { loss }) => {
+                assert_eq!(loss.cause, LossCause::Unresponsive { misses: 5 });
+            }
+            other => panic!("{other:?}"),
+        }
+        subject.all_ready(1).await;
+        assert!(!oracle::runs(busy));
+
+        let idle = subject.pids().await[0];
+        oracle::signal(idle, Signal::SIGSTOP);
+        oracle::eventually("the stopped worker has gone", || !oracle::runs(idle)).await;
+        subject.all_ready(1).await;
+        let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
+        assert_eq!(sum, 3);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn s18_a_worker_that_computes_and_answers_no_ping_lives() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_with(Kind::Python, |options| {
+            options.heartbeat.interval = Duration::from_millis(200);
+            options.heartbeat.misses = 3;
+            options.size = 1;
+        })
+        .await;
+        // It holds the interpreter for as long as it computes, so that no thread of it hears a ping.
+        let (mut steps, silence) = (20_000_000_u64, Duration::from_secs(2));
+        loop {
+            let request = Request::new("hold", Payload::json(&json!({"n": steps})).unwrap()).timeout(HANG);
+            let response = subject.pit.default_pool().unwrap().execute(request).await.unwrap();
+            assert_eq!(response.worker.incarnation.0, 1);
+            if response.ran >= silence {
+                break;
+            }
+            steps *= 2;
+        }
+        assert_eq!(subject.pit.stats("default").await.unwrap().restarts, 0);
+        subject.stop().await;
+    });
+}

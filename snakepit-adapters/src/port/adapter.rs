@@ -38,6 +38,10 @@ impl PortAdapter {
     /// Workers that run `program`: a path, or a name that is looked up in the host's `PATH`.
     ///
     /// A relative path with a slash counts from the host's current directory at this moment.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "PYTHONPATH is the interpreter's, extended and not replaced"
+    )]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             asked: ProcessSpec { wire: Wire::Pipes, ..ProcessSpec::new(program) },

@@ -32,6 +32,7 @@ pub(super) enum StartFailure {
 }
 
 /// Serves the host until it is gone or the worker is told to leave.
+#[expect(clippy::disallowed_methods, reason = "a worker is told its wire there, by its host")]
 pub(super) fn serve(worker: Worker) -> ! {
     let wire = std::env::var_os("SNAKEPIT_WIRE");
     let wire = match wire.as_deref().map(OsStr::as_encoded_bytes) {

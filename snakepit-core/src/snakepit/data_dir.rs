@@ -1,4 +1,4 @@
-//! Where a pit keeps its registry of processes: the only place that reads the environment.
+//! Where a pit keeps its registry of processes, as configured or as the surroundings say.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -20,6 +20,7 @@ struct Surroundings {
 }
 
 impl Surroundings {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads where a service keeps its state")]
     fn read() -> Self {
         Self {
             runtime_directory: std::env::var_os("RUNTIME_DIRECTORY"),

@@ -181,6 +181,7 @@ fn or_none(limit: Option<u64>) -> u64 {
 }
 
 /// What the worker finds in its environment: each variable's name, and the pair as the system wants it.
+#[expect(clippy::disallowed_methods, reason = "what is inherited is all of it, and none of it is looked at")]
 fn environment(spec: &ProcessSpec, marker: Option<&Marker>) -> impl Iterator<Item = (OsString, OsString)> {
     let mut variables = std::collections::BTreeMap::new();
     if !spec.clear_env {

@@ -49,6 +49,7 @@ pub(in crate::process) fn spawn_shim(
 }
 
 /// Finds a program that is named without a path, as a shell would, in the host's `PATH`.
+#[expect(clippy::disallowed_methods, reason = "PATH is the system's, and means what it means to a shell")]
 pub(in crate::process) fn find_program(program: &Path) -> Result<PathBuf, SpawnError> {
     use std::os::unix::fs::PermissionsExt;
     if program.components().count() != 1 || program.has_root() {

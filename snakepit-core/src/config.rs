@@ -6,7 +6,7 @@ mod heartbeat;
 mod options;
 mod pool;
 mod restart;
-pub(crate) mod size;
+pub mod size;
 
 pub use affinity::Affinity;
 pub use heartbeat::Heartbeat;

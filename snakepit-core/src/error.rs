@@ -1,5 +1,6 @@
 //! What can go wrong, one enum per operation that a caller can act on.
 
+mod config;
 mod execute;
 #[cfg(feature = "grpc-status")]
 mod grpc_status;
@@ -13,11 +14,12 @@ mod start;
 mod tests;
 mod worker;
 
+pub use config::{ConfigError, ConfigPlace};
 pub use execute::ExecuteError;
 #[cfg(feature = "grpc-status")]
 pub use grpc_status::GrpcCode;
 pub use loss::{LossCause, PoolFailure, WorkerLoss};
 pub use ready::{AwaitReadyError, EndSessionError};
 pub use resize::ResizeError;
-pub use start::{ConfigError, StartError, TriedDirectory};
+pub use start::{StartError, TriedDirectory};
 pub use worker::{WorkerError, WorkerErrorKind};

@@ -19,6 +19,8 @@ compile_error!(
 pub mod adapter;
 mod address;
 mod config;
+#[cfg(feature = "toml")]
+mod config_file;
 mod error;
 mod id;
 mod payload;
@@ -34,12 +36,14 @@ mod telemetry;
 mod timer;
 mod worker;
 
-pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions};
+pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions, size};
+#[cfg(feature = "toml")]
+pub use config_file::ConfigFile;
 #[cfg(feature = "grpc-status")]
 pub use error::GrpcCode;
 pub use error::{
-    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, ResizeError,
-    StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
+    AwaitReadyError, ConfigError, ConfigPlace, EndSessionError, ExecuteError, LossCause, PoolFailure,
+    ResizeError, StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};

@@ -22,6 +22,12 @@ impl PoolConfig {
         Self { name: name.into(), adapter: Arc::new(adapter), options: PoolOptions::default() }
     }
 
+    /// A pool as a file says it.
+    #[cfg(feature = "toml")]
+    pub(crate) fn of(name: &str, adapter: Arc<dyn Adapter>, options: PoolOptions) -> Self {
+        Self { name: name.to_owned(), adapter, options }
+    }
+
     /// How many workers.
     pub fn size(mut self, size: u16) -> Self {
         self.options.size = size;
@@ -54,6 +60,7 @@ impl PoolConfig {
             pool: name.clone(),
             option,
             rule,
+            place: None,
         })?;
         Ok(CheckedPoolConfig { name, adapter: self.adapter, options: self.options })
     }

@@ -1,8 +1,11 @@
-//! Sizes as people write them: `"512MiB"`, or a plain number of bytes. For `#[serde(with = "..")]`.
+//! Sizes as people write them: `"512MiB"`, or a plain number of bytes.
+//!
+//! For `#[serde(with = "snakepit_core::size")]`, also in the options of an adapter of your own.
 
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::ser::Serializer;
 
@@ -18,8 +21,43 @@ const UNITS: [(&str, u64); 8] = [
     ("kB", 1_000),
 ];
 
+/// For `#[serde(with = "snakepit_core::size::option")]`.
+pub mod option {
+    use super::{Bytes, Deserialize, Deserializer, Serializer};
+
+    /// Writes a size that is there as [`size`](super::serialize) does.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<T, S>(size: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Copy + TryInto<u64>,
+        S: Serializer,
+    {
+        match size {
+            Some(size) => super::serialize(size, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads a size that may be missing.
+    ///
+    /// # Errors
+    /// For what is no size, or one that `T` cannot hold.
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        T: TryFrom<u64>,
+        D: Deserializer<'de>,
+    {
+        Ok(Option::<Bytes<T>>::deserialize(deserializer)?.map(|size| size.0))
+    }
+}
+
 /// Writes the largest binary unit that loses nothing, otherwise the number of bytes.
-pub(crate) fn serialize<T, S>(size: &T, serializer: S) -> Result<S::Ok, S::Error>
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize<T, S>(size: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Copy + TryInto<u64>,
     S: Serializer,
@@ -32,13 +70,26 @@ where
     }
 }
 
-pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+/// Reads a size.
+///
+/// # Errors
+/// For what is no size, or one that `T` cannot hold.
+pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: TryFrom<u64>,
     D: Deserializer<'de>,
 {
     // A text in a format that knows its types, or a number; what a variable says is always a text.
     deserializer.deserialize_any(Size(PhantomData))
+}
+
+/// A size that was read.
+struct Bytes<T>(T);
+
+impl<'de, T: TryFrom<u64>> Deserialize<'de> for Bytes<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer).map(Self)
+    }
 }
 
 struct Size<T>(PhantomData<T>);
@@ -89,6 +140,8 @@ mod tests {
         small: u32,
         #[serde(with = "super")]
         large: usize,
+        #[serde(default, with = "super::option", skip_serializing_if = "Option::is_none")]
+        maybe: Option<u64>,
     }
 
     fn read(small: &serde_json::Value) -> Result<u32, String> {
@@ -126,14 +179,15 @@ mod tests {
 
     #[test]
     fn a_size_is_written_in_the_largest_unit_that_loses_nothing() {
-        let written = serde_json::to_value(Sizes { small: 64 << 20, large: 1_000_000 }).unwrap();
-        assert_eq!(written, json!({"small": "64MiB", "large": 1_000_000}));
+        let written =
+            serde_json::to_value(Sizes { small: 64 << 20, large: 1_000_000, maybe: Some(1024) }).unwrap();
+        assert_eq!(written, json!({"small": "64MiB", "large": 1_000_000, "maybe": "1KiB"}));
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_as_the_same_size(small: u32, shift in 0..20_u32, large in 0..u64::MAX) {
-            let sizes = Sizes { small: small >> shift << shift, large: usize::try_from(large).unwrap_or(0) };
+        fn what_was_written_is_read_as_the_same_size(small: u32, shift in 0..20_u32, large: usize, maybe: Option<u64>) {
+            let sizes = Sizes { small: small >> shift << shift, large, maybe };
             prop_assert_eq!(&serde_json::from_value::<Sizes>(serde_json::to_value(&sizes)?)?, &sizes);
         }
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::adapter::AdapterFailure;
-use crate::id::{InvalidName, PoolName};
+use crate::error::ConfigError;
+use crate::id::PoolName;
 use crate::process::ContainmentLevel;
 
 /// Why a pit did not start. Nothing is left running.
@@ -111,34 +112,6 @@ fn listed(tried: &[TriedDirectory]) -> String {
         .fold(String::new(), |list, tried| format!("{list}; {}: {}", tried.path.display(), tried.reason))
 }
 
-/// What is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A name has a form that is not allowed.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-    /// Two pools have the same name.
-    #[error("two pools are named {pool}")]
-    DuplicatePool {
-        /// The name.
-        pool: PoolName,
-    },
-    /// No pool was given.
-    #[error("a pit needs at least one pool")]
-    NoPool,
-    /// An option has a value that cannot work.
-    #[error("pool {pool}: {option} {rule}")]
-    Option {
-        /// Which pool.
-        pool: PoolName,
-        /// Which option.
-        option: &'static str,
-        /// What it must be.
-        rule: String,
-    },
-}
-
 impl StartError {
     /// A stable word for programs, such as `data_dir_in_use`.
     pub fn code(&self) -> &'static str {
@@ -169,18 +142,6 @@ impl StartError {
             | Self::OpenFilesLimit { .. }
             | Self::Adapter { .. }
             | Self::Supervision { .. } => false,
-        }
-    }
-}
-
-impl ConfigError {
-    /// A stable word for programs, such as `duplicate_pool`. No configuration becomes right by trying it again.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Name(_) => "invalid_name",
-            Self::DuplicatePool { .. } => "duplicate_pool",
-            Self::NoPool => "no_pool",
-            Self::Option { .. } => "invalid_option",
         }
     }
 }

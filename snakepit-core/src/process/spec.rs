@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 /// What a worker's OOM score is raised to: it goes before its host, and not before what is worse.
 const OOM_SCORE: u16 = 500;
 
@@ -77,7 +79,8 @@ impl ProcessSpec {
 }
 
 /// Whom a polite end is asked of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TermTarget {
     /// The worker's own process, which sees its children off itself.
     #[default]
@@ -107,13 +110,15 @@ pub struct WirePipes {
 }
 
 /// A user, by number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserIds {
     /// The user.
     pub uid: u32,
     /// The user's first group.
     pub gid: u32,
     /// The user's further groups, 1024 at most.
+    #[serde(default)]
     pub groups: Vec<u32>,
 }
 

@@ -6,6 +6,7 @@ mod system {
     mod bad_luck;
     mod containment;
     mod deaths;
+    mod from_toml;
     mod host_death;
     mod multitudes;
     mod registry;

@@ -9,5 +9,9 @@ mod connection;
 mod sdk;
 
 mod adapter;
+#[cfg(feature = "toml")]
+mod options;
 
 pub use adapter::PortAdapter;
+#[cfg(feature = "toml")]
+pub(crate) use options::PortOptions;

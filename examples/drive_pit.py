@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,9 +19,10 @@ HANG_S = 60
 class Pit:
     """A running pit: one JSON object a line in, one a line out."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, **variables: str) -> None:
         built = [ROOT / "target" / "debug" / "examples" / "pit", config]
-        self.process = subprocess.Popen(built, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(built, text=True, env={**os.environ, **variables}, **pipes)
 
     def __enter__(self) -> Pit:
         return self
@@ -174,27 +176,46 @@ def unread(folder: Path) -> None:
         check("SIGTERM while nobody reads", code == 1, code)
 
 
+def environment(folder: Path) -> None:
+    """The file of an environment lies over the first, and variables over both."""
+    (folder / "pit.test.toml").write_text("pools.default.size = 3\n")
+    for variables, size in [
+        ({}, 2),
+        ({"SNAKEPIT_ENV": "test"}, 3),
+        ({"SNAKEPIT_ENV": "test", "SNAKEPIT__POOLS__DEFAULT__SIZE": "1"}, 1),
+    ]:
+        with Pit(config(folder), **variables) as pit:
+            stats = pit.ask(id=0, op="stats")["ok"]
+            check(f"a pit under {variables}", stats["total"] == size, stats)
+            pit.end()
+    for variables, words in [
+        ({"SNAKEPIT_ENV": "tset"}, ["SNAKEPIT_ENV is tset", "pit.tset.toml"]),
+        ({"SNAKEPIT__POOLS__DEFAULT__SIZ": "1"}, ["SNAKEPIT__POOLS__DEFAULT__SIZ: ", "unknown key siz", "mean size"]),
+    ]:
+        refused(f"a bad environment: {variables}", config(folder), words, **variables)
+
+
+def refused(what: str, config: Path, words: list[str], **variables: str) -> None:
+    built = [ROOT / "target" / "debug" / "examples" / "pit", config]
+    env = {**os.environ, **variables}
+    run = subprocess.run(built, env=env, capture_output=True, text=True, timeout=HANG_S, check=False)
+    check(what, run.returncode == 2 and all(word in run.stderr for word in words), run)
+
+
 def bad_files(folder: Path) -> None:
     for pool, words in [
-        ("siz = 2\n", ["unknown key siz", "mean size"]),
+        ("siz = 2\n", ["pit.toml, line 7", "unknown key siz", "mean size"]),
         ("[pools.default.heartbeat]\nmiss = 1\n", ["heartbeat.miss", "misses"]),
         ("timeout = 250\n", ["timeout", "a duration"]),
         ("[pools.default.restart]\nintensity = \"x\"\n", ["restart.intensity", "u32"]),
         ("env = { A = 1 }\n", ["env.A", "a string"]),
     ]:
-        run = subprocess.run(
-            [ROOT / "target" / "debug" / "examples" / "pit", config(folder, pool)],
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-            check=False,
-        )
-        check(f"a bad file: {pool.strip()!r}", run.returncode == 2 and all(w in run.stderr for w in words), run)
+        refused(f"a bad file: {pool.strip()!r}", config(folder, pool), words)
 
 
 def main() -> None:
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--example", "pit"], cwd=ROOT, check=True)
-    for chapter in (operations, endings, unread, bad_files):
+    for chapter in (operations, endings, unread, environment, bad_files):
         with tempfile.TemporaryDirectory() as folder:
             chapter(Path(folder))
     print("pit does what it says")

@@ -5,7 +5,6 @@
 
 mod pit {
     pub(crate) mod answer;
-    pub(crate) mod config;
     pub(crate) mod host;
     pub(crate) mod input;
     pub(crate) mod operation;
@@ -14,10 +13,10 @@ mod pit {
 }
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::pit::config::PitConfig;
+use snakepit_adapters::{FromToml, Snakepit};
+
 use crate::pit::host::Host;
 
 /// An explanation and no host: what was said on the command line or in the file does not work.
@@ -31,8 +30,8 @@ fn main() -> ExitCode {
         eprintln!("usage: pit FILE.toml");
         return ExitCode::from(BAD_USAGE);
     };
-    let config = match PitConfig::read(&PathBuf::from(file)) {
-        Ok(config) => config,
+    let builder = match Snakepit::from_toml(file) {
+        Ok(builder) => builder,
         Err(error) => {
             eprintln!("pit: {error}");
             return ExitCode::from(BAD_USAGE);
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
         }
     };
     runtime.block_on(async {
-        match Host::start(config).await {
+        match Host::start(builder).await {
             Ok(host) => host.run().await,
             Err(error) => {
                 eprintln!("pit: {error}");

@@ -1,17 +1,17 @@
 //! The host: lines in, operations under way, signals, and the end.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use snakepit_core::{ShutdownReport, Snakepit, StartError};
+use snakepit_core::{ShutdownReport, Snakepit, SnakepitBuilder, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
 use crate::pit::answer::{self, Answers};
-use crate::pit::config::PitConfig;
 use crate::pit::input::{self, Input};
 use crate::pit::operation::Work;
 use crate::pit::request::{Asked, Line, LineId, Operation, SHUTDOWN_BUDGET};
@@ -36,6 +36,15 @@ pub(crate) struct Host {
     signals: Signals,
 }
 
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotStarted {
+    #[error("signals cannot be listened to: {0}")]
+    Signals(#[from] io::Error),
+    #[error(transparent)]
+    Pit(#[from] StartError),
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -49,12 +58,9 @@ enum Ending {
 }
 
 impl Host {
-    pub(crate) async fn start(config: PitConfig) -> Result<Self, StartError> {
-        let signals = Signals::listen()
-            .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
-        let builder =
-            config.pools.into_iter().fold(Snakepit::builder(), snakepit_core::SnakepitBuilder::pool);
-        let pit = builder.data_dir(config.data_dir).start().await?;
+    pub(crate) async fn start(builder: SnakepitBuilder) -> Result<Self, NotStarted> {
+        let signals = Signals::listen()?;
+        let pit = builder.start().await?;
         let (answers, writer) = Answers::start();
         Ok(Self { pit, answers, writer, work: JoinSet::new(), under_way: UnderWay::default(), signals })
     }
@@ -195,7 +201,7 @@ fn log_panic(done: Result<(), JoinError>) {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

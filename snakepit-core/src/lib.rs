@@ -48,8 +48,8 @@ pub use error::{
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
-    Permit, PoolProxy, PoolProxyState, PoolRef, PoolRequest, PoolStats, RequestBuilder, Resized, Response,
-    ResponseStream,
+    HealthReason, HealthStatus, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef, PoolRequest,
+    PoolStats, RequestBuilder, Resized, Response, ResponseStream,
 };
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};
@@ -60,7 +60,7 @@ pub use process::{
 pub use process_registry::RecoveryReport;
 pub use progress::{Progress, ProgressReceiver, ProgressSender};
 pub use request::{Deadline, Request};
-pub use snakepit::{PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
+pub use snakepit::{Health, PoolShutdown, ShutdownReport, Snakepit, SnakepitBuilder, Tree};
 pub use telemetry::{Event, EventRecord, Events, Lagged};
 pub use worker::{WorkerPhase, WorkerStatus};
 

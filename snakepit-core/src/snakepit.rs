@@ -3,6 +3,7 @@
 mod builder;
 mod data_dir;
 mod handle;
+mod health;
 pub(crate) mod open_files;
 pub(crate) mod pool_tree;
 mod reports;
@@ -12,5 +13,6 @@ mod tree;
 
 pub use builder::SnakepitBuilder;
 pub use handle::Snakepit;
+pub use health::Health;
 pub use shutdown::{PoolShutdown, ShutdownReport};
 pub use tree::Tree;

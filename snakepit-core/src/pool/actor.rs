@@ -197,6 +197,7 @@ impl PoolState {
             PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
             PoolCommand::AwaitReady { wanted, reply } => self.await_ready(wanted, reply),
             PoolCommand::Resize { size, reply } => self.resize(size, reply),
+            PoolCommand::GetHealth { reply } => self.get_health(reply),
             PoolCommand::GetStats { reply } => self.get_stats(reply),
             PoolCommand::GetRoster { reply } => self.get_roster(reply),
             PoolCommand::Close { until, reply } => self.begin_close(until, reply, now),

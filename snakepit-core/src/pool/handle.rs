@@ -17,6 +17,7 @@ use crate::error::{AwaitReadyError, EndSessionError, ExecuteError, ResizeError};
 use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
+use crate::pool::health::{HealthReason, HealthStatus, PoolHealth};
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
 };
@@ -200,6 +201,21 @@ impl PoolRef {
             Err(ExecuteError::ShuttingDown { pool }) => Err(ResizeError::ShuttingDown { pool }),
             Err(_) => Err(ResizeError::PoolRestarted { pool: pool() }),
         }
+    }
+
+    /// Whether the pool can do its work, and if not, why.
+    pub async fn health(&self) -> PoolHealth {
+        if let Ok(health) = self.ask(|reply| PoolCommand::GetHealth { reply }).await {
+            return health;
+        }
+        let (status, reason) = if self.shared.is_stopping() {
+            (HealthStatus::NotReady, HealthReason::ShuttingDown)
+        } else if let Some(why) = self.shared.down() {
+            (HealthStatus::Failed, HealthReason::Down { why: why.to_owned() })
+        } else {
+            (HealthStatus::NotReady, HealthReason::Restarting)
+        };
+        PoolHealth { pool: self.shared.name.clone(), status, reason: Some(reason) }
     }
 
     /// What the pool has done so far.

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::error::{AwaitReadyError, ExecuteError, ResizeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
+use crate::pool::health::PoolHealth;
 use crate::pool::reservations::{Reservation, ReservationReply};
 use crate::pool::shared::Vitals;
 use crate::pool::slot_plan::Duty;
@@ -132,6 +133,9 @@ pub(crate) enum PoolCommand {
     Resize {
         size: u16,
         reply: RpcReplyPort<Result<Resized, ResizeError>>,
+    },
+    GetHealth {
+        reply: RpcReplyPort<PoolHealth>,
     },
     GetStats {
         reply: RpcReplyPort<PoolStats>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ractor::{ActorCell, ActorId};
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub(crate) struct PoolShared {
     /// When a shutdown must be over; `None` while there is none.
     stop_by: watch::Sender<Option<Instant>>,
     stops: StopCounts,
+    /// Why the pool's own actors are no more.
+    down: OnceLock<String>,
 }
 
 /// The last loss of a slot, and when that was.
@@ -84,7 +86,20 @@ impl PoolShared {
             losses: Mutex::default(),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
+            down: OnceLock::new(),
         }
+    }
+
+    /// The pool's own actors failed too often, and are not started again.
+    pub(crate) fn goes_down(&self, why: String) {
+        self.emit(Event::PoolGaveUp { pool: self.name.clone(), reason: why.clone() });
+        // It goes down once.
+        let _ = self.down.set(why);
+    }
+
+    /// Why the pool's own actors are no more, where that is so.
+    pub(crate) fn down(&self) -> Option<&str> {
+        self.down.get().map(String::as_str)
     }
 
     /// Tells an event to the log and to whoever has subscribed.

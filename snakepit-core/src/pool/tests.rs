@@ -2,6 +2,7 @@
 
 mod bench;
 mod deadlines;
+mod health;
 mod heartbeat;
 mod life_cycle;
 mod model;

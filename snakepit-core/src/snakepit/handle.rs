@@ -18,6 +18,7 @@ use crate::process::{Containment, RunId};
 use crate::process_registry::RecoveryReport;
 use crate::request::Request;
 use crate::snakepit::builder::SnakepitBuilder;
+use crate::snakepit::health::Health;
 use crate::snakepit::shutdown::{self, ShutdownReport};
 use crate::snakepit::signals;
 use crate::snakepit::tree::Tree;
@@ -165,6 +166,11 @@ impl Snakepit {
     /// As [`PoolRef::workers`]; [`ExecuteError::PoolNotFound`].
     pub async fn workers(&self, pool: &str) -> Result<Vec<WorkerStatus>, ExecuteError> {
         self.pool(pool)?.workers().await
+    }
+
+    /// Whether the pit and its pools can do their work, and if not, why: the answer to a readiness probe.
+    pub async fn health(&self) -> Health {
+        Health::of(&self.pit).await
     }
 
     /// The supervision tree as it is now, with the workers' processes. `None` once the pit has ended.

@@ -20,9 +20,7 @@ pub(super) fn of_pit(events: &EventSink) -> ReportSink {
 pub(super) fn of_pool(shared: &Arc<PoolShared>) -> ReportSink {
     let shared = Arc::clone(shared);
     ReportSink::new(move |report| match &report {
-        Report::GaveUp(gave_up) => {
-            shared.emit(Event::PoolGaveUp { pool: shared.name.clone(), reason: reason(gave_up) });
-        }
+        Report::GaveUp(gave_up) => shared.goes_down(reason(gave_up)),
         other => tell(other, shared.events()),
     })
 }

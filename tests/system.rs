@@ -7,6 +7,7 @@ mod system {
     mod containment;
     mod deaths;
     mod from_toml;
+    mod grpc;
     mod host_death;
     mod multitudes;
     mod registry;

@@ -5,8 +5,7 @@ pub mod frame;
 pub(crate) mod credit;
 pub(crate) mod id_map;
 
-mod connection;
-mod sdk;
+pub(crate) mod connection;
 
 mod adapter;
 #[cfg(feature = "toml")]

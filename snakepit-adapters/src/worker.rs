@@ -26,6 +26,10 @@ mod context;
 
 mod command;
 
+#[cfg(feature = "grpc")]
+mod grpc;
+mod wire;
+
 mod output;
 mod requests;
 mod turns;

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use snakepit_adapters::{PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit};
+use snakepit_adapters::adapter::Adapter;
+use snakepit_adapters::{GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit};
 use snakepit_tests::oracle::Mark;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -17,6 +18,7 @@ pub(crate) const HANG: Duration = Duration::from_mins(1);
 pub(crate) enum Kind {
     Rust,
     Python,
+    GrpcRust,
 }
 
 /// A pit under test.
@@ -32,10 +34,10 @@ pub(crate) fn stub() -> PathBuf {
     env!("CARGO_BIN_EXE_stub-worker").into()
 }
 
-/// An adapter for a well-behaved worker of one kind, marked.
+/// A port adapter for a well-behaved worker of one kind, marked.
 pub(crate) fn adapter(kind: Kind, mark: &Mark) -> PortAdapter {
     let adapter = match kind {
-        Kind::Rust => PortAdapter::new(stub()),
+        Kind::Rust | Kind::GrpcRust => PortAdapter::new(stub()),
         Kind::Python => {
             PortAdapter::python(Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py"))
         }
@@ -51,7 +53,13 @@ impl Subject {
 
     pub(crate) async fn start_with(kind: Kind, change: impl FnOnce(&mut PoolOptions)) -> Self {
         let mark = Mark::new();
-        let subject = Self::start_adapter(adapter(kind, &mark), mark, change).await;
+        let subject = match kind {
+            Kind::Rust | Kind::Python => Self::start_adapter(adapter(kind, &mark), mark, change).await,
+            Kind::GrpcRust => {
+                let adapter = GrpcAdapter::new(stub()).env(Mark::VARIABLE, mark.value());
+                Self::start_adapter(adapter, mark, change).await
+            }
+        };
         subject.pit.await_ready("default", HANG).await.unwrap();
         subject
     }
@@ -64,7 +72,7 @@ impl Subject {
     }
 
     pub(crate) async fn start_adapter(
-        adapter: PortAdapter,
+        adapter: impl Adapter,
         mark: Mark,
         change: impl FnOnce(&mut PoolOptions),
     ) -> Self {
@@ -136,7 +144,7 @@ pub(crate) fn on_both_runtimes<F: Future<Output = ()>>(test: impl Fn() -> F) {
 
 /// Runs a test over each kind of worker, on each flavour of runtime.
 pub(crate) fn everywhere<F: Future<Output = ()>>(test: impl Fn(Kind) -> F) {
-    for kind in [Kind::Rust, Kind::Python] {
+    for kind in [Kind::Rust, Kind::Python, Kind::GrpcRust] {
         on_both_runtimes(|| test(kind));
     }
 }

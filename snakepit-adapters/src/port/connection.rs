@@ -3,6 +3,7 @@
 mod message;
 mod outbox;
 mod outstanding;
+mod wire;
 
 mod actor;
 mod reader;
@@ -12,3 +13,7 @@ mod open;
 mod tests;
 
 pub(super) use open::open;
+#[cfg(feature = "grpc")]
+pub(crate) use open::{OpenWire, greeting, open_wire};
+#[cfg(feature = "grpc")]
+pub(crate) use wire::{FromWorker, ToWorker};

@@ -1,6 +1,5 @@
 //! What a worker offers, put together command by command.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -16,6 +15,7 @@ use crate::worker::error::CommandResult;
 use crate::worker::intake::{Intake, ReadEnd};
 use crate::worker::output::Output;
 use crate::worker::process::{self, StartFailure};
+use crate::worker::wire::{FromHost, ToHost};
 
 /// A worker that is being put together.
 pub struct Worker {
@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Greets the host, and starts the threads that serve it.
-    pub(super) fn start(self, from_host: File, to_host: File) -> Result<Arc<Crew>, StartFailure> {
+    pub(super) fn start(self, from_host: FromHost, to_host: ToHost) -> Result<Arc<Crew>, StartFailure> {
         let mut intake = Intake::new(from_host);
         let output = Output::new(to_host);
         let hello = intake.hello().map_err(|end| match end {

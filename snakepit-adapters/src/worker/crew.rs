@@ -254,6 +254,18 @@ impl Crew {
         self.ended.notify_all();
     }
 
+    /// Nobody would read an answer any more.
+    #[cfg(feature = "grpc")]
+    pub(super) fn host_gone(&self) {
+        self.end(End::Done);
+    }
+
+    /// Ends the way to the host behind the last answer.
+    #[cfg(feature = "grpc")]
+    pub(super) fn end_output(&self) {
+        self.output.end();
+    }
+
     /// Waits until the worker has nothing left to do.
     pub(super) fn await_end(&self) -> End {
         let mut shared = self.shared();

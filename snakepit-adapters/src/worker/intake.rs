@@ -1,7 +1,6 @@
 //! Reading what the host sends, and what each frame means to the worker. One thread at a time does.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +14,7 @@ use crate::port::frame::{
 use crate::port::id_map::IdMap;
 use crate::worker::requests::Job;
 use crate::worker::session::Sessions;
-
-const READ_SIZE: usize = 64 << 10;
+use crate::worker::wire::FromHost;
 
 /// What the host asks, read and checked.
 #[derive(Debug)]
@@ -59,9 +57,8 @@ impl From<ProtocolError> for ReadEnd {
 
 #[derive(Debug)]
 pub(super) struct Intake {
-    from_host: File,
+    from_host: FromHost,
     decoder: Decoder,
-    bytes: Box<[u8]>,
     /// When the last bytes arrived, and with them every request in them.
     arrived: Instant,
     sessions: Sessions,
@@ -70,12 +67,11 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(from_host: File) -> Self {
+    pub(super) fn new(from_host: FromHost) -> Self {
         Self {
             from_host,
             // The limit is in the first frame; until then the smallest one holds.
             decoder: Decoder::new(Side::Host, 0),
-            bytes: vec![0; READ_SIZE].into(),
             arrived: Instant::now(),
             sessions: Sessions::default(),
             arriving: IdMap::default(),
@@ -113,9 +109,8 @@ impl Intake {
 
     fn read(&mut self) -> Result<(), ReadEnd> {
         loop {
-            match self.from_host.read(&mut self.bytes) {
+            match self.from_host.read(self.decoder.buffer()) {
                 Ok(len) if len > 0 => {
-                    self.decoder.buffer().extend_from_slice(&self.bytes[..len]);
                     self.arrived = Instant::now();
                     return Ok(());
                 }

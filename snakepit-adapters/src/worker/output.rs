@@ -1,6 +1,5 @@
 //! The pipe to the host: small frames gathered into one write, large bodies cut so that others pass between.
 
-use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
 use crate::port::frame::{BodyLayout, CUT_AT, CutBody, Kind, put_frame, put_layout};
+use crate::worker::wire::ToHost;
 
 /// So much is gathered at most before it is written.
 const GATHER_BYTES: usize = 32 << 10;
@@ -20,13 +20,13 @@ pub(super) struct Output(Mutex<Pipe>);
 
 #[derive(Debug)]
 struct Pipe {
-    to_host: File,
+    to_host: ToHost,
     gathered: BytesMut,
     since: Option<Instant>,
 }
 
 impl Output {
-    pub(super) fn new(to_host: File) -> Self {
+    pub(super) fn new(to_host: ToHost) -> Self {
         Self(Mutex::new(Pipe { to_host, gathered: BytesMut::with_capacity(2 * GATHER_BYTES), since: None }))
     }
 
@@ -66,6 +66,12 @@ impl Output {
         self.pipe().write()
     }
 
+    /// Ends the way to the host behind what was written.
+    #[cfg(feature = "grpc")]
+    pub(super) fn end(&self) {
+        self.pipe().to_host.end();
+    }
+
     fn send_cut(&self, mut body: CutBody) -> io::Result<()> {
         loop {
             let part = body.next_part();
@@ -85,7 +91,7 @@ impl Pipe {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        let written = self.to_host.write_all(&self.gathered);
+        let written = self.to_host.write_all(&self.gathered).and_then(|()| self.to_host.flush());
         self.gathered.clear();
         written
     }
@@ -104,6 +110,6 @@ impl Pipe {
                 !piece.is_empty()
             });
         }
-        Ok(())
+        self.to_host.flush()
     }
 }

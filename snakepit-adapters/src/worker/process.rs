@@ -5,12 +5,19 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+#[cfg(feature = "grpc")]
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigSet, Signal};
 
+#[cfg(feature = "grpc")]
+use crate::grpc::{ADDRESS, TOKEN, Token, WorkerAddress};
 use crate::worker::builder::Worker;
 use crate::worker::crew::{Crew, End};
+#[cfg(feature = "grpc")]
+use crate::worker::grpc;
+use crate::worker::wire::{FromHost, ToHost};
 
 const FROM_HOST: RawFd = 3;
 const TO_HOST: RawFd = 4;
@@ -19,6 +26,8 @@ const KEPT_FROM: RawFd = 64;
 
 const BROKEN_CONTRACT: i32 = 70;
 const NO_THREAD: i32 = 71;
+#[cfg(feature = "grpc")]
+const NO_SERVER: i32 = 74;
 const WRONG_WIRE: i32 = 78;
 const PANICKED: i32 = 101;
 
@@ -35,25 +44,79 @@ pub(super) enum StartFailure {
 #[expect(clippy::disallowed_methods, reason = "a worker is told its wire there, by its host")]
 pub(super) fn serve(worker: Worker) -> ! {
     let wire = std::env::var_os("SNAKEPIT_WIRE");
-    let wire = match wire.as_deref().map(OsStr::as_encoded_bytes) {
-        Some(b"port") => take_fd(FROM_HOST).zip(take_fd(TO_HOST)),
-        Some(b"stdio") => take_stdio().ok(),
+    match wire.as_deref().map(OsStr::as_encoded_bytes) {
+        Some(b"port") => serve_pipes(worker, take_fd(FROM_HOST).zip(take_fd(TO_HOST))),
+        Some(b"stdio") => serve_pipes(worker, take_stdio().ok()),
+        #[cfg(feature = "grpc")]
+        Some(b"grpc") => serve_grpc(worker),
         Some(_) => leave(WRONG_WIRE, "SNAKEPIT_WIRE names a wire that this worker does not speak"),
         None => {
             println!("a snakepit worker, to be started by its host; it offers: {}", worker.offer());
             leave(0, "")
         }
-    };
-    let Some((from_host, to_host)) = wire else {
+    }
+}
+
+fn serve_pipes(worker: Worker, pipes: Option<(File, File)>) -> ! {
+    let Some((from_host, to_host)) = pipes else {
         leave(WRONG_WIRE, "the file descriptors of the wire are not open: no host has started this worker")
     };
-    // Before any thread is started, so that they all have it: the signals then wait for the thread that takes them.
+    let signals = block_signals();
+    let crew = start(worker, FromHost::pipe(from_host), ToHost::Pipe(to_host), &signals);
+    let end = crew.await_end();
+    leave_after(end)
+}
+
+#[cfg(feature = "grpc")]
+#[expect(clippy::disallowed_methods, reason = "the contract says where to listen in the environment")]
+fn serve_grpc(worker: Worker) -> ! {
+    let (address, token) = (std::env::var_os(ADDRESS), std::env::var_os(TOKEN));
+    let address = address.and_then(|text| WorkerAddress::from_text(text.to_str()?));
+    let token = token.and_then(|text| text.into_string().ok()).map(Token::from_text);
+    let (Some(address), Some(token)) = (address, token) else {
+        leave(WRONG_WIRE, &format!("{ADDRESS} and {TOKEN} do not say where to listen, and for whom"))
+    };
+    let signals = block_signals();
+    let crew: Arc<OnceLock<Arc<Crew>>> = Arc::default();
+    if let Some(host) = take_fd(FROM_HOST) {
+        let crew = Arc::clone(&crew);
+        in_thread("snakepit-host", move || watch_host(host, &crew));
+    }
+    let served = match grpc::serve(address, token, take_fd(TO_HOST)) {
+        Ok(served) => served,
+        Err(error) => leave(NO_SERVER, &format!("the worker cannot be reached: {error}")),
+    };
+    let started = start(worker, FromHost::Stream(served.from_host), ToHost::Stream(served.to_host), &signals);
+    let crew = crew.get_or_init(|| started);
+    let end = crew.await_end();
+    crew.end_output();
+    served.server.finish();
+    leave_after(end)
+}
+
+/// Waits for the end of the pipe that the host holds open for as long as it wants the worker.
+#[cfg(feature = "grpc")]
+fn watch_host(mut host: File, crew: &OnceLock<Arc<Crew>>) {
+    // Nothing is ever written to it: whatever comes is the end.
+    let _ = io::Read::read(&mut host, &mut [0]);
+    match crew.get() {
+        Some(crew) => crew.host_gone(),
+        None => leave(0, ""),
+    }
+}
+
+/// Before any thread is started, so that they all have it: the signals then wait for the thread that takes them.
+fn block_signals() -> SigSet {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     if let Err(error) = signals.thread_block() {
         leave(NO_THREAD, &format!("signals cannot be taken: {error}"));
     }
+    signals
+}
+
+fn start(worker: Worker, from_host: FromHost, to_host: ToHost, signals: &SigSet) -> Arc<Crew> {
     let crew = match worker.start(from_host, to_host) {
         Ok(crew) => crew,
         Err(StartFailure::HostGone) => leave(0, ""),
@@ -61,16 +124,25 @@ pub(super) fn serve(worker: Worker) -> ! {
         Err(StartFailure::NoCommonVersion { offered }) => {
             leave(WRONG_WIRE, &format!("the host speaks versions {offered:?} of the contract, this worker 1"))
         }
-        Err(StartFailure::NoThread(error)) => {
-            leave(NO_THREAD, &format!("no thread could be started: {error}"))
-        }
+        Err(StartFailure::NoThread(error)) => no_thread(&error),
     };
-    let taker = std::thread::Builder::new().name("snakepit-signals".into());
-    let listens = Arc::clone(&crew);
-    if let Err(error) = taker.spawn(move || take_signals(&signals, &listens)) {
-        leave(NO_THREAD, &format!("no thread could be started: {error}"));
+    let (listens, signals) = (Arc::clone(&crew), *signals);
+    in_thread("snakepit-signals", move || take_signals(&signals, &listens));
+    crew
+}
+
+fn in_thread(name: &str, run: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.into()).spawn(run) {
+        no_thread(&error);
     }
-    match crew.await_end() {
+}
+
+fn no_thread(error: &io::Error) -> ! {
+    leave(NO_THREAD, &format!("no thread could be started: {error}"))
+}
+
+fn leave_after(end: End) -> ! {
+    match end {
         End::Done => leave(0, ""),
         End::HostBrokeContract(what) => leave(BROKEN_CONTRACT, &what),
         End::Panicked => leave(PANICKED, ""),

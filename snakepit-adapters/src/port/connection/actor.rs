@@ -1,5 +1,6 @@
 //! The adapter actor of one worker: what is asked goes into the outbox, and from there into the pipe.
 
+use std::any::Any;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +9,6 @@ use snakepit_core::adapter::{
     AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, Outcome, StreamWindow,
 };
 use snakepit_core::{Deadline, Request, RequestId, WorkerError, WorkerErrorKind};
-use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::port::connection::message::ConnectionMessage;
 use crate::port::connection::outbox::{CancelVerdict, Outbox, Written};
 use crate::port::connection::outstanding::{Asked, Outstanding};
 use crate::port::connection::reader::{Reader, ReadyReply};
+use crate::port::connection::wire::{FromWorker, ToWorker};
 use crate::port::frame::{
     BESIDE_PAYLOAD, BodyLayout, Decoder, Hello, Kind, RequestLayout, Side, credit_body,
 };
@@ -26,13 +27,16 @@ const FEW: usize = 2;
 
 /// Holds the pipe and the tasks, so that both end with the actor and not when somebody has read its last state.
 pub(super) struct PortConnection {
-    to_worker: Arc<pipe::Sender>,
+    to_worker: Arc<ToWorker>,
     tasks: Mutex<JoinSet<()>>,
+    /// What is to be kept for as long as the connection lasts.
+    _keeps: Option<Box<dyn Any + Send + Sync>>,
 }
 
 pub(super) struct ConnectionArguments {
-    pub(super) hello: Hello,
-    pub(super) from_worker: pipe::Receiver,
+    /// The greeting, unless it is on its way already.
+    pub(super) hello: Option<Hello>,
+    pub(super) from_worker: FromWorker,
     pub(super) reports: AdapterReports,
     pub(super) payload_limit: usize,
     pub(super) ready: ReadyReply,
@@ -62,8 +66,8 @@ enum Writing {
 }
 
 impl PortConnection {
-    pub(super) fn new(to_worker: pipe::Sender) -> Self {
-        Self { to_worker: Arc::new(to_worker), tasks: Mutex::new(JoinSet::new()) }
+    pub(super) fn new(to_worker: ToWorker, keeps: Option<Box<dyn Any + Send + Sync>>) -> Self {
+        Self { to_worker: Arc::new(to_worker), tasks: Mutex::new(JoinSet::new()), _keeps: keeps }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -83,8 +87,7 @@ impl PortConnection {
             Ok(Written::Blocked) => {
                 let (to_worker, myself) = (Arc::clone(&self.to_worker), myself.clone());
                 self.spawn(async move {
-                    // A pipe that cannot be waited for says why when it is written.
-                    let _ = to_worker.writable().await;
+                    to_worker.writable().await;
                     let _ = myself.cast(ConnectionMessage::WireWritable);
                 });
                 Writing::PipeFull
@@ -147,7 +150,9 @@ impl Actor for PortConnection {
         };
         self.spawn(reader.run(myself.clone(), reader_hears));
         let mut outbox = Outbox::default();
-        outbox.push(Kind::Hello, 0, &serde_json::to_vec(&hello)?);
+        if let Some(hello) = hello {
+            outbox.push(Kind::Hello, 0, &serde_json::to_vec(&hello)?);
+        }
         Ok(ConnectionState {
             outbox,
             outstanding,

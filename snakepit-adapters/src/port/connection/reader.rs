@@ -1,19 +1,16 @@
 //! The task that reads: frames in, reports out. It never waits for anybody but the worker.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nix::errno::Errno;
 use ractor::ActorRef;
 use snakepit_core::adapter::{AdapterFailure, AdapterReports, Outcome, SendChunkError, WorkerLog};
 use snakepit_core::{RequestId, WorkerError};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
 use crate::port::connection::message::ConnectionMessage;
 use crate::port::connection::outstanding::{ChunkSize, Outstanding};
+use crate::port::connection::wire::FromWorker;
 use crate::port::frame::{
     Decoder, Event, Frame, Incoming, Kind, LogLine, ProtocolError, Ready, Recycle, read_json, read_nothing,
     read_payload,
@@ -23,7 +20,7 @@ use crate::port::frame::{
 pub(super) type ReadyReply = oneshot::Sender<Result<Ready, AdapterFailure>>;
 
 pub(super) struct Reader {
-    pub(super) from_worker: pipe::Receiver,
+    pub(super) from_worker: FromWorker,
     pub(super) decoder: Decoder,
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) reports: AdapterReports,
@@ -52,10 +49,10 @@ impl Reader {
         loop {
             let read = tokio::select! {
                 biased;
-                read = self.from_worker.read_buf(self.decoder.buffer()) => read,
+                read = self.from_worker.read(self.decoder.buffer()) => read,
                 _ = &mut write_failed => return self.read_last_words(),
             };
-            if let Err(failure) = self.take(read) {
+            if let Err(failure) = read.and_then(|len| self.take(len)) {
                 return failure;
             }
         }
@@ -63,38 +60,28 @@ impl Reader {
 
     /// Reads what is there already: all that a worker wrote before it closed its other end.
     fn read_last_words(&mut self) -> AdapterFailure {
-        let mut bytes = vec![0; 64 << 10];
         loop {
-            // The pipe itself is asked: the runtime may not have noticed yet that there is something to read.
-            let read = match nix::unistd::read(&self.from_worker, &mut bytes) {
-                Err(Errno::EAGAIN) => return AdapterFailure::Disconnected,
-                Err(Errno::EINTR) => continue,
-                read => read.map_err(io::Error::from),
+            let taken = match self.from_worker.try_read(self.decoder.buffer()) {
+                Ok(None) => return AdapterFailure::Disconnected,
+                Ok(Some(len)) => self.take(len),
+                Err(failure) => Err(failure),
             };
-            if let Ok(len) = read {
-                self.decoder.buffer().extend_from_slice(&bytes[..len]);
-            }
-            if let Err(failure) = self.take(read) {
+            if let Err(failure) = taken {
                 return failure;
             }
         }
     }
 
-    /// Reports every frame of one read.
-    fn take(&mut self, read: io::Result<usize>) -> Result<(), AdapterFailure> {
-        match read {
-            Ok(0) => {
-                // What had not been said whole, Started among it, had not been done.
-                self.reports.heard_out();
-                self.decoder.finish()?;
-                Err(AdapterFailure::Disconnected)
-            }
-            Ok(_) => {
-                self.reports.alive();
-                Ok(self.take_frames()?)
-            }
-            Err(error) => Err(AdapterFailure::Failed { what: format!("reading from the worker: {error}") }),
+    /// Reports every frame of one read of so many bytes.
+    fn take(&mut self, len: usize) -> Result<(), AdapterFailure> {
+        if len == 0 {
+            // What had not been said whole, Started among it, had not been done.
+            self.reports.heard_out();
+            self.decoder.finish()?;
+            return Err(AdapterFailure::Disconnected);
         }
+        self.reports.alive();
+        Ok(self.take_frames()?)
     }
 
     fn take_frames(&mut self) -> Result<(), ProtocolError> {

@@ -18,6 +18,7 @@ use crate::port::frame::{
 use crate::worker::Worker;
 use crate::worker::crew::{Crew, End};
 use crate::worker::process::StartFailure;
+use crate::worker::wire::{FromHost, ToHost};
 
 const HANG_LIMIT: Duration = Duration::from_mins(1);
 const PAYLOAD_LIMIT: usize = 16 << 20;
@@ -36,7 +37,8 @@ impl Host {
         let (from_host, to_worker) = std::io::pipe().unwrap();
         let (from_worker, to_host) = std::io::pipe().unwrap();
         let started = std::thread::spawn(move || {
-            worker.start(OwnedFd::from(from_host).into(), OwnedFd::from(to_host).into())
+            let (from_host, to_host) = (OwnedFd::from(from_host), OwnedFd::from(to_host));
+            worker.start(FromHost::pipe(from_host.into()), ToHost::Pipe(to_host.into()))
         });
         Self {
             to_worker: Some(to_worker),

@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PACKAGE: &str = "package/snakepit_worker";
 
 /// What stands on `PYTHONPATH` in the package's place: it lets an installed one pass, which would come later.
-const DOOR: EmbeddedFile = EmbeddedFile {
-    name: "snakepit_worker.py",
-    content: include_bytes!("../../python/door/snakepit_worker.py"),
-};
+const DOOR: EmbeddedFile =
+    EmbeddedFile { name: "snakepit_worker.py", content: include_bytes!("../python/door/snakepit_worker.py") };
 
 struct EmbeddedFile {
     name: &'static str,
@@ -23,7 +21,7 @@ macro_rules! embed {
     ($($name:literal),* $(,)?) => {
         &[$(EmbeddedFile {
             name: concat!("package/snakepit_worker/", $name),
-            content: include_bytes!(concat!("../../python/snakepit_worker/", $name)),
+            content: include_bytes!(concat!("../python/snakepit_worker/", $name)),
         }),*]
     };
 }
@@ -72,7 +70,7 @@ const FILES: &[EmbeddedFile] = embed![
 ];
 
 /// The folder for `PYTHONPATH`. Its name holds the content's hash: hosts of several versions share a data directory.
-pub(super) fn folder(data_dir: &Path) -> PathBuf {
+pub(crate) fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("sdk").join(format!("python-{:016x}", content_hash(unpacked())))
 }
 
@@ -80,7 +78,7 @@ pub(super) fn folder(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// What the file system said.
-pub(super) fn unpack(data_dir: &Path) -> io::Result<()> {
+pub(crate) fn unpack(data_dir: &Path) -> io::Result<()> {
     let folder = folder(data_dir);
     if is_whole(&folder) {
         return Ok(());
@@ -152,7 +150,7 @@ mod tests {
         let name = |file: &EmbeddedFile| file.name.rsplit('/').next().unwrap();
         let mut embedded: Vec<&str> = FILES.iter().map(name).collect();
         embedded.sort_unstable();
-        assert_eq!(embedded, on_disk, "port/sdk.rs lists what it embeds");
+        assert_eq!(embedded, on_disk, "sdk.rs lists what it embeds");
         let is_fresh = |file: &EmbeddedFile| fs::read(package.join(name(file))).unwrap() == file.content;
         assert!(FILES.iter().all(is_fresh), "the list is read when this crate is built");
     }

@@ -1,0 +1,148 @@
+//! What a gRPC worker runs, and the way to reach it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use snakepit_core::adapter::{Adapter, AdapterFailure, Connect, Connecting, WorkerContext};
+use snakepit_core::{ProcessSpec, ResourceLimit, TermTarget, UserIds, WorkerId};
+
+use crate::grpc::address::SocketDirectory;
+use crate::grpc::open;
+use crate::grpc::{ADDRESS, TOKEN, Token, WorkerAddress};
+use crate::program::{WorkerProgram, describe_program};
+
+/// Workers that serve gRPC: for programs that are gRPC servers already, or whose language has no better way.
+///
+/// Each worker listens on a Unix socket in a directory that only the host's user can enter, below the data directory;
+/// after [`tcp`](Self::tcp) on a port of this machine. It is told where by its environment, and serves only calls with
+/// the token that it finds there, too, as `proto/grpc.md` says. A worker in Python needs `grpcio`, as the extra `grpc` of
+/// `snakepit-worker` installs it.
+///
+/// ```
+/// use snakepit_adapters::GrpcAdapter;
+///
+/// let python = GrpcAdapter::python("worker.py").env("MODEL", "small");
+/// let any = GrpcAdapter::new("/usr/local/bin/worker").tcp();
+/// # let _ = (python, any);
+/// ```
+#[derive(Clone, Debug)]
+pub struct GrpcAdapter {
+    program: WorkerProgram,
+    listen: Listen,
+    /// What the next life of each worker was told, until it is connected: one for each place in a pool.
+    told: Arc<Mutex<HashMap<WorkerId, Told>>>,
+}
+
+/// Where workers are asked to listen.
+#[derive(Clone, Copy, Debug)]
+enum Listen {
+    UnixSocket,
+    Loopback,
+}
+
+/// What one life of a worker was told about how it will be reached.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) address: WorkerAddress,
+    pub(super) token: Token,
+    /// Removed once nobody needs it.
+    pub(super) directory: Option<SocketDirectory>,
+}
+
+impl GrpcAdapter {
+    /// Workers that run `program`: a path, or a name that is looked up in the host's `PATH`.
+    ///
+    /// A relative path with a slash counts from the host's current directory at this moment.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self::over(WorkerProgram::new(program))
+    }
+
+    /// Workers that run a Python script with the `python3` of the host's `PATH`.
+    ///
+    /// A relative script counts from [`cwd`](Self::cwd) where one is set, otherwise from the host's current directory
+    /// at this moment.
+    pub fn python(script: impl Into<PathBuf>) -> Self {
+        Self::over(WorkerProgram::python(script))
+    }
+
+    fn over(program: WorkerProgram) -> Self {
+        Self { program, listen: Listen::UnixSocket, told: Arc::default() }
+    }
+
+    /// Lets workers listen on a port of 127.0.0.1 in place of a Unix socket. Every user of the machine can reach it, and
+    /// none is served without the token. The worker chooses the port, and says which.
+    ///
+    /// For a worker that runs as another [`user`](Self::user), which cannot enter the host's directories, and for a data
+    /// directory whose name leaves no room for that of a socket.
+    pub fn tcp(mut self) -> Self {
+        self.listen = Listen::Loopback;
+        self
+    }
+
+    describe_program!();
+
+    /// Makes up what the next life of a worker is told.
+    fn tell(&self, data_dir: &Path) -> Result<Told, AdapterFailure> {
+        let random = || {
+            Token::new().map_err(|error| AdapterFailure::Failed { what: format!("no randomness: {error}") })
+        };
+        let token = random()?;
+        match self.listen {
+            Listen::Loopback => {
+                let address = WorkerAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+                Ok(Told { address, token, directory: None })
+            }
+            Listen::UnixSocket if self.program.asked.user.is_some() => {
+                let what =
+                    "a worker of another user cannot enter the directory of its socket: use GrpcAdapter::tcp";
+                Err(AdapterFailure::Failed { what: what.into() })
+            }
+            Listen::UnixSocket => {
+                let name = &random()?.as_str()[..12].to_owned();
+                let directory = SocketDirectory::new(&self.program.absolute(data_dir), name)?;
+                Ok(Told {
+                    address: WorkerAddress::Unix(directory.socket()),
+                    token,
+                    directory: Some(directory),
+                })
+            }
+        }
+    }
+}
+
+impl Adapter for GrpcAdapter {
+    fn name(&self) -> &'static str {
+        "grpc"
+    }
+
+    fn prepare(&self, data_dir: &Path) -> Result<(), AdapterFailure> {
+        SocketDirectory::sweep(data_dir).map_err(|error| AdapterFailure::Failed {
+            what: format!("the sockets of an earlier host cannot be removed: {error}"),
+        })?;
+        WorkerProgram::prepare(data_dir)
+    }
+
+    fn process_spec(&self, worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure> {
+        let mut spec = self.program.spec(worker, "grpc")?;
+        let told = self.tell(&worker.data_dir)?;
+        spec.env.insert(ADDRESS.into(), told.address.to_text().into());
+        spec.env.insert(TOKEN.into(), told.token.as_str().into());
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(worker.life.worker.clone(), told);
+        Ok(Some(spec))
+    }
+
+    fn connect(&self, connect: Connect) -> Connecting {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&connect.life.worker);
+        Box::pin(async move {
+            let told = told.ok_or_else(|| AdapterFailure::Failed {
+                what: "the worker's process was not described by this adapter".into(),
+            })?;
+            open::open(told, connect).await
+        })
+    }
+}

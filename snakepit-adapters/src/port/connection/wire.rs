@@ -1,0 +1,91 @@
+//! What a connection writes to and reads from: two pipes, or the two directions of a gRPC stream.
+
+use std::io::{self, IoSlice};
+
+use bytes::BytesMut;
+use nix::errno::Errno;
+use snakepit_core::adapter::AdapterFailure;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+#[cfg(feature = "grpc")]
+use crate::grpc::frames::{FrameSink, FrameStream};
+
+/// The way to the worker.
+pub(crate) enum ToWorker {
+    Pipe(pipe::Sender),
+    #[cfg(feature = "grpc")]
+    Stream(FrameSink),
+}
+
+impl ToWorker {
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is no room; anything else is the end of this direction.
+    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => pipe.try_write_vectored(slices),
+            #[cfg(feature = "grpc")]
+            Self::Stream(sink) => sink.try_write_vectored(slices),
+        }
+    }
+
+    /// Waits until there is room, or nobody takes anything any more.
+    pub(super) async fn writable(&self) {
+        match self {
+            // A pipe that cannot be waited for says why when it is written.
+            Self::Pipe(pipe) => drop(pipe.writable().await),
+            #[cfg(feature = "grpc")]
+            Self::Stream(sink) => sink.writable().await,
+        }
+    }
+}
+
+/// The way from the worker.
+pub(crate) enum FromWorker {
+    Pipe(pipe::Receiver),
+    #[cfg(feature = "grpc")]
+    Stream(Box<FrameStream>),
+}
+
+impl FromWorker {
+    /// Waits for bytes and appends them: how many, 0 at the end.
+    ///
+    /// # Cancellation
+    /// Nothing is lost.
+    pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> Result<usize, AdapterFailure> {
+        match self {
+            Self::Pipe(pipe) => pipe.read_buf(buffer).await.map_err(|error| reading(&error)),
+            #[cfg(feature = "grpc")]
+            Self::Stream(stream) => stream.read(buffer).await,
+        }
+    }
+
+    /// Appends what is there already: how many bytes, 0 at the end, or `None` if nothing is there yet.
+    pub(super) fn try_read(&mut self, buffer: &mut BytesMut) -> Result<Option<usize>, AdapterFailure> {
+        match self {
+            Self::Pipe(pipe) => {
+                let mut bytes = vec![0; 64 << 10];
+                loop {
+                    // The pipe itself is asked: the runtime may not have noticed yet that there is something to read.
+                    match nix::unistd::read(&*pipe, &mut bytes) {
+                        Err(Errno::EAGAIN) => return Ok(None),
+                        Err(Errno::EINTR) => {}
+                        Err(error) => return Err(reading(&error.into())),
+                        Ok(len) => {
+                            buffer.extend_from_slice(&bytes[..len]);
+                            return Ok(Some(len));
+                        }
+                    }
+                }
+            }
+            #[cfg(feature = "grpc")]
+            Self::Stream(stream) => stream.try_read(buffer),
+        }
+    }
+}
+
+fn reading(error: &io::Error) -> AdapterFailure {
+    AdapterFailure::Failed { what: format!("reading from the worker: {error}") }
+}

@@ -54,8 +54,14 @@ pub(crate) enum ScriptedMessage {
 #[cfg(feature = "cluster")]
 impl ractor::Message for ScriptedMessage {}
 
+/// A command that the adapter's message type cannot be made from: its conversion panics, in the actor that sends it.
+pub(crate) const PANICS_ON_ITS_WAY: &str = "panics on its way";
+
 impl From<AdapterMessage> for ScriptedMessage {
     fn from(message: AdapterMessage) -> Self {
+        if let AdapterMessage::Execute { request, .. } = &message {
+            assert_ne!(&*request.command, PANICS_ON_ITS_WAY, "a scripted conversion");
+        }
         Self::Adapter(message)
     }
 }

@@ -131,7 +131,7 @@ impl PoolState {
             }
             (BindingStage::Free | BindingStage::Asked | BindingStage::Binds, _) => {}
         }
-        ready.worker.vitals.began();
+        let handover = ready.worker.vitals.begin();
         let (request, deadline) = (work.request, flight.deadline);
         let message = match work.chunks {
             None => AdapterMessage::Execute { id, request, deadline },
@@ -149,6 +149,7 @@ impl PoolState {
             begun = Begun::Undelivered;
             flight.work = Some(Work { request, chunks: None });
         }
+        handover.done();
         flight.stage = Stage::Running(Run { life, since: now, begun });
     }
 

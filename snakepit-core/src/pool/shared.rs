@@ -65,6 +65,25 @@ pub(crate) struct Vitals {
     failed: AtomicU64,
 }
 
+/// A request on its way into the hands of a worker. Dropped before it is there, as by a panic of an adapter's own message
+/// type, it is not the worker's: the next life of the pool would wait for ever for its end.
+#[derive(Debug)]
+#[must_use = "a handover that is not done is not counted"]
+pub(crate) struct Handover<'a>(&'a Vitals);
+
+impl Handover<'_> {
+    /// It is there.
+    pub(crate) fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Handover<'_> {
+    fn drop(&mut self) {
+        self.0.one_less();
+    }
+}
+
 impl PoolShared {
     /// `requests` and `events` are the pit's.
     pub(crate) fn new(
@@ -220,15 +239,21 @@ impl Vitals {
         self.signs.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn began(&self) {
+    /// The worker is about to be handed a request. Counted before it is: the worker may be done before its pool is.
+    pub(crate) fn begin(&self) -> Handover<'_> {
         self.running.fetch_add(1, Ordering::Relaxed);
+        Handover(self)
     }
 
     pub(crate) fn ended(&self, succeeded: bool) {
-        // An adapter that reports one request twice must not make the count wrap.
-        let _ = self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        self.one_less();
         let counter = if succeeded { &self.served } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn one_less(&self) {
+        // An adapter that reports one request twice must not make the count wrap.
+        let _ = self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
     pub(crate) fn running(&self) -> u32 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::adapter::scripted::PANICS_ON_ITS_WAY;
 use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
 use crate::config::Affinity;
 use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
@@ -269,4 +270,17 @@ async fn s10_an_adapter_that_panics_costs_its_own_requests_and_no_others() {
     assert!(kept.await.unwrap().is_ok());
     bench.life().await;
     bench.settled(|stats| stats.available == 2 && stats.running == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s10_a_panic_on_the_way_to_a_worker_is_told_and_keeps_no_place() {
+    // The place of the request that was being handed over stayed taken for ever.
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    let error = bench.pool.execute(request(PANICS_ON_ITS_WAY)).await.unwrap_err();
+    assert_eq!(error.code(), "pool_restarted");
+    bench.settled(|stats| stats.available == 1 && stats.running == 0).await;
+    assert!(bench.run(request("next"), &mut life).await.is_ok());
+    assert!(bench.lives.is_empty(), "a worker was replaced");
 }

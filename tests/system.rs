@@ -10,6 +10,7 @@ mod system {
     mod grpc;
     mod host_death;
     mod multitudes;
+    mod pits;
     mod registry;
     mod requests;
     mod sessions;

@@ -1,7 +1,7 @@
 //! A small host to drive by hand or from scripts: requests as lines of JSON on stdin, answers as lines on stdout.
 //!
 //! `cargo run --example pit -- examples/pit.toml`, then type
-//! `{"id":1,"op":"execute","command":"add","args":{"a":1,"b":2}}`.
+//! `{"id":1,"op":"execute","command":"add","args":{"a":1,"b":2}}`. What the file may say is in `docs/configuration.md`.
 
 mod pit {
     pub(crate) mod answer;

@@ -23,7 +23,7 @@ pub(crate) struct PortOptions {
     pub(crate) args: Vec<String>,
     /// Variables to set, over what is inherited. Default: none.
     pub(crate) env: BTreeMap<String, String>,
-    /// Whether nothing is inherited from the host's environment.
+    /// Whether nothing is inherited from the host's environment. Default `false`.
     pub(crate) clear_env: bool,
     /// The workers' directory. Default: the folder of the file.
     pub(crate) cwd: Option<PathBuf>,
@@ -35,7 +35,8 @@ pub(crate) struct PortOptions {
     pub(crate) oom_score_adj: Option<u16>,
     /// Limits on what each worker may use. Default: the host's own. Needs the shim.
     pub(crate) limits: Limits,
-    /// Who of a worker's group is asked to leave when it is stopped: `main` (its own process) or `group`.
+    /// Who of a worker's group is asked to leave when it is stopped: `main`, its own process, or `group`.
+    /// Default `main`.
     pub(crate) term: TermTarget,
     /// How long a worker may take to leave by itself once its host is gone. Default zero: it is killed at once.
     #[serde(with = "humantime_serde")]

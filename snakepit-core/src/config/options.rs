@@ -37,8 +37,9 @@ pub struct PoolOptions {
     ///
     /// Default: the number of processors. More only take them from each other, and from whatever else the machine does.
     pub startup_concurrency: u16,
-    /// What a session means for where its requests run, where a request does not say. Default `hint`: most workers keep in
-    /// a session what they could load again, and a busy worker is then no reason to wait.
+    /// What a session means for where its requests run, where a request does not say: `off`, `hint`, `strict_queue` or
+    /// `strict_fail_fast`. Default `hint`: most workers keep in a session what they could load again, and a busy worker is
+    /// then no reason to wait.
     pub affinity: Affinity,
     /// How long a session may be idle before it is forgotten. Default 1 h.
     #[serde(with = "humantime_serde")]
@@ -58,7 +59,7 @@ pub struct PoolOptions {
     /// How long a worker may take to give up a cancelled request before `on_stuck` applies. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub cancel_grace: Duration,
-    /// What happens to a worker that does not give up a cancelled request. Default `wait`, because replacing a worker
+    /// What happens to a worker that does not give up a cancelled request: `wait` or `kill`. Default `wait`, because replacing a worker
     /// on every cancel loads its state anew each time.
     pub on_stuck: OnStuck,
     /// How a worker's life is watched.

@@ -21,8 +21,8 @@ pub(super) struct PitOptions {
     pub(super) require_level: Option<ContainmentLevel>,
     /// The program that is run as each worker's shim. Default: the host's own.
     pub(super) shim_program: Option<PathBuf>,
-    /// Whether the host's soft limit of open files is raised where the pools need more. Default: a limit that is too low
-    /// refuses the start.
+    /// Whether the host's soft limit of open files is raised where the pools need more. Default `false`: a limit that is
+    /// too low refuses the start.
     pub(super) raise_file_limit: bool,
 }
 

@@ -36,7 +36,7 @@ mod slots;
 mod statistics;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod waiting_line;
 mod watchdog;
 

@@ -13,6 +13,8 @@ mod orphan;
 mod queue;
 mod record;
 mod recovery;
+#[cfg(test)]
+pub(crate) mod scenes;
 mod store;
 mod view;
 mod writer;

@@ -7,6 +7,8 @@ mod health;
 pub(crate) mod open_files;
 pub(crate) mod pool_tree;
 mod reports;
+#[cfg(test)]
+pub(crate) mod scenes;
 mod shutdown;
 mod signals;
 mod tree;

@@ -1,5 +1,7 @@
 //! What a pit tells of itself: every event and every metric, each declared once, with its name and its meaning.
 
+#[cfg(test)]
+mod coverage;
 mod declare;
 #[cfg(test)]
 mod document;

@@ -13,5 +13,7 @@ mod status;
 mod watch;
 
 pub(crate) use actor::{Worker, WorkerArgs, WorkerExit};
+#[cfg(test)]
+pub(crate) use farewell::scenes;
 pub(crate) use message::WorkerMessage;
 pub use status::{WorkerPhase, WorkerStatus};

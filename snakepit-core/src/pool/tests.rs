@@ -13,6 +13,7 @@ mod reservations;
 mod resizing;
 mod restarts;
 mod retries;
+pub(crate) mod scenes;
 #[cfg(feature = "tower")]
 mod service;
 mod sessions;

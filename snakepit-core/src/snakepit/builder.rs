@@ -34,7 +34,7 @@ pub struct SnakepitBuilder {
     required_level: Option<ContainmentLevel>,
     raise_file_limit: bool,
     spawn_observer: Option<Arc<dyn Fn(SpawnStep) + Send + Sync>>,
-    events: EventSink,
+    pub(super) events: EventSink,
 }
 
 impl SnakepitBuilder {
@@ -194,15 +194,11 @@ fn contained(
     events: &EventSink,
 ) -> Result<Containment, StartError> {
     let containment = launcher.containment();
-    telemetry::contained(&containment);
+    telemetry::contained(&containment, events);
     let (found, shortfall) = (containment.level(), containment.shortfall().map(str::to_owned));
     if let Some(required) = required.filter(|required| *required > found) {
         return Err(StartError::Containment { required, found, shortfall });
     }
-    events.emit(match shortfall {
-        None => Event::ContainmentFull { level: found },
-        Some(shortfall) => Event::ContainmentShort { level: found, shortfall },
-    });
     Ok(containment)
 }
 

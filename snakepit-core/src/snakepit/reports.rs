@@ -10,10 +10,14 @@ use crate::telemetry::{Event, EventSink};
 /// Where the supervisor above all reports.
 pub(super) fn of_pit(events: &EventSink) -> ReportSink {
     let events = events.clone();
-    ReportSink::new(move |report| match &report {
+    ReportSink::new(move |report| tell_of_pit(&report, &events))
+}
+
+pub(super) fn tell_of_pit(report: &Report, events: &EventSink) {
+    match report {
         Report::GaveUp(gave_up) => events.emit(Event::PitGaveUp { reason: reason(gave_up) }),
-        other => tell(other, &events),
-    })
+        other => tell(other, events),
+    }
 }
 
 /// Where the supervisor of a pool's own actors reports.

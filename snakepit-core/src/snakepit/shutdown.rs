@@ -70,10 +70,14 @@ pub(super) async fn run(pit: &Pit, budget: Duration) -> ShutdownReport {
     report
 }
 
-fn tell(report: &ShutdownReport, took: Duration, events: &EventSink) {
+pub(super) fn tell_left(report: &ShutdownReport, events: &EventSink) {
     if !report.processes_left.is_empty() {
         events.emit(Event::ShutdownLeft { os_pids: report.processes_left.clone() });
     }
+}
+
+fn tell(report: &ShutdownReport, took: Duration, events: &EventSink) {
+    tell_left(report, events);
     events.emit(Event::ShutdownEnded {
         took,
         requests_finished: report.pools.iter().map(|pool| pool.requests_finished).sum(),

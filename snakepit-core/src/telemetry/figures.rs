@@ -4,10 +4,15 @@ use metrics::{counter, gauge};
 
 use crate::process::Containment;
 use crate::process_registry::RecoveryReport;
+use crate::telemetry::{Event, EventSink};
 
-/// How firmly workers are held, as a number that grows with it (`in_process` is 0) and as a label.
-pub(crate) fn contained(containment: &Containment) {
+/// How firmly workers are held: an event, and a number that grows with it (`in_process` is 0) with a label.
+pub(crate) fn contained(containment: &Containment, events: &EventSink) {
     let level = containment.level();
+    events.emit(match containment.shortfall() {
+        None => Event::ContainmentFull { level },
+        Some(shortfall) => Event::ContainmentShort { level, shortfall: shortfall.to_owned() },
+    });
     gauge!("snakepit.containment.level", "level" => level.to_string()).set(f64::from(level as u8));
 }
 
@@ -88,8 +93,8 @@ mod tests {
     fn the_level_and_what_was_found_are_told() {
         let told = Told::default();
         metrics::with_local_recorder(&told, || {
-            contained(&Containment::tree());
-            contained(&Containment::in_process("a test"));
+            contained(&Containment::tree(), &EventSink::default());
+            contained(&Containment::in_process("a test"), &EventSink::default());
             recovered(&RecoveryReport { ended: 3, survivors: 1, ..RecoveryReport::default() });
         });
         let told = told.0.lock().unwrap();

@@ -182,3 +182,13 @@ impl Drop for Farewell {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod scenes {
+    use super::*;
+
+    /// A worker whose process does not go, which no test can make, is told of.
+    pub(crate) fn play(pool: Arc<PoolShared>, registry: ProcessRegistryRef, life: WorkerLife) {
+        Farewell::new(life, pool, registry).say_stuck();
+    }
+}

@@ -15,6 +15,7 @@ use crate::config::{CheckedPoolConfig, PoolConfig, PoolOptions};
 use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
+use crate::pool::tests::scenes;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
 use crate::process::HostRun;
 use crate::process::{Launcher, ReadUsage};
@@ -44,23 +45,25 @@ impl Bench {
     }
 
     pub(super) async fn start_with(options: PoolOptions, boot: Boot) -> Self {
-        Self::start_by(options, boot, Launcher::direct()).await
+        Self::start_by(options, boot, Launcher::direct(), EventSink::default()).await
+    }
+
+    /// A pool that tells its events to `events`, from the first on.
+    pub(super) async fn start_telling(options: PoolOptions, boot: Boot, events: &EventSink) -> Self {
+        Self::start_by(options, boot, Launcher::direct(), events.clone()).await
     }
 
     /// Workers whose processes use what the test says.
     pub(super) async fn start_reading(options: PoolOptions, read_usage: ReadUsage) -> Self {
-        Self::start_by(options, Boot::Ready, Launcher::direct().reading(read_usage)).await
+        let launcher = Launcher::direct().reading(read_usage);
+        Self::start_by(options, Boot::Ready, launcher, EventSink::default()).await
     }
 
-    async fn start_by(options: PoolOptions, boot: Boot, launcher: Launcher) -> Self {
+    async fn start_by(options: PoolOptions, boot: Boot, launcher: Launcher, events: EventSink) -> Self {
         let (adapter, lives) = Scripted::new(options.capacity, boot);
         let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
-        let shared = PoolShared::new(
-            config.name.clone(),
-            config.options.clone(),
-            Arc::new(AtomicU64::new(0)),
-            EventSink::default(),
-        );
+        let shared =
+            PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)), events);
         let registry = ProcessRegistryRef::new(HostRun::of_a_test());
         let tree =
             PoolTree::new(&config, &Arc::new(shared), &registry, &launcher, std::path::Path::new("/nowhere"));
@@ -140,7 +143,7 @@ impl Bench {
 }
 
 pub(super) fn request(command: &str) -> Request {
-    Request::new(command, Payload::json(&Value::Null).unwrap())
+    Request::new(command, Payload::json(&scenes::SECRET).unwrap())
 }
 
 pub(super) fn in_session(command: &str, session: &str) -> Request {

@@ -21,7 +21,7 @@ use crate::pool::slot_plan::Duty;
 use crate::pool::tests::bench::{Bench, options, request};
 use crate::pool::{PoolArgs, PoolShared, Vitals};
 use crate::request::Deadline;
-use crate::telemetry::EventSink;
+use crate::telemetry::{Event, EventSink};
 use crate::worker::WorkerMessage;
 
 /// Hands on what it is told.
@@ -58,15 +58,10 @@ async fn ear<M: Message>() -> (ActorRef<M>, UnboundedReceiver<M>) {
     (actor, heard)
 }
 
-fn args() -> PoolArgs {
+fn args(events: &EventSink) -> PoolArgs {
     let name = PoolName::new("bench").unwrap();
     PoolArgs {
-        shared: Arc::new(PoolShared::new(
-            name,
-            options(|_| {}),
-            Arc::new(AtomicU64::new(0)),
-            EventSink::default(),
-        )),
+        shared: Arc::new(PoolShared::new(name, options(|_| {}), Arc::new(AtomicU64::new(0)), events.clone())),
         starters: DynamicSupervisorSpec::new("starters").handle(),
         starter: Arc::new(|slot| {
             ChildSpec::worker(slot.to_string(), || (Ear::<WorkerMessage>(PhantomData), unbounded_channel().0))
@@ -86,10 +81,24 @@ fn flight(id: RequestId, now: Instant) -> Flight {
 
 #[tokio::test(start_paused = true)]
 async fn s11_requests_that_wait_beside_a_free_worker_are_noticed_and_served() {
+    let events = EventSink::default();
+    let mut heard = events.subscribe(None);
+    stall(&events).await;
+    loop {
+        let record = heard.next().await.unwrap().unwrap();
+        if let Event::PoolStalled { pool, waiting } = &record.event {
+            assert_eq!((pool.as_str(), *waiting), ("bench", 1));
+            return;
+        }
+    }
+}
+
+/// A pool stalls, and heals itself.
+pub(super) async fn stall(events: &EventSink) {
     let (myself, mut pool_hears) = ear::<PoolMessage>().await;
     let (worker, _worker_hears) = ear::<WorkerMessage>().await;
     let (adapter, mut adapter_hears) = ear::<AdapterMessage>().await;
-    let mut state = PoolState::new(args(), myself);
+    let mut state = PoolState::new(args(events), myself);
     let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
     let vitals = Arc::new(Vitals::default());
     let worker = PoolWorker { actor: worker, adapter: adapter.get_derived(), vitals, tells_started: false };

@@ -8,6 +8,8 @@ mod sdk;
 
 #[cfg(feature = "toml")]
 mod config_file;
+#[cfg(feature = "testkit")]
+pub mod contract;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod port;

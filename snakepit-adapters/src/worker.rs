@@ -38,6 +38,7 @@ mod crew;
 mod intake;
 
 mod builder;
+mod conformance;
 mod process;
 #[cfg(test)]
 mod tests;

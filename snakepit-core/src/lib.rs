@@ -33,6 +33,8 @@ mod request;
 mod session_affinity;
 mod snakepit;
 mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod timer;
 mod worker;
 

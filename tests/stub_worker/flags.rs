@@ -92,6 +92,8 @@ impl Flags {
                 "--chunks-beyond-credit" => flags.manner = Manner::Raw(Breach::ChunksBeyondCredit),
                 "--ready-twice" => flags.manner = Manner::Raw(Breach::ReadyTwice),
                 "--ignore-eof" => flags.manner = Manner::Raw(Breach::IgnoreEof),
+                // Heard by the worker itself.
+                "--conformance" => {}
                 "--forks-child" => flags.forks_child = true,
                 "--ignore-cancel" => flags.ignore_cancel = true,
                 "--stderr" => flags.stderr = Some(value(&flag, args)?),

@@ -9,6 +9,7 @@ use snakepit_core::Payload;
 use crate::port::frame::{Kind, PROTOCOL, Ready, STARTED};
 use crate::worker::chunks::Chunks;
 use crate::worker::command::{self, Commands, Handler};
+use crate::worker::conformance;
 use crate::worker::context::Context;
 use crate::worker::crew::{Crew, Terms};
 use crate::worker::error::CommandResult;
@@ -116,9 +117,11 @@ impl Worker {
     /// the host is gone, after Drain, or after SIGTERM and the end of what runs.
     ///
     /// To be called from `main`, before any other thread is started: SIGTERM and SIGINT are taken over for threads
-    /// that start from here on. Without a host it prints what the worker offers.
+    /// that start from here on. Without a host it prints what the worker offers. With `--conformance` among the program's
+    /// arguments it offers the commands that a worker is checked by, too.
     pub fn serve(self) -> ! {
-        process::serve(self)
+        let is_checked = std::env::args_os().any(|argument| argument == "--conformance");
+        process::serve(if is_checked { conformance::offer(self) } else { self })
     }
 
     /// The names of what the worker offers, for a person.
@@ -155,14 +158,15 @@ impl Worker {
         let threads = usize::from(self.threads);
         let terms = Terms { threads, payload_limit, tells_started };
         let crew = Arc::new(Crew::new(self.commands, terms, intake, output));
+        // Before anybody reads, so that no Pong overtakes it.
+        let body = serde_json::to_vec(&ready).expect("texts and numbers have a JSON form");
+        crew.send(Kind::Ready, 0, &body);
         // One more than there are commands at once: it reads.
         for number in 0..=threads {
             let crew = Arc::clone(&crew);
             let thread = std::thread::Builder::new().name(format!("snakepit-{number}"));
             thread.spawn(move || crew.work()).map_err(StartFailure::NoThread)?;
         }
-        let body = serde_json::to_vec(&ready).expect("texts and numbers have a JSON form");
-        crew.send(Kind::Ready, 0, &body);
         Ok(crew)
     }
 }

@@ -149,6 +149,12 @@ impl OsProcess {
         UsageGauge::new(self.tether.bonds().clone())
     }
 
+    /// Asks the worker to leave.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn terminate(&self) {
+        self.tether.bonds().term(self.term);
+    }
+
     /// Kills the whole tree at once.
     pub(crate) fn kill(&self) {
         self.tether.bonds().kill();

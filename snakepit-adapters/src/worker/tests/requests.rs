@@ -3,13 +3,14 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use serde_json::json;
 use snakepit_core::{Payload, Progress, Request};
 
 use super::host::{Host, cut_frames, execute_frame, within_limit};
 use crate::port::frame::{
-    CommandInfo, Event, Frame, Kind, LogLevel, Ready, Recycle, RequestLayout, put_layout, read_json,
-    read_payload,
+    CommandInfo, Event, Frame, Kind, LogLevel, Ready, Recycle, RequestLayout, put_frame, put_layout,
+    read_json, read_payload,
 };
 use crate::worker::{CommandError, Worker};
 
@@ -54,6 +55,21 @@ fn commands_answer_or_say_why_not() {
         assert_eq!((&error["type"], &error["message"]), (&json!("panic"), &json!("oh no")));
         host.execute(7, "add", &json!([3, 4]));
         host.expect_result(7, &json!(7));
+    });
+}
+
+#[test]
+fn no_pong_overtakes_its_ready() {
+    within_limit(|| {
+        for number in 1..50 {
+            let mut host = Host::silent(adding());
+            let mut out = BytesMut::new();
+            put_frame(&mut out, Kind::Hello, 0, br#"{"protocol": [1]}"#);
+            put_frame(&mut out, Kind::Ping, number, b"");
+            host.write(&out);
+            host.expect(Kind::Ready, 0);
+            host.expect(Kind::Pong, number);
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 //! proof that nothing is left behind.
 //!
 //! `cargo run --example first_pool [FILES]`: without files it reads this repository's own Rust and Python sources.
+//! With the feature `grpc`, and `grpcio` installed, `--grpc` reaches the same workers over gRPC.
 
 mod first_pool {
     pub(crate) mod chapters;
@@ -12,7 +13,7 @@ mod first_pool {
 }
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use snakepit_adapters::port::PortAdapter;
@@ -25,14 +26,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::ERROR).init();
     let files = sources::chosen()?;
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let worker = PortAdapter::python(here.join("workers/source_worker.py"));
+    if sources::over_grpc() && !cfg!(feature = "grpc") {
+        return Err(
+            "--grpc needs the feature of that name: cargo run --example first_pool --features grpc".into()
+        );
+    }
+    let pool = pool(here.join("workers/source_worker.py"));
 
     let started = tokio::time::Instant::now();
-    let pit = Snakepit::builder()
-        .data_dir(here.join("var/first_pool"))
-        .pool(PoolConfig::new("default", worker).size(4))
-        .start()
-        .await?;
+    let pit = Snakepit::builder().data_dir(here.join("var/first_pool")).pool(pool.size(4)).start().await?;
     pit.await_ready("default", Duration::from_secs(15)).await?;
     chapters::heading("A pool of 4 Python workers");
     println!("first worker ready after {} ms", started.elapsed().as_millis());
@@ -53,4 +55,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     proof::nothing_left(&report, &pids)
+}
+
+/// The same workers over either wire.
+fn pool(script: PathBuf) -> PoolConfig {
+    #[cfg(feature = "grpc")]
+    if sources::over_grpc() {
+        return PoolConfig::new("default", snakepit_adapters::GrpcAdapter::python(script));
+    }
+    PoolConfig::new("default", PortAdapter::python(script))
 }

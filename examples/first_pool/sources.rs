@@ -3,9 +3,17 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+const GRPC: &str = "--grpc";
+
+/// Whether the workers shall be reached over gRPC.
+pub(crate) fn over_grpc() -> bool {
+    std::env::args_os().any(|argument| argument == GRPC)
+}
+
 /// The files that were asked for.
 pub(crate) fn chosen() -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let named: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let named: Vec<PathBuf> =
+        std::env::args_os().skip(1).filter(|argument| argument != GRPC).map(PathBuf::from).collect();
     if !named.is_empty() {
         return named
             .into_iter()

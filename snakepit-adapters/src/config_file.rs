@@ -8,7 +8,12 @@ use crate::port::PortOptions;
 
 /// A [`ConfigFile`] whose pools can name the adapters of this crate; more can be added to it.
 pub fn config_file(path: impl Into<PathBuf>) -> ConfigFile {
-    ConfigFile::new(path).adapter("port", |options: PortOptions, folder: &Path| options.adapter(folder))
+    let file = ConfigFile::new(path);
+    #[cfg(feature = "grpc")]
+    let file = file.adapter("grpc", |options: PortOptions, folder: &Path| {
+        options.adapter(folder).map(crate::GrpcAdapter::running)
+    });
+    file.adapter("port", |options: PortOptions, folder: &Path| options.adapter(folder))
 }
 
 /// Lets [`Snakepit`] be put together from a file.

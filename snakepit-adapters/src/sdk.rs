@@ -39,6 +39,8 @@ const FILES: &[EmbeddedFile] = embed![
     "failure.py",
     "fast_json.py",
     "frame.py",
+    "grpc_message.py",
+    "grpc_server.py",
     "handshake.py",
     "incoming.py",
     "inline.py",

@@ -80,7 +80,7 @@ fn what_cannot_work_starts_nothing() {
         for (options, said) in [
             ("queue_limt = 1\n", "unknown key queue_limt; did you mean queue_limit?"),
             ("kill_grace = \"0s\"\n", "kill_grace must be longer than zero"),
-            ("script = \"worker.py\"\n", "port runs a program or a script, not both"),
+            ("script = \"worker.py\"\n", "a worker runs a program or a script, not both"),
         ] {
             let folder = folder(&mark, options);
             let file = config_file(folder.path().join("snakepit.toml")).variables(NO_VARIABLES);

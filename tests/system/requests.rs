@@ -66,7 +66,7 @@ fn what_goes_wrong_in_a_worker_is_a_typed_error_and_costs_nothing_else() {
         let fail = subject.pit.execute("fail", &json!({"message": "no luck"})).await.unwrap_err();
         let ExecuteError::Worker { error } = &fail else { panic!("{fail}") };
         assert_eq!(error.message, "no luck");
-        if kind == Kind::Python {
+        if matches!(kind, Kind::Python | Kind::GrpcPython) {
             assert_eq!(error.type_name, "ValueError");
             assert!(error.traceback.as_ref().unwrap().contains("test_worker.py"), "{error:?}");
         }

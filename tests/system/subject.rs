@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Rust,
     Python,
     GrpcRust,
+    GrpcPython,
 }
 
 /// A pit under test.
@@ -38,11 +39,38 @@ pub(crate) fn stub() -> PathBuf {
 pub(crate) fn adapter(kind: Kind, mark: &Mark) -> PortAdapter {
     let adapter = match kind {
         Kind::Rust | Kind::GrpcRust => PortAdapter::new(stub()),
-        Kind::Python => {
-            PortAdapter::python(Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py"))
-        }
+        Kind::Python | Kind::GrpcPython => PortAdapter::python(script()),
     };
     adapter.env(Mark::VARIABLE, mark.value())
+}
+
+/// A gRPC adapter for a well-behaved worker of one kind, marked.
+pub(crate) fn grpc_adapter(kind: Kind, mark: &Mark) -> GrpcAdapter {
+    let adapter = match kind {
+        Kind::Rust | Kind::GrpcRust => GrpcAdapter::new(stub()),
+        Kind::Python | Kind::GrpcPython => GrpcAdapter::new(python_with_grpc()).arg(script()),
+    };
+    adapter.env(Mark::VARIABLE, mark.value())
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py")
+}
+
+/// The interpreter of the virtual environment in which `.ci/run` has installed the SDK with its extra `grpc`.
+fn python_with_grpc() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python-grpc/bin/python3")
+}
+
+/// The kinds of workers that can be run here.
+fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![Kind::Rust, Kind::Python, Kind::GrpcRust];
+    if python_with_grpc().exists() {
+        kinds.push(Kind::GrpcPython);
+    } else {
+        println!("SKIPPED grpc_python: grpcio is not installed in target/python-grpc, as .ci/run does");
+    }
+    kinds
 }
 
 impl Subject {
@@ -55,8 +83,8 @@ impl Subject {
         let mark = Mark::new();
         let subject = match kind {
             Kind::Rust | Kind::Python => Self::start_adapter(adapter(kind, &mark), mark, change).await,
-            Kind::GrpcRust => {
-                let adapter = GrpcAdapter::new(stub()).env(Mark::VARIABLE, mark.value());
+            Kind::GrpcRust | Kind::GrpcPython => {
+                let adapter = grpc_adapter(kind, &mark);
                 Self::start_adapter(adapter, mark, change).await
             }
         };
@@ -144,7 +172,7 @@ pub(crate) fn on_both_runtimes<F: Future<Output = ()>>(test: impl Fn() -> F) {
 
 /// Runs a test over each kind of worker, on each flavour of runtime.
 pub(crate) fn everywhere<F: Future<Output = ()>>(test: impl Fn(Kind) -> F) {
-    for kind in [Kind::Rust, Kind::Python, Kind::GrpcRust] {
+    for kind in kinds() {
         on_both_runtimes(|| test(kind));
     }
 }

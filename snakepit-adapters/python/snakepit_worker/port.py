@@ -29,6 +29,11 @@ FROM_HOST_FD, TO_HOST_FD = 3, 4
 def serve_port(registry: Registry, agent: str) -> None:
     """Serves until the worker is to leave, then returns, so that the program ends in its own way."""
     read_fd, write_fd = stdio.taken() or (_keep(FROM_HOST_FD), _keep(TO_HOST_FD))
+    serve_on(registry, read_fd, write_fd, agent)
+
+
+def serve_on(registry: Registry, read_fd: int, write_fd: int, agent: str) -> None:
+    """The same on any two pipes."""
     os.set_blocking(read_fd, True)
     os.set_blocking(write_fd, False)
     # Programs that a command starts are not workers of this host.

@@ -98,13 +98,20 @@ class Worker:
             from .by_hand import run_by_hand
 
             sys.exit(run_by_hand(self.registry, argv))
-        if wire not in ("port", "stdio"):
-            print(f"snakepit_worker: {WIRE_VARIABLE} is {wire!r}; this version of the SDK speaks 'port' and 'stdio'", file=sys.stderr)
-            sys.exit(WRONG_WIRE)
         from . import __version__
-        from .port import serve_port
 
-        serve_port(self.registry, f"snakepit-worker-python/{__version__}")
+        agent = f"snakepit-worker-python/{__version__}"
+        if wire in ("port", "stdio"):
+            from .port import serve_port
+
+            serve_port(self.registry, agent)
+        elif wire == "grpc":
+            from .grpc_server import serve_grpc
+
+            serve_grpc(self.registry, agent)
+        else:
+            print(f"snakepit_worker: {WIRE_VARIABLE} is {wire!r}; this version of the SDK speaks 'port', 'stdio' and 'grpc'", file=sys.stderr)
+            sys.exit(WRONG_WIRE)
 
 
 def _is_child_of_multiprocessing() -> bool:

@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "toml")]
+use snakepit_core::Wire;
 use snakepit_core::adapter::{Adapter, AdapterFailure, Connect, Connecting, WorkerContext};
 use snakepit_core::{ProcessSpec, ResourceLimit, TermTarget, UserIds, WorkerId};
 
 use crate::grpc::address::SocketDirectory;
 use crate::grpc::open;
 use crate::grpc::{ADDRESS, TOKEN, Token, WorkerAddress};
+#[cfg(feature = "toml")]
+use crate::port::PortAdapter;
 use crate::program::{WorkerProgram, describe_program};
 
 /// Workers that serve gRPC: for programs that are gRPC servers already, or whose language has no better way.
@@ -71,6 +75,14 @@ impl GrpcAdapter {
 
     fn over(program: WorkerProgram) -> Self {
         Self { program, listen: Listen::UnixSocket, told: Arc::default() }
+    }
+
+    /// The program of another adapter, over gRPC.
+    #[cfg(feature = "toml")]
+    pub(crate) fn running(described: PortAdapter) -> Self {
+        let mut program = described.program;
+        program.asked.wire = Wire::Pipes;
+        Self::over(program)
     }
 
     /// Lets workers listen on a port of 127.0.0.1 in place of a Unix socket. Every user of the machine can reach it, and

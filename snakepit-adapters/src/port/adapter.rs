@@ -24,7 +24,7 @@ use crate::program::{WorkerProgram, describe_program};
 /// ```
 #[derive(Clone, Debug)]
 pub struct PortAdapter {
-    program: WorkerProgram,
+    pub(crate) program: WorkerProgram,
 }
 
 impl PortAdapter {

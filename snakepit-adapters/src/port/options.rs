@@ -1,4 +1,4 @@
-//! What a configuration file says of a pool whose adapter is `port`.
+//! What a configuration file says of a pool whose adapter is `port` or `grpc`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,9 +86,9 @@ impl Limits {
 /// Why options describe no worker.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum NoWorker {
-    #[error("port needs a program or a script")]
+    #[error("a worker needs a program or a script")]
     NothingToRun,
-    #[error("port runs a program or a script, not both")]
+    #[error("a worker runs a program or a script, not both")]
     TwoThingsToRun,
     #[error("nice is from -20 to 19, not {nice}")]
     Nice { nice: i32 },

@@ -1,0 +1,208 @@
+"""Serves the `grpc` wire: a gRPC server whose one stream is passed on, through two pipes, to the loop that serves `port`.
+
+The stream carries what the pipes carry, so nothing behind them knows the difference. One thread of the server brings what the
+host says, another takes what is there for it, all in one message. `proto/grpc.md` is the contract.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from _thread import allocate_lock, start_new_thread
+
+from .grpc_message import frames_message, frames_of
+from .leaving import WRONG_WIRE, leave_now, leave_within
+from .port import serve_on
+from .serving import GONE_GRACE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, Optional, Tuple
+
+    from .registry import Registry
+
+ADDRESS_VARIABLE, TOKEN_VARIABLE = "SNAKEPIT_GRPC_ADDRESS", "SNAKEPIT_GRPC_TOKEN"
+
+FROM_HOST_FD, TO_HOST_FD = 3, 4
+
+MESSAGE_LIMIT = 512 << 10
+"""The most that is sent in one message; twice that is taken."""
+
+FAREWELL = 1.0
+"""Seconds for the last answers to leave."""
+
+SERVING = b"\x08\x01"
+"""A HealthCheckResponse with status SERVING."""
+
+THREADS = 4
+"""The stream, the health, and calls that are refused."""
+
+
+def serve_grpc(registry: Registry, agent: str) -> None:
+    """Serves until the worker is to leave, then returns, so that the program ends in its own way."""
+    try:
+        import grpc
+    except ImportError as error:
+        leave_now(WRONG_WIRE, f"SNAKEPIT_WIRE is 'grpc', which needs grpcio ({error}): pip install 'snakepit-worker[grpc]'")
+        raise
+    address, token = (os.environ.pop(name, "") for name in (ADDRESS_VARIABLE, TOKEN_VARIABLE))
+    if not address or not token:
+        leave_now(WRONG_WIRE, f"SNAKEPIT_WIRE is 'grpc', but {ADDRESS_VARIABLE} and {TOKEN_VARIABLE} do not say where and for whom")
+    # Before anything is opened, which may get these numbers where no host has.
+    from_host, to_host = _host_pipe(FROM_HOST_FD), _host_pipe(TO_HOST_FD)
+    stream = HostStream()
+    server = _server(grpc, stream, token)
+    try:
+        listening_at = _listen(server, address)
+    except (RuntimeError, OSError, ValueError) as error:
+        leave_now(1, f"cannot listen on {address}: {error}")
+        raise
+    server.start()
+    if to_host is not None:
+        os.write(to_host, f"{listening_at}\n".encode())
+    if from_host is not None:
+        start_new_thread(stream.watch_host, (from_host,))
+    try:
+        serve_on(registry, stream.read_fd, stream.write_fd, agent)
+    finally:
+        stream.end()
+        server.stop(FAREWELL).wait()
+
+
+def _server(grpc: Any, stream: HostStream, token: str) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = f"Bearer {token}"
+
+    def admit(context: Any) -> None:
+        given = dict(context.invocation_metadata()).get("authorization", "")
+        if not hmac.compare_digest(str(given), expected):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "the call lacks the token of this worker")
+
+    def check(_: bytes, context: Any) -> bytes:
+        admit(context)
+        return SERVING
+
+    def connect(messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        admit(context)
+        if not stream.take():
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "a host is connected already")
+        # Otherwise they would go with the first answer, and some hosts wait for them.
+        context.send_initial_metadata(())
+        start_new_thread(stream.bring, (messages,))
+        return stream.answers()
+
+    health = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    worker = {"Connect": grpc.stream_stream_rpc_method_handler(connect, request_deserializer=frames_of, response_serializer=frames_message)}
+    # A host may ping as often as once a minute, also in silence; by default a server takes offence at less than five.
+    options = [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", 2 * MESSAGE_LIMIT),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 60_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    server = grpc.server(ThreadPoolExecutor(THREADS, "snakepit-grpc"), options=options)
+    server.add_generic_rpc_handlers((
+        grpc.method_handlers_generic_handler("grpc.health.v1.Health", health),
+        grpc.method_handlers_generic_handler("snakepit.worker.v1.Worker", worker),
+    ))
+    return server
+
+
+def _listen(server: Any, address: str) -> str:
+    port = server.add_insecure_port(address)
+    if not port:
+        raise OSError("the address cannot be used")
+    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _host_pipe(fd: int) -> Optional[int]:
+    """The pipe under that number, kept from programs that a command starts; none where the worker was started by hand."""
+    import stat
+
+    try:
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return None
+        os.set_inheritable(fd, False)
+    except OSError:
+        return None
+    return fd
+
+
+class HostStream:
+    """The host's stream, as two pipes: `read_fd` and `write_fd` are the ends of the worker's loop."""
+
+    def __init__(self) -> None:
+        self.read_fd, self._in = _pipe()
+        self._out, self.write_fd = _pipe()
+        self._lock = allocate_lock()
+        self._is_taken = False
+        self._is_ended = False
+        self._from_host = -1
+        os.register_at_fork(after_in_child=self._disown)
+
+    def _disown(self) -> None:
+        # As long as a forked child holds these, neither end of the wire is seen.
+        for fd in (self._in, self._out, self._from_host):
+            try:
+                os.close(fd)
+            except OSError:
+                # Closed already, or never there.
+                pass
+
+    def take(self) -> bool:
+        """Whether it was still to be had."""
+        with self._lock:
+            was_taken, self._is_taken = self._is_taken, True
+        return not was_taken
+
+    def bring(self, messages: Iterator[bytes]) -> None:
+        """Passes on what the host says. When that ends, so does the pipe: the host is gone."""
+        try:
+            for frames in messages:
+                data = memoryview(frames)
+                while data:
+                    data = data[os.write(self._in, data):]
+        except Exception:
+            # The stream was broken off, which is its end, or the worker is about to leave.
+            pass
+        self._hang_up()
+
+    def answers(self) -> Iterator[bytes]:
+        """What the worker has to say, as much at once as there is."""
+        while True:
+            frames = os.read(self._out, MESSAGE_LIMIT)
+            if not frames:
+                return
+            yield frames
+
+    def watch_host(self, from_host: int) -> None:
+        """Waits for the end of the pipe that the host holds open for as long as it wants the worker."""
+        self._from_host = from_host
+        while os.read(from_host, 64):
+            pass
+        leave_within(GONE_GRACE)
+        self._hang_up()
+
+    def end(self) -> None:
+        """Ends the stream behind what the worker said."""
+        os.close(self.write_fd)
+
+    def _hang_up(self) -> None:
+        with self._lock:
+            was_ended, self._is_ended = self._is_ended, True
+        if not was_ended:
+            os.close(self._in)
+
+
+def _pipe() -> Tuple[int, int]:
+    read_fd, write_fd = os.pipe()
+    try:
+        import fcntl
+
+        # As large as a message, so that one write of the worker is one message.
+        fcntl.fcntl(write_fd, getattr(fcntl, "F_SETPIPE_SZ", 1031), MESSAGE_LIMIT)
+    except OSError:
+        # A limit of the system's: smaller messages will do.
+        pass
+    return read_fd, write_fd

@@ -1,0 +1,127 @@
+"""The gRPC wire: its messages by hand, what a worker says without grpcio, and, where grpcio is there, who is served."""
+
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import sdk_path
+from fake_host import HANG, HELLO, READY, frame, program, request_body, EXECUTE, RESULT
+
+from snakepit_worker.grpc_message import Malformed, fields, frames_message, frames_of, varint
+
+WORKER = """
+    import sys
+    from snakepit_worker import Worker
+    worker = Worker()
+
+    @worker.command
+    def add(a, b):
+        return a + b
+
+    worker.run()
+"""
+
+HAS_GRPC = importlib.util.find_spec("grpc") is not None
+
+
+class Messages(unittest.TestCase):
+    def test_frames_come_back_as_they_went(self):
+        for size in (0, 1, 127, 128, 16_383, 16_384, 600_000):
+            frames = os.urandom(size)
+            self.assertEqual(frames_of(frames_message(frames)), frames)
+
+    def test_they_are_what_others_make_of_them(self):
+        self.assertEqual(frames_message(b"abc"), b"\x0a\x03abc")
+        self.assertEqual(frames_message(bytes(300))[:3], b"\x0a\xac\x02")
+
+    def test_fields_that_are_not_known_are_passed_over(self):
+        unknown = b"\x10\x96\x01" + b"\x1d\x00\x00\x00\x00" + b"\x21" + bytes(8) + b"\x2a\x01x"
+        self.assertEqual(frames_of(unknown + frames_message(b"abc")), b"abc")
+        self.assertEqual([number for number, _ in fields(unknown)], [2, 3, 4, 5])
+
+    def test_the_largest_number_has_its_end(self):
+        self.assertEqual(list(fields(b"\x08" + varint(2**64 - 1))), [(1, 2**64 - 1)])
+
+    def test_rubbish_is_refused_or_read_and_nothing_else(self):
+        chance = random.Random(1)
+        refused = 0
+        for _ in range(20_000):
+            try:
+                frames_of(chance.randbytes(chance.randrange(0, 20)))
+            except Malformed:
+                refused += 1
+        self.assertGreater(refused, 1000)
+
+
+class WithoutGrpcio(unittest.TestCase):
+    def test_a_worker_says_what_to_install_and_leaves_for_good(self):
+        code = "import sys; sys.modules['grpc'] = None; import runpy; runpy.run_path(sys.argv[1])"
+        ended = subprocess.run(
+            [sys.executable, "-c", code, program(self, WORKER)], env={**os.environ, "SNAKEPIT_WIRE": "grpc", "PYTHONPATH": str(sdk_path.SDK)},
+            stderr=subprocess.PIPE, timeout=HANG,
+        )
+        self.assertEqual(ended.returncode, 78)
+        self.assertIn(b"pip install 'snakepit-worker[grpc]'", ended.stderr)
+
+
+@unittest.skipUnless(HAS_GRPC, "grpcio is not installed")
+class Served(unittest.TestCase):
+    TOKEN = "0123456789abcdef"
+
+    def start(self):
+        import grpc
+
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        address = f"unix:{folder.name}/s"
+        variables = {"SNAKEPIT_WIRE": "grpc", "SNAKEPIT_GRPC_ADDRESS": address, "SNAKEPIT_GRPC_TOKEN": self.TOKEN}
+        process = subprocess.Popen([sys.executable, program(self, WORKER)], env={**os.environ, "PYTHONPATH": str(sdk_path.SDK), **variables})
+        self.addCleanup(process.wait, HANG)
+        self.addCleanup(process.kill)
+        channel = grpc.insecure_channel(address)
+        self.addCleanup(channel.close)
+        grpc.channel_ready_future(channel).result(HANG)
+        return process, channel
+
+    def metadata(self, token=TOKEN):
+        return (("authorization", f"Bearer {token}"),)
+
+    def test_only_calls_with_the_token_are_served(self):
+        import grpc
+
+        _, channel = self.start()
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        for metadata in ((), self.metadata(""), self.metadata("0" * 16)):
+            with self.assertRaises(grpc.RpcError) as refused:
+                check(b"", metadata=metadata, timeout=HANG)
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.UNAUTHENTICATED)
+        self.assertEqual(check(b"", metadata=self.metadata(), timeout=HANG), b"\x08\x01")
+
+    def test_the_stream_carries_frames_and_its_end_is_the_host_s(self):
+        process, channel = self.start()
+        connect = channel.stream_stream("/snakepit.worker.v1.Worker/Connect", request_serializer=frames_message, response_deserializer=frames_of)
+
+        def say():
+            yield frame(HELLO, 0, b'{"protocol": [1]}')[:7]
+            yield frame(HELLO, 0, b'{"protocol": [1]}')[7:] + frame(EXECUTE, 5, request_body("add", [1, 2]))
+            answered.wait()
+
+        import threading
+
+        answered = threading.Event()
+        heard = b""
+        for frames in connect(say(), metadata=self.metadata(), timeout=HANG):
+            heard += frames
+            if b"\x43\x00\x00\x00" in heard:
+                answered.set()
+        self.assertEqual(heard[4], READY)
+        self.assertTrue(heard.endswith(frame(RESULT, 5, bytes(7) + b"\x013")))
+        self.assertEqual(process.wait(HANG), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

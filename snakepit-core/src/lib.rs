@@ -9,6 +9,8 @@
 //! - `tower`: a pool as a `tower::Service`, whose readiness reserves a place (`PoolRef::service`).
 //! - `http`: [`ExecuteError`] as an HTTP status, with `Retry-After` (`ExecuteError::http_status`, `http_headers`).
 //! - `grpc-status`: [`ExecuteError`] as a gRPC status code, without a gRPC library (`ExecuteError::grpc_code`).
+//! - `toml`: a pit from a configuration file and the environment (`ConfigFile`).
+//! - `testkit`: processes without a pit, for test kits of adapters.
 //! - `cluster`, `async-trait`: as on ractor; a program that enables either there must enable it here too.
 
 #[cfg(not(unix))]

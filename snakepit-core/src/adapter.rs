@@ -193,6 +193,8 @@ pub trait ReportSink: Send + Sync + 'static {
     fn started(&self, _id: RequestId) {}
     /// See [`AdapterReports::heard_out`].
     fn heard_out(&self) {}
+    /// See [`AdapterReports::recycle`].
+    fn recycle(&self, _why: String) {}
     /// See [`AdapterReports::alive`].
     fn alive(&self);
     /// See [`AdapterReports::log`].
@@ -224,6 +226,11 @@ impl AdapterReports {
     /// this the pool takes every request that a lost worker had for one that may have run.
     pub fn heard_out(&self) {
         self.0.heard_out();
+    }
+
+    /// The worker asks to be replaced, and says why. It goes on answering until it is.
+    pub fn recycle(&self, why: String) {
+        self.0.recycle(why);
     }
 
     /// Something came from the worker, so it lives. Called for whatever arrives.

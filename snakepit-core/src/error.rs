@@ -8,6 +8,7 @@ mod grpc_status;
 mod http;
 mod loss;
 mod ready;
+mod recycle;
 mod resize;
 mod start;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use execute::ExecuteError;
 pub use grpc_status::GrpcCode;
 pub use loss::{LossCause, PoolFailure, WorkerLoss};
 pub use ready::{AwaitReadyError, EndSessionError};
+pub use recycle::RecycleError;
 pub use resize::ResizeError;
 pub use start::{StartError, TriedDirectory};
 pub use worker::{WorkerError, WorkerErrorKind};

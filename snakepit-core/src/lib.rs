@@ -47,13 +47,14 @@ pub use config_file::ConfigFile;
 pub use error::GrpcCode;
 pub use error::{
     AwaitReadyError, ConfigError, ConfigPlace, EndSessionError, ExecuteError, LossCause, PoolFailure,
-    ResizeError, StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
+    RecycleError, ResizeError, StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
     HealthReason, HealthStatus, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef, PoolRequest,
-    PoolStats, RequestBuilder, Resized, Response, ResponseStream,
+    PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream, RollOutcome,
+    RolledWorker, RollingReport,
 };
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};

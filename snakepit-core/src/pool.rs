@@ -20,11 +20,14 @@ mod message;
 mod permit;
 mod placement;
 mod proxy;
+mod recycling;
+mod replacing;
 mod requests;
 mod reservations;
 mod resizing;
 mod retiring;
 mod retry;
+mod rolling_restart;
 mod roster;
 mod saturation;
 #[cfg(feature = "tower")]
@@ -48,6 +51,8 @@ pub(crate) use message::{CloseReport, Life, PoolReporter, SessionReport, SlotRep
 pub use message::{Resized, Response};
 pub use permit::Permit;
 pub use proxy::{PoolProxy, PoolProxyState, PoolRequest};
+pub use recycling::{RecycleReason, Recycled};
+pub use rolling_restart::{RollOutcome, RolledWorker, RollingReport};
 #[cfg(feature = "tower")]
 pub use service::{PoolService, ResponseFuture};
 pub(crate) use shared::{LastLoss, PoolShared, Vitals};

@@ -1,6 +1,7 @@
 //! An adapter without a process, driven by a test: whatever reaches a worker is handed to the test, which answers it.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -19,7 +20,17 @@ use crate::process::ProcessSpec;
 pub(crate) struct Scripted {
     lives: UnboundedSender<ScriptedLife>,
     capacity: u16,
-    boot: Boot,
+    boot: Boots,
+}
+
+/// What becomes of the boots from now on; a test may change it.
+#[derive(Clone, Debug)]
+pub(crate) struct Boots(Arc<Mutex<Boot>>);
+
+impl Boots {
+    pub(crate) fn set(&self, boot: Boot) {
+        *self.0.lock().unwrap() = boot;
+    }
 }
 
 /// What becomes of a boot.
@@ -80,8 +91,15 @@ impl TryFrom<ScriptedMessage> for AdapterMessage {
 
 impl Scripted {
     pub(crate) fn new(capacity: u16, boot: Boot) -> (Self, UnboundedReceiver<ScriptedLife>) {
+        let ((adapter, lives), _) = Self::changing(capacity, boot);
+        (adapter, lives)
+    }
+
+    /// The same, and the way to change what becomes of later boots.
+    pub(crate) fn changing(capacity: u16, boot: Boot) -> ((Self, UnboundedReceiver<ScriptedLife>), Boots) {
         let (lives, receiver) = unbounded_channel();
-        (Self { lives, capacity, boot }, receiver)
+        let boots = Boots(Arc::new(Mutex::new(boot)));
+        ((Self { lives, capacity, boot: boots.clone() }, receiver), boots)
     }
 }
 
@@ -95,7 +113,8 @@ impl Adapter for Scripted {
     }
 
     fn connect(&self, connect: Connect) -> Connecting {
-        let (lives, capacity, boot) = (self.lives.clone(), self.capacity, self.boot.clone());
+        let (lives, capacity, boot) =
+            (self.lives.clone(), self.capacity, self.boot.0.lock().unwrap().clone());
         Box::pin(async move {
             match boot {
                 Boot::Ready => {}

@@ -19,6 +19,7 @@ use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted,
     WorkerReport,
 };
+use crate::pool::recycling::{RecycleReason, Recyclings};
 use crate::pool::reservations::Reservers;
 use crate::pool::roster::Roster;
 use crate::pool::saturation::Saturation;
@@ -74,6 +75,9 @@ pub(crate) struct PoolState {
     pub(super) quarantines: HashMap<Slot, Timer>,
     /// The latest life of each slot, and the workers that are not ready yet.
     pub(super) lives: Lives<ActorRef<WorkerMessage>>,
+    pub(super) recyclings: Recyclings,
+    /// Slots that are to take over from others; each rings when its time is over.
+    pub(super) substitutes: HashMap<Slot, Timer>,
     /// Slots that are to go, and whose workers have something left to finish.
     pub(super) retiring: BTreeSet<Slot>,
     pub(super) ready_waiters: Vec<(Wanted, ReadyReply)>,
@@ -124,7 +128,7 @@ impl Actor for Pool {
         // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
         // slots are looked at: a Starter that gives up in between would tell nobody, and its slot would stay empty.
         state.args.shared.address.publish(state.myself.clone());
-        state.start_slots();
+        state.start_slots(Instant::now());
         Ok(state)
     }
 
@@ -179,6 +183,8 @@ impl PoolState {
             watch_timer: None,
             quarantines: HashMap::new(),
             lives: Lives::default(),
+            recyclings: Recyclings::default(),
+            substitutes: HashMap::new(),
             retiring: BTreeSet::new(),
             ready_waiters: Vec::new(),
             closing: None,
@@ -196,6 +202,9 @@ impl PoolState {
             PoolCommand::ReservationDropped => {}
             PoolCommand::EndSession { session, reply } => self.end_session(session, reply),
             PoolCommand::AwaitReady { wanted, reply } => self.await_ready(wanted, reply),
+            PoolCommand::Recycle { slot, reply } => {
+                self.recycle(slot, RecycleReason::Asked, Some(reply), now);
+            }
             PoolCommand::Resize { size, reply } => self.resize(size, reply),
             PoolCommand::GetHealth { reply } => self.get_health(reply),
             PoolCommand::GetStats { reply } => self.get_stats(reply),
@@ -216,6 +225,7 @@ impl PoolState {
             WorkerReport::RequestFinished { life, id, outcome } => {
                 self.request_finished(id, life, outcome, now);
             }
+            WorkerReport::RecycleAsked { life, why } => self.recycle_asked(life, why, now),
             WorkerReport::Lost { loss } => self.worker_lost(&loss, now),
         }
     }
@@ -249,6 +259,7 @@ impl PoolState {
             // The look that follows every message finds what there is to find.
             PoolTimer::WatchDue => {}
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
+            PoolTimer::SubstituteDue { slot } => self.substitute_due(slot),
             PoolTimer::CloseOver => self.refuse_everything(),
         }
     }

@@ -3,7 +3,7 @@
 use ractor::RpcReplyPort;
 use tokio::time::Instant;
 
-use crate::error::{AwaitReadyError, ExecuteError};
+use crate::error::{AwaitReadyError, ExecuteError, RecycleError};
 use crate::pool::actor::{Closing, PoolState};
 use crate::pool::in_flight::Stage;
 use crate::pool::message::{CloseReport, PoolMessage, PoolTimer};
@@ -15,6 +15,10 @@ impl PoolState {
     pub(super) fn begin_close(&mut self, until: Instant, reply: RpcReplyPort<CloseReport>, now: Instant) {
         self.quarantines.clear();
         self.boots.give_up();
+        self.substitutes.clear();
+        for recycling in self.recyclings.take_all() {
+            recycling.answer(&Err(RecycleError::ShuttingDown { pool: self.args.shared.name.clone() }));
+        }
         for (_, waiter) in self.ready_waiters.drain(..) {
             let _ = waiter.send(Err(AwaitReadyError::ShuttingDown { pool: self.args.shared.name.clone() }));
         }

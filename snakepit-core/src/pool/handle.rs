@@ -310,7 +310,7 @@ impl PoolRef {
         }
     }
 
-    async fn ask<R: Send + 'static>(
+    pub(super) async fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(RpcReplyPort<R>) -> PoolCommand,
     ) -> Result<R, ExecuteError> {

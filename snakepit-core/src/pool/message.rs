@@ -14,6 +14,7 @@ use crate::error::{AwaitReadyError, ExecuteError, ResizeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::health::PoolHealth;
+use crate::pool::recycling::RecycleReply;
 use crate::pool::reservations::{Reservation, ReservationReply};
 use crate::pool::shared::Vitals;
 use crate::pool::slot_plan::Duty;
@@ -137,6 +138,11 @@ pub(crate) enum PoolCommand {
     GetHealth {
         reply: RpcReplyPort<PoolHealth>,
     },
+    /// Answered when the worker has been replaced and has left, or when it is clear that it stays.
+    Recycle {
+        slot: Slot,
+        reply: RecycleReply,
+    },
     GetStats {
         reply: RpcReplyPort<PoolStats>,
     },
@@ -179,6 +185,11 @@ pub(crate) enum WorkerReport {
         id: RequestId,
         outcome: Outcome,
     },
+    /// The worker asks to be replaced, and goes on until it is.
+    RecycleAsked {
+        life: Life,
+        why: String,
+    },
     Lost {
         loss: Arc<WorkerLoss>,
     },
@@ -215,6 +226,7 @@ pub(crate) enum PoolTimer {
     DeadlineDue,
     WatchDue,
     QuarantineOver { slot: Slot },
+    SubstituteDue { slot: Slot },
     CloseOver,
 }
 

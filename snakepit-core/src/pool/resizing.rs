@@ -19,6 +19,8 @@ enum Loss {
     Nothing,
     /// Its worker boots.
     Boot,
+    /// Its worker is to be replaced anyway.
+    Replaced,
     /// Its worker has nothing to do.
     Idle,
     /// Its worker has to finish what it has.
@@ -52,22 +54,33 @@ impl PoolState {
         }
         let surplus = self.args.shared.plan().surplus();
         if surplus > 0 {
-            for slot in spare(&self.roster, surplus) {
+            let replaced: Vec<_> = self.substituted();
+            for slot in spare(&self.roster, &replaced, surplus) {
                 self.retire(slot, Retirement::Surplus);
             }
         }
         self.start_next();
     }
+
+    /// The slots from which others are about to take over.
+    fn substituted(&self) -> Vec<Slot> {
+        let of = |(_, duty)| match duty {
+            Duty::Substitute { of, .. } => Some(of),
+            Duty::Kept | Duty::Retiring { .. } => None,
+        };
+        self.args.shared.plan().slots().filter_map(of).collect()
+    }
 }
 
 /// The slots that the pool can do best without; among equals the highest numbers.
-fn spare<W>(roster: &Roster<W>, count: usize) -> Vec<Slot> {
+fn spare<W>(roster: &Roster<W>, replaced: &[Slot], count: usize) -> Vec<Slot> {
     let kept = roster.slots().filter(|(_, place)| place.duty == Duty::Kept);
     let mut ranked: Vec<_> = kept
         .map(|(slot, place)| {
             let loss = match &place.occupant {
                 Occupant::Quarantined { .. } => Loss::Nothing,
                 Occupant::Starting => Loss::Boot,
+                Occupant::Ready(_) if replaced.contains(&slot) => Loss::Replaced,
                 Occupant::Ready(ready) if ready.running == 0 => Loss::Idle,
                 Occupant::Ready(_) => Loss::Busy,
             };
@@ -105,8 +118,8 @@ mod tests {
         let loss = WorkerLoss { life, cause: LossCause::Disconnected, stderr_tail: Vec::new() };
         roster.given_up(Slot(2), Arc::new(loss));
         roster.set_duty(Slot(6), Duty::Retiring { reason: Retirement::Surplus });
-        let order: Vec<_> = spare(&roster, 9).into_iter().map(|slot| slot.0).collect();
-        assert_eq!(order, [2, 5, 3, 1, 0, 4]);
-        assert_eq!(spare(&roster, 1), [Slot(2)]);
+        let order: Vec<_> = spare(&roster, &[Slot(0)], 9).into_iter().map(|slot| slot.0).collect();
+        assert_eq!(order, [2, 5, 0, 3, 1, 4]);
+        assert_eq!(spare(&roster, &[], 1), [Slot(2)]);
     }
 }

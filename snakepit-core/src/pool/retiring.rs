@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::error::{LossCause, WorkerLoss};
-use crate::id::{Incarnation, Slot, WorkerLife};
+use crate::error::{LossCause, RecycleError, WorkerLoss};
+use crate::id::{Slot, WorkerLife};
 use crate::pool::actor::PoolState;
 use crate::pool::message::{Life, SlotReport};
 use crate::pool::slot_plan::{Claim, Clearance, Duty, Retirement};
@@ -14,7 +14,14 @@ use crate::pool::slot_plan::{Claim, Clearance, Duty, Retirement};
 impl PoolState {
     /// A slot takes no more requests, and goes when its worker has nothing left that anybody waits for.
     pub(super) fn retire(&mut self, slot: Slot, reason: Retirement) {
-        self.args.shared.plan().retire(slot, reason);
+        let substitute = {
+            let mut plan = self.args.shared.plan();
+            plan.retire(slot, reason);
+            plan.substitute_of(slot)
+        };
+        if let Some(substitute) = substitute {
+            self.withdraw(substitute, |worker| RecycleError::InTransit { worker });
+        }
         self.quarantines.remove(&slot);
         self.boots.forget(slot);
         self.roster.set_duty(slot, Duty::Retiring { reason });
@@ -66,19 +73,19 @@ impl PoolState {
         if !is_cleared {
             return;
         }
-        let incarnation = Incarnation(self.args.shared.lives(slot));
-        self.worker_left(Life { slot, incarnation }, now);
+        self.worker_left(self.args.shared.present_life(slot), now);
         self.retiring.remove(&slot);
         self.roster.remove(slot);
         self.args.shared.plan().forget(slot);
+        self.replacement_over(slot, now);
         // In the largest pool another slot may have waited for this number.
         self.man_slots();
     }
 
     /// A life has ended as it was asked to. Nobody waits for what it may still have had, unless it was stopped in haste.
-    fn worker_left(&mut self, life: Life, now: Instant) {
+    fn worker_left(&mut self, worker: WorkerLife, now: Instant) {
+        let life = Life::from(&worker);
         self.lives.over(life);
-        let worker = WorkerLife { worker: self.args.shared.worker(life.slot), incarnation: life.incarnation };
         let loss =
             Arc::new(WorkerLoss { life: worker, cause: LossCause::ActorEnded, stderr_tail: Vec::new() });
         for id in self.in_flight.on_worker(life) {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::config::PoolOptions;
 use crate::error::{ExecuteError, WorkerLoss};
-use crate::id::{PoolName, RequestId, Slot, WorkerId, WorkerLife};
+use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
@@ -159,6 +159,11 @@ impl PoolShared {
         WorkerLife { worker: self.worker(slot), incarnation }
     }
 
+    /// The latest life of a slot's worker; incarnation 0 before the first.
+    pub(crate) fn present_life(&self, slot: Slot) -> WorkerLife {
+        WorkerLife { worker: self.worker(slot), incarnation: Incarnation(self.lives(slot)) }
+    }
+
     /// How many lives a slot's worker has had.
     pub(crate) fn lives(&self, slot: Slot) -> u64 {
         self.plan().lives(slot)
@@ -186,6 +191,12 @@ impl PoolShared {
             *known = parent;
             self.plan().all_gone();
         }
+    }
+
+    /// How many workers are replaced at once. One: each holds a worker's memory once more, and boots beside those that serve.
+    #[expect(clippy::unused_self, reason = "it is the pool's to say")]
+    pub(crate) fn replacements_at_once(&self) -> usize {
+        1
     }
 
     /// Says when everything must be over. A later call may only bring it forward.

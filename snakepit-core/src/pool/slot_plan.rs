@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::id::{Incarnation, Slot};
 
 /// The slots of a pool. `S` is what a Starter is reached by.
@@ -27,6 +29,8 @@ struct PlannedSlot<S> {
 pub(crate) enum Duty {
     /// It is one of the pool's `size`.
     Kept,
+    /// It boots to take over from another, which keeps working meanwhile. `until`: when it is given up.
+    Substitute { of: Slot, until: Instant },
     /// Its worker takes no more requests, finishes those it has, and leaves.
     Retiring { reason: Retirement },
 }
@@ -36,6 +40,10 @@ pub(crate) enum Duty {
 pub(crate) enum Retirement {
     /// The pool has more slots than it is to have.
     Surplus,
+    /// Another has taken over.
+    Replaced,
+    /// It was to take over from another, and is not wanted any more.
+    Withdrawn,
 }
 
 /// The right to ask for a slot's Starter. What comes of it is told under this claim, so that the late news of one Starter
@@ -97,6 +105,24 @@ impl<S: Clone> SlotPlan<S> {
         self.kept().count().saturating_sub(usize::from(self.size))
     }
 
+    /// Adds a slot that is to take over from another. `None` where that one is not kept, or no number is free.
+    pub(crate) fn substitute(&mut self, of: Slot, until: Instant) -> Option<Slot> {
+        if self.duty(of) != Some(Duty::Kept) {
+            return None;
+        }
+        let slot = self.free_numbers().next()?;
+        self.add(slot, Duty::Substitute { of, until });
+        Some(slot)
+    }
+
+    /// A substitute takes over. Returns from whom; that one retires.
+    pub(crate) fn take_over(&mut self, slot: Slot) -> Option<Slot> {
+        let Some(Duty::Substitute { of, .. }) = self.duty(slot) else { return None };
+        self.set_duty(slot, Duty::Kept);
+        self.set_duty(of, Duty::Retiring { reason: Retirement::Replaced });
+        Some(of)
+    }
+
     /// A slot is to go. One that goes already keeps its reason.
     pub(crate) fn retire(&mut self, slot: Slot, reason: Retirement) {
         if !matches!(self.duty(slot), Some(Duty::Retiring { .. })) {
@@ -129,7 +155,10 @@ impl<S: Clone> SlotPlan<S> {
     /// Claims the right to ask for a slot's Starter. `None` where one keeps the slot already, or none is wanted.
     pub(crate) fn claim_starter(&mut self, slot: Slot) -> Option<Claim> {
         match self.slots.get_mut(&slot) {
-            Some(PlannedSlot { duty: Duty::Kept, starter: starter @ Starter::None }) => {
+            Some(PlannedSlot {
+                duty: Duty::Kept | Duty::Substitute { .. },
+                starter: starter @ Starter::None,
+            }) => {
                 self.claims += 1;
                 *starter = Starter::Asked(Claim(self.claims));
                 Some(Claim(self.claims))
@@ -182,6 +211,22 @@ impl<S: Clone> SlotPlan<S> {
     /// The slots that count.
     pub(crate) fn kept(&self) -> impl Iterator<Item = Slot> {
         self.slots().filter(|(_, duty)| *duty == Duty::Kept).map(|(slot, _)| slot)
+    }
+
+    /// The slot that is to take over from this one.
+    pub(crate) fn substitute_of(&self, slot: Slot) -> Option<Slot> {
+        let takes_over = |duty| matches!(duty, Duty::Substitute { of, .. } if of == slot);
+        self.slots().find(|(_, duty)| takes_over(*duty)).map(|(slot, _)| slot)
+    }
+
+    /// How many replacements are under way: a process more than the pool is to have for each.
+    pub(crate) fn replacements(&self) -> usize {
+        let is_one = |duty| match duty {
+            Duty::Kept | Duty::Retiring { reason: Retirement::Surplus } => false,
+            Duty::Substitute { .. }
+            | Duty::Retiring { reason: Retirement::Replaced | Retirement::Withdrawn } => true,
+        };
+        self.slots().filter(|(_, duty)| is_one(*duty)).count()
     }
 
     /// Begins a new life of a slot's worker.
@@ -248,6 +293,23 @@ mod tests {
     }
 
     #[test]
+    fn a_substitute_is_one_more_until_it_takes_over() {
+        let until = Instant::now();
+        let mut plan = plan(2);
+        let substitute = plan.substitute(Slot(0), until).unwrap();
+        assert_eq!((substitute, plan.substitute_of(Slot(0))), (Slot(2), Some(Slot(2))));
+        assert_eq!((plan.surplus(), plan.fill().len(), plan.replacements()), (0, 0, 1));
+        assert_eq!(plan.substitute(substitute, until), None, "what is new is not replaced");
+        assert_eq!(plan.take_over(substitute), Some(Slot(0)));
+        assert_eq!(plan.take_over(substitute), None);
+        assert_eq!(plan.duty(Slot(0)), Some(Duty::Retiring { reason: Retirement::Replaced }));
+        assert_eq!((numbers(plan.kept()), plan.replacements()), (vec![1, 2], 1));
+        assert_eq!(plan.substitute(Slot(0), until), None, "what goes is not replaced");
+        plan.forget(Slot(0));
+        assert_eq!(plan.replacements(), 0);
+    }
+
+    #[test]
     fn a_starter_is_asked_for_once_and_stopped_only_when_it_is_up() {
         let mut plan = plan(1);
         let claim = plan.claim_starter(Slot(0)).unwrap();
@@ -284,8 +346,16 @@ mod tests {
             assert!(plan.claim_starter(Slot(slot)).is_some());
         }
         plan.retire(Slot(1), Retirement::Surplus);
+        assert!(plan.substitute(Slot(0), Instant::now()).is_some());
         plan.all_gone();
         assert_eq!(numbers(plan.slots().map(|(slot, _)| slot)), [0, 2]);
         assert!(plan.claim_starter(Slot(0)).is_some());
+    }
+
+    #[test]
+    fn the_largest_pool_has_no_number_left_for_a_substitute() {
+        let mut plan = plan(u16::MAX);
+        assert!(plan.substitute(Slot(0), Instant::now()).is_some());
+        assert_eq!(plan.substitute(Slot(1), Instant::now()), None);
     }
 }

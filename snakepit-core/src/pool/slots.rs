@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ractor::{ActorRef, RpcReplyPort};
 use tokio::time::Instant;
 
-use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, WorkerLoss};
-use crate::id::{Incarnation, Slot, WorkerLife};
+use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, RecycleError, WorkerLoss};
+use crate::id::Slot;
 use crate::pool::actor::{PoolState, PoolWorker};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, ReadyReply, RosterRow, SlotReport, Wanted};
 use crate::pool::roster::{Occupant, Place, Seats};
@@ -19,7 +19,7 @@ use crate::worker::WorkerMessage;
 impl PoolState {
     /// Takes up the plan as an earlier life of the pool left it: asks for the Starter of every slot that has none, as many
     /// at once as may boot at once, and goes on with what was half done.
-    pub(super) fn start_slots(&mut self) {
+    pub(super) fn start_slots(&mut self, now: Instant) {
         let shared = &self.args.shared;
         shared.starters_are_under(self.args.starters.cell().map(|cell| cell.get_id()));
         let planned: Vec<_> = shared.plan().slots().collect();
@@ -27,11 +27,15 @@ impl PoolState {
             self.roster.add(slot, duty);
             match duty {
                 Duty::Kept => self.boots.ask(slot),
+                Duty::Substitute { until, .. } => {
+                    self.boots.ask(slot);
+                    self.await_substitute(slot, until, now);
+                }
                 Duty::Retiring { .. } => drop(self.retiring.insert(slot)),
             }
         }
         self.man_slots();
-        self.clear_retired(Instant::now());
+        self.clear_retired(now);
     }
 
     pub(super) fn start_next(&mut self) {
@@ -67,9 +71,8 @@ impl PoolState {
                 Err(error) => LossCause::SpawnFailed { message: error.to_string() },
             };
             if shared.plan().starter_ended(slot, claim) {
-                let life =
-                    WorkerLife { worker: shared.worker(slot), incarnation: Incarnation(shared.lives(slot)) };
-                let loss = Arc::new(WorkerLoss { life, cause, stderr_tail: Vec::new() });
+                let loss =
+                    Arc::new(WorkerLoss { life: shared.present_life(slot), cause, stderr_tail: Vec::new() });
                 shared.reporter().slot(SlotReport::GaveUp { loss });
             }
         });
@@ -95,6 +98,7 @@ impl PoolState {
         // Of a worker that does not say what it has begun with, nothing could go elsewhere when it is lost.
         let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
         let before = self.condition(slot);
+        self.take_over(life);
         self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
         self.tell_condition(before, life);
@@ -121,6 +125,9 @@ impl PoolState {
         }
         self.args.shared.lost(&loss, now);
         self.boot_over(slot);
+        if self.substitutes.contains_key(&slot) {
+            return self.withdraw(slot, |worker| RecycleError::Failed { worker, loss });
+        }
         let had_failed = self.roster.failure().is_some();
         let times = self.roster.given_up(slot, Arc::clone(&loss));
         let rest = self.args.shared.options.restart.rest_after_giving_up(times);

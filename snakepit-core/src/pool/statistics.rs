@@ -67,6 +67,8 @@ pub struct PoolStats {
     pub stalls: u64,
     /// Lives that ended unasked.
     pub restarts: u64,
+    /// Workers from which others have taken over.
+    pub recycled: u64,
     /// When this was counted, in milliseconds since 1970.
     pub updated_unix_ms: u64,
 }
@@ -79,6 +81,7 @@ pub(super) struct Counters {
     pub(super) succeeded: u64,
     pub(super) retried: u64,
     pub(super) restarts: u64,
+    pub(super) recycled: u64,
     pub(super) affinity_hits: u64,
     pub(super) affinity_misses: u64,
     pub(super) affinity_resets: u64,
@@ -143,6 +146,7 @@ impl Counters {
             affinity_resets: self.affinity_resets,
             sessions_evicted: self.sessions_evicted,
             restarts: self.restarts,
+            recycled: self.recycled,
             updated_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -8,6 +8,7 @@ mod life_cycle;
 mod model;
 mod prefetch;
 mod proxy;
+mod recycling;
 mod requests;
 mod reservations;
 mod resizing;

@@ -11,7 +11,7 @@ use snakepit_supervisor::{
 
 use crate::config::CheckedPoolConfig;
 use crate::error::{LossCause, WorkerLoss};
-use crate::id::{Incarnation, Slot, WorkerLife};
+use crate::id::Slot;
 use crate::pool::{Pool, PoolArgs, PoolRef, PoolShared, SlotReport};
 use crate::process::Launcher;
 use crate::process_registry::ProcessRegistryRef;
@@ -96,7 +96,10 @@ fn last_loss(shared: &PoolShared, slot: Slot, gave_up: &GaveUp) -> Arc<WorkerLos
     if let Some(exit) = gave_up.last.downcast_ref::<WorkerExit>() {
         Arc::clone(&exit.loss)
     } else {
-        let life = WorkerLife { worker: shared.worker(slot), incarnation: Incarnation(shared.lives(slot)) };
-        Arc::new(WorkerLoss { life, cause: LossCause::ActorEnded, stderr_tail: Vec::new() })
+        Arc::new(WorkerLoss {
+            life: shared.present_life(slot),
+            cause: LossCause::ActorEnded,
+            stderr_tail: Vec::new(),
+        })
     }
 }

@@ -9,6 +9,9 @@ use crate::id::{RequestId, WorkerLife};
 use crate::pool::{Life, PoolReporter, Vitals, WorkerReport};
 use crate::process::{OutputLine, OutputStream};
 
+/// How much is kept of a worker's reason to be replaced, in bytes.
+const WHY_LIMIT: usize = 256;
+
 /// The ear of one life.
 #[derive(Debug)]
 pub(super) struct LifeReports {
@@ -30,6 +33,11 @@ impl ReportSink for LifeReports {
 
     fn heard_out(&self) {
         self.pool.worker(WorkerReport::HeardOut { life: Life::from(&self.life) });
+    }
+
+    fn recycle(&self, mut why: String) {
+        why.truncate(why.floor_char_boundary(WHY_LIMIT));
+        self.pool.worker(WorkerReport::RecycleAsked { life: Life::from(&self.life), why });
     }
 
     fn alive(&self) {

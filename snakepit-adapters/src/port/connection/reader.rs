@@ -229,6 +229,7 @@ impl Reader {
             message: format!("the worker asks to be replaced: {}", recycle.reason),
             request: None,
         });
+        self.reports.recycle(recycle.reason);
         Ok(())
     }
 }

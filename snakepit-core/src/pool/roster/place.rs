@@ -64,7 +64,7 @@ impl<W> Place<W> {
 
     pub(super) fn is_retiring(&self) -> bool {
         match self.duty {
-            Duty::Kept => false,
+            Duty::Kept | Duty::Substitute { .. } => false,
             Duty::Retiring { .. } => true,
         }
     }

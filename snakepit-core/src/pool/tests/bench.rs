@@ -45,22 +45,42 @@ impl Bench {
     }
 
     pub(super) async fn start_with(options: PoolOptions, boot: Boot) -> Self {
-        Self::start_by(options, boot, Launcher::direct(), EventSink::default()).await
+        Self::start_by(
+            Scripted::new(options.capacity, boot),
+            options,
+            Launcher::direct(),
+            EventSink::default(),
+        )
+        .await
     }
 
     /// A pool that tells its events to `events`, from the first on.
     pub(super) async fn start_telling(options: PoolOptions, boot: Boot, events: &EventSink) -> Self {
-        Self::start_by(options, boot, Launcher::direct(), events.clone()).await
+        Self::start_by(Scripted::new(options.capacity, boot), options, Launcher::direct(), events.clone())
+            .await
     }
 
     /// Workers whose processes use what the test says.
     pub(super) async fn start_reading(options: PoolOptions, read_usage: ReadUsage) -> Self {
         let launcher = Launcher::direct().reading(read_usage);
-        Self::start_by(options, Boot::Ready, launcher, EventSink::default()).await
+        Self::start_by(Scripted::new(options.capacity, Boot::Ready), options, launcher, EventSink::default())
+            .await
     }
 
-    async fn start_by(options: PoolOptions, boot: Boot, launcher: Launcher, events: EventSink) -> Self {
-        let (adapter, lives) = Scripted::new(options.capacity, boot);
+    /// A pool whose workers' boots the test may change.
+    pub(super) async fn start_adapter(
+        options: PoolOptions,
+        adapter: (Scripted, UnboundedReceiver<ScriptedLife>),
+    ) -> Self {
+        Self::start_by(adapter, options, Launcher::direct(), EventSink::default()).await
+    }
+
+    async fn start_by(
+        (adapter, lives): (Scripted, UnboundedReceiver<ScriptedLife>),
+        options: PoolOptions,
+        launcher: Launcher,
+        events: EventSink,
+    ) -> Self {
         let config: CheckedPoolConfig = PoolConfig::new("bench", adapter).options(options).check().unwrap();
         let shared =
             PoolShared::new(config.name.clone(), config.options.clone(), Arc::new(AtomicU64::new(0)), events);

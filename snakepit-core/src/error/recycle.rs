@@ -1,0 +1,60 @@
+//! Why a worker was not replaced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::loss::{WorkerLoss, humantime};
+use crate::id::{PoolName, WorkerId};
+
+/// Why [`recycle`](crate::PoolRef::recycle) replaced nobody. Where a worker was to be replaced, it goes on as before.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecycleError {
+    /// The pool has no such slot.
+    #[error("there is no worker {worker}")]
+    NotFound {
+        /// Which worker was asked for.
+        worker: WorkerId,
+    },
+    /// It is about to leave, or has just been started to take over from another.
+    #[error("worker {worker} is just coming or going")]
+    InTransit {
+        /// Which worker.
+        worker: WorkerId,
+    },
+    /// The replacement did not get ready, and was given up.
+    #[error("the replacement of worker {worker} failed: {loss}")]
+    Failed {
+        /// The worker that stays.
+        worker: WorkerId,
+        /// Why the replacement was lost for the last time.
+        #[source]
+        loss: Arc<WorkerLoss>,
+    },
+    /// The replacement was not ready in time, and was withdrawn.
+    #[error("the replacement of worker {worker} was not ready within {}", humantime(*limit))]
+    TimedOut {
+        /// The worker that stays.
+        worker: WorkerId,
+        /// How long it was waited for: twice the pool's `startup_timeout`.
+        limit: Duration,
+    },
+    /// The pool has as many slots as there are numbers.
+    #[error("pool {pool} has no room for a replacement")]
+    NoRoom {
+        /// Which pool.
+        pool: PoolName,
+    },
+    /// The pool's actor ended before it answered. A replacement that was under way goes on.
+    #[error("pool {pool} restarted; the worker may be replaced")]
+    PoolRestarted {
+        /// Which pool.
+        pool: PoolName,
+    },
+    /// The pit is being shut down.
+    #[error("pool {pool} is shutting down")]
+    ShuttingDown {
+        /// Which pool.
+        pool: PoolName,
+    },
+}

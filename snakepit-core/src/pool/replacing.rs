@@ -1,0 +1,140 @@
+//! The pool's side of replacing a worker that works: another boots in another slot, takes over when it is ready, and only
+//! then the first one retires. One that does not get ready is withdrawn, and the first one stays.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::error::RecycleError;
+use crate::id::{Slot, WorkerId};
+use crate::pool::actor::PoolState;
+use crate::pool::message::{Life, PoolMessage, PoolTimer};
+use crate::pool::recycling::{RecycleReason, RecycleReply, Recycled};
+use crate::pool::slot_plan::{Duty, Retirement};
+use crate::timer::Timer;
+
+impl PoolState {
+    /// Somebody wants a worker replaced.
+    pub(super) fn recycle(
+        &mut self,
+        slot: Slot,
+        reason: RecycleReason,
+        reply: Option<RecycleReply>,
+        now: Instant,
+    ) {
+        match self.refusal_to_recycle(slot) {
+            None => {
+                self.recyclings.ask(slot, reason, reply);
+                self.begin_replacements(now);
+            }
+            Some(refusal) => {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.map(|reply| reply.send(Err(refusal)));
+            }
+        }
+    }
+
+    /// A worker wants to be replaced.
+    pub(super) fn recycle_asked(&mut self, life: Life, why: String, now: Instant) {
+        if self.roster.get(life).is_some() {
+            self.recycle(life.slot, RecycleReason::Worker { why }, None, now);
+        }
+    }
+
+    fn refusal_to_recycle(&self, slot: Slot) -> Option<RecycleError> {
+        let worker = self.args.shared.worker(slot);
+        if self.closing.is_some() {
+            return Some(RecycleError::ShuttingDown { pool: worker.pool });
+        }
+        match self.roster.place(slot).map(|place| place.duty) {
+            Some(Duty::Kept) => None,
+            Some(Duty::Substitute { .. } | Duty::Retiring { .. }) => Some(RecycleError::InTransit { worker }),
+            None => Some(RecycleError::NotFound { worker }),
+        }
+    }
+
+    /// Begins with as many replacements as may be under way at once. Each is a process more than the pool is to have, from
+    /// the start of the new one to the end of the old one.
+    pub(super) fn begin_replacements(&mut self, now: Instant) {
+        while self.closing.is_none()
+            && self.args.shared.plan().replacements() < self.args.shared.replacements_at_once()
+        {
+            let Some(slot) = self.recyclings.next() else { return };
+            let until = now + self.replacement_limit();
+            let substitute = self.args.shared.plan().substitute(slot, until);
+            match substitute {
+                Some(substitute) => {
+                    self.await_substitute(substitute, until, now);
+                    self.roster.add(substitute, Duty::Substitute { of: slot, until });
+                    self.boots.ask(substitute);
+                    info!(pool = %self.args.shared.name, %slot, %substitute, "worker is being replaced");
+                }
+                None => self.end_recycling(slot, |worker| RecycleError::NoRoom { pool: worker.pool }),
+            }
+        }
+        self.start_next();
+    }
+
+    /// Reminds the pool of the end of a substitute's time.
+    pub(super) fn await_substitute(&mut self, slot: Slot, until: Instant, now: Instant) {
+        let due = PoolMessage::Timer(PoolTimer::SubstituteDue { slot });
+        let left = until.saturating_duration_since(now);
+        self.substitutes.insert(slot, Timer::after(left, &self.myself, due));
+    }
+
+    /// A worker is ready that was started to take over from another: that one retires.
+    pub(super) fn take_over(&mut self, life: Life) {
+        let from = self.args.shared.plan().take_over(life.slot);
+        let Some(from) = from else { return };
+        self.substitutes.remove(&life.slot);
+        self.roster.set_duty(life.slot, Duty::Kept);
+        let old = self.args.shared.present_life(from);
+        let new = self.args.shared.life(life);
+        info!(%old, %new, "worker takes over");
+        self.counters.recycled += 1;
+        if let Some(recycling) = self.recyclings.get_mut(from) {
+            recycling.change = Some((old, new));
+        }
+        self.retire(from, Retirement::Replaced);
+    }
+
+    /// A slot that was to be replaced, or that replaced another, is no more.
+    pub(super) fn replacement_over(&mut self, slot: Slot, now: Instant) {
+        if let Some(recycling) = self.recyclings.take(slot) {
+            let result = match recycling.change.clone() {
+                Some((old, new)) => Ok(Recycled { old, new, reason: recycling.reason.clone() }),
+                None => Err(RecycleError::InTransit { worker: self.args.shared.worker(slot) }),
+            };
+            recycling.answer(&result);
+        }
+        self.begin_replacements(now);
+    }
+
+    pub(super) fn substitute_due(&mut self, slot: Slot) {
+        let limit = self.replacement_limit();
+        self.withdraw(slot, |worker| RecycleError::TimedOut { worker, limit });
+    }
+
+    /// A substitute goes before it has taken over; whom it was to replace stays.
+    pub(super) fn withdraw(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError) {
+        let duty = self.args.shared.plan().duty(slot);
+        let Some(Duty::Substitute { of, .. }) = duty else { return };
+        self.substitutes.remove(&slot);
+        self.end_recycling(of, why);
+        self.retire(slot, Retirement::Withdrawn);
+    }
+
+    fn end_recycling(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError) {
+        let error = why(self.args.shared.worker(slot));
+        warn!(pool = %self.args.shared.name, %slot, %error, "worker is not replaced");
+        if let Some(recycling) = self.recyclings.take(slot) {
+            recycling.answer(&Err(error));
+        }
+    }
+
+    /// How long a replacement may take: a boot that hangs, and one more chance.
+    fn replacement_limit(&self) -> Duration {
+        self.args.shared.options.startup_timeout.saturating_mul(2)
+    }
+}

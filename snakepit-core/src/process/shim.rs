@@ -4,13 +4,15 @@
 //! What loses its parent becomes the shim's child, so nothing of the tree can get away from it. The shim is the host's
 //! own program, started again and caught before its `main` ([`entry`]); it runs none of the program's code.
 //!
-//! Everything below [`entry`], [`keeper`], [`luggage`], [`offspring`] and [`tree`] runs in the shim; [`packet`] and [`plan`] are what
+//! Everything below [`entry`], [`keeper`], [`looks`], [`luggage`], [`offspring`] and [`tree`] runs in the shim; [`packet`] and [`plan`] are what
 //! both sides know.
 
 #[cfg(target_os = "linux")]
 mod entry;
 #[cfg(target_os = "linux")]
 mod keeper;
+#[cfg(target_os = "linux")]
+mod looks;
 #[cfg(target_os = "linux")]
 mod luggage;
 #[cfg(target_os = "linux")]
@@ -24,6 +26,8 @@ mod tree;
 
 #[cfg(target_os = "linux")]
 pub(super) use entry::{VARIABLE, is_in_the_program};
+#[cfg(target_os = "linux")]
+pub(super) use offspring::GROUP_LIMIT;
 
 #[cfg(target_os = "linux")]
 /// The name of a shim in lists of processes.

@@ -33,6 +33,8 @@ pub(crate) enum SpawnError {
     WorkingDirectory { cwd: PathBuf, source: io::Error },
     #[error("program {} cannot be run: {source}", program.display())]
     Refused { program: PathBuf, source: io::Error },
+    #[error("a user may be given {limit} further groups, and {count} were named")]
+    TooManyGroups { count: usize, limit: usize },
     #[error("{what} could not be set: {source}")]
     NotSet { what: &'static str, source: io::Error },
     #[error("{what} holds a zero byte, which no program can be given")]

@@ -117,7 +117,7 @@ pub struct UserIds {
     pub uid: u32,
     /// The user's first group.
     pub gid: u32,
-    /// The user's further groups, 1024 at most.
+    /// The user's further groups, 1024 at most; with more of them nothing is started.
     #[serde(default)]
     pub groups: Vec<u32>,
 }

@@ -216,3 +216,13 @@ async fn a_tree_that_comes_and_goes_while_it_is_read_harms_no_reader() {
         process.end(HANG).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_user_with_more_groups_than_can_be_given_is_refused_by_their_number() {
+    let launcher = Launcher::probe(None, None, None).await;
+    let user = UserIds { uid: 1, gid: 1, groups: (0..1025).collect() };
+    let prepared = launcher.prepare(marker(), Box::new(|_| {})).await.unwrap();
+    let spec = ProcessSpec { user: Some(user), ..sleeper() };
+    let refused = launcher.go(prepared, spec, Duration::ZERO).await.unwrap_err().to_string();
+    assert_eq!(refused, "a user may be given 1024 further groups, and 1025 were named");
+}

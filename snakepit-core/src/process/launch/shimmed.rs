@@ -144,6 +144,10 @@ fn draft(
     marker: Option<&Marker>,
     stop_grace: Duration,
 ) -> Result<Draft, SpawnError> {
+    let groups = spec.user.as_ref().map_or(0, |user| user.groups.len());
+    if groups > shim::GROUP_LIMIT {
+        return Err(SpawnError::TooManyGroups { count: groups, limit: shim::GROUP_LIMIT });
+    }
     let mut limits = Vec::new();
     if let Some(before) = launcher.open_files {
         limits.push((Resource::OpenFiles.number(), or_none(before.current), or_none(before.maximum)));

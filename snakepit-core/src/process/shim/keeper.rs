@@ -17,15 +17,12 @@ use rustix::process::{
 };
 
 use crate::process::TermTarget;
+use crate::process::shim::looks::Looks;
 use crate::process::shim::luggage::{Luggage, map, receive};
 use crate::process::shim::offspring::{self, Offspring, WorkerWire, exit};
 use crate::process::shim::packet::{News, Order, SIZE, Step, VERSION};
 use crate::process::shim::plan::Plan;
 use crate::process::shim::tree::{self, Walk};
-
-/// How soon a tree that is being killed is looked at again; doubled each time, up to the limit.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
-const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// A shim.
 pub(super) struct Keeper {
@@ -48,8 +45,8 @@ enum Phase {
     Running(Worker),
     /// The worker was asked to leave by this shim itself, and is killed then.
     Leaving(Worker, Duration),
-    /// Whatever is left is being killed, the worker included until it is reaped. The next look is due after so long.
-    Ending(Option<Worker>, Duration),
+    /// Whatever is left is being killed, the worker included until it is reaped.
+    Ending(Option<Worker>, Looks),
 }
 
 /// The worker's own process, until it is reaped: only so long do its number and its group's belong to it for certain.
@@ -80,24 +77,30 @@ impl Keeper {
     /// Works until nothing is left to do, and ends the process.
     pub(super) fn work(mut self) -> ! {
         loop {
-            let due = self.wait();
+            self.wait();
             self.read_signals();
             self.read_link();
             self.read_failure();
-            if due {
+            // Asked of the clock and not of the wait, which something else may have ended just then, again and again.
+            if self.due().is_some_and(|due| due <= now()) {
                 self.time_is_up();
             }
             self.reap();
         }
     }
 
-    /// Waits for whatever comes first. Says whether it was the clock.
-    fn wait(&self) -> bool {
-        let limit = match &self.phase {
+    /// When the clock has something to say, if ever.
+    fn due(&self) -> Option<Duration> {
+        match &self.phase {
             Phase::Waiting | Phase::Starting(..) | Phase::Running(_) => None,
-            Phase::Leaving(_, until) => Some(until.saturating_sub(now())),
-            Phase::Ending(_, look) => Some(*look),
-        };
+            Phase::Leaving(_, until) => Some(*until),
+            Phase::Ending(_, looks) => Some(looks.due()),
+        }
+    }
+
+    /// Waits for whatever comes first.
+    fn wait(&self) {
+        let limit = self.due().map(|due| due.saturating_sub(now()));
         let limit = limit.map(|limit| Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
@@ -117,7 +120,8 @@ impl Keeper {
             _ if self.listens() => &mut files[..2],
             _ => &mut files[..1],
         };
-        matches!(poll(files, limit.as_ref()), Ok(0))
+        // Whatever ended it is looked for next.
+        let _ = poll(files, limit.as_ref());
     }
 
     fn listens(&self) -> bool {
@@ -243,9 +247,9 @@ impl Keeper {
     fn time_is_up(&mut self) {
         match self.phase {
             Phase::Leaving(worker, _) => self.kill(Some(worker)),
-            Phase::Ending(worker, look) => {
+            Phase::Ending(worker, looks) => {
                 self.walk.kill_all();
-                self.phase = Phase::Ending(worker, (look * 2).min(LAST_LOOK));
+                self.phase = Phase::Ending(worker, looks.next(now()));
             }
             Phase::Waiting | Phase::Starting(..) | Phase::Running(_) => {}
         }
@@ -257,8 +261,8 @@ impl Keeper {
         if let Some(worker) = worker {
             worker.signal_group(Signal::KILL);
         }
-        self.phase = Phase::Ending(worker, FIRST_LOOK);
         self.walk.kill_all();
+        self.phase = Phase::Ending(worker, Looks::first(now()));
     }
 
     /// Reaps all who have ended. When the worker is among them, the rest goes too; when nobody is left, so does the shim.

@@ -16,8 +16,8 @@ use crate::process::shim::plan::{Image, Plan};
 
 /// Above what the worker is given, so that placing the wire tramples on nothing.
 const OUT_OF_THE_WAY: RawFd = 10;
-/// The most further groups that a plan may name (`NGROUPS_MAX` is 65536; nobody has that many).
-const GROUP_LIMIT: usize = 1024;
+/// The most further groups that a plan may name (`NGROUPS_MAX` is 65536; nobody has that many). The host names no more.
+pub(in crate::process) const GROUP_LIMIT: usize = 1024;
 
 /// What failed, and what the system said.
 pub(super) type Failure = (Step, i32);
@@ -170,8 +170,9 @@ fn become_user(plan: &Plan<'_>) -> Result<(), Failure> {
     let Some((uid, gid)) = plan.user() else { return Ok(()) };
     let mut groups = [0; GROUP_LIMIT];
     let mut count = 0;
-    for (place, group) in groups.iter_mut().zip(plan.groups()) {
-        *place = group;
+    for group in plan.groups() {
+        // Never with fewer than were asked for.
+        *groups.get_mut(count).ok_or((Step::User, Errno::INVAL.raw_os_error()))? = group;
         count += 1;
     }
     #[expect(unsafe_code, reason = "the whole process changes, which has one thread")]

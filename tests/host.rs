@@ -8,6 +8,7 @@ mod commands;
 mod cycles;
 mod death;
 mod descriptors;
+mod exhausted;
 mod hold;
 mod inheritance;
 mod plan;
@@ -46,6 +47,7 @@ fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
         Mode::Churn => runtime(plan)?.block_on(churn::run(plan))?,
         Mode::Cycles(count) => runtime(plan)?.block_on(cycles::run(plan, count))?,
         Mode::Descriptors => runtime(plan)?.block_on(descriptors::run(plan))?,
+        Mode::Exhausted => exhausted::run(plan)?,
         Mode::Runtimes(rounds) => runtimes::run(plan, rounds)?,
     }
     drop((heap, inherited));

@@ -12,9 +12,12 @@ use crate::host::plan::Plan;
 /// Descriptors that the host starts with.
 const LOW: u64 = 24;
 
-/// Spoils the host where the plan says so: TERM blocked, HUP ignored, a socket that every child inherits, and a soft
+/// Spoils the host where the plan says so: a subreaper, TERM blocked, HUP ignored, a socket that every child inherits, and a soft
 /// limit of descriptors that the pit has to raise. Returns what is to be kept open.
 pub(super) fn spoil(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+    if plan.is_subreaper {
+        nix::sys::prctl::set_child_subreaper(true)?;
+    }
     if plan.holds_int {
         let mut interrupt = SigSet::empty();
         interrupt.add(Signal::SIGINT);

@@ -19,6 +19,8 @@ pub(super) enum Mode {
     Cycles(u32),
     /// Starts a pit with ever fewer file descriptors left.
     Descriptors,
+    /// Shuts a runtime down when no file descriptor is left.
+    Exhausted,
     /// Shuts runtimes down under a pit, so many times at each moment.
     Runtimes(u32),
 }
@@ -46,6 +48,8 @@ pub(super) struct Plan {
     pub(super) heap_mb: usize,
     /// `--spoiled`: TERM blocked, HUP ignored, a socket without close-on-exec, limits raised.
     pub(super) is_spoiled: bool,
+    /// `--subreaper`: what loses its parent below the host becomes the host's child.
+    pub(super) is_subreaper: bool,
     /// `--holds-int`: INT blocked, so that it can be seen to arrive.
     pub(super) holds_int: bool,
     /// `--on SPAWN`: which thread starts the pit.
@@ -73,6 +77,7 @@ impl Plan {
             grace: Duration::from_secs(5),
             heap_mb: 0,
             is_spoiled: false,
+            is_subreaper: false,
             holds_int: false,
             started_on: StartedOn::Task,
             thread_keep_alive: None,
@@ -92,6 +97,7 @@ impl Plan {
                 "--grace" => plan.grace = Duration::from_millis(number(&value()?)?),
                 "--heap" => plan.heap_mb = number(&value()?)?,
                 "--spoiled" => plan.is_spoiled = true,
+                "--subreaper" => plan.is_subreaper = true,
                 "--holds-int" => plan.holds_int = true,
                 "--on" => plan.started_on = started_on(&value()?)?,
                 "--keep-alive" => {
@@ -189,6 +195,7 @@ fn mode(text: &str) -> Result<Mode, String> {
         ("churn", _) => Ok(Mode::Churn),
         ("cycles", count) => Ok(Mode::Cycles(number(count)?)),
         ("descriptors", _) => Ok(Mode::Descriptors),
+        ("exhausted", _) => Ok(Mode::Exhausted),
         ("runtimes", rounds) => Ok(Mode::Runtimes(number(rounds)?)),
         (unknown, _) => Err(format!("unknown mode {unknown}")),
     }

@@ -50,3 +50,27 @@ fn p05_what_outlives_a_host_and_its_shims_is_ended_by_the_next_start() {
         next.kill();
     }
 }
+
+#[test]
+fn p04_a_host_that_is_a_subreaper_reaps_what_killed_shims_leave_it() {
+    let (mut host, _) = TestHost::holding(&["--size", "2", "--subreaper"], &["--keep-env"]);
+    for round in 1..=3 {
+        assert_eq!(host.ask("busy"), "2");
+        let doomed: Vec<_> = host.others().iter().map(|other| other.pid).collect();
+        assert!(doomed.len() >= 8, "a shim, a worker and two more, twice");
+        signal_all(&host.shims(), Signal::SIGKILL);
+        for _ in 0..2 {
+            assert_eq!(host.answer("lost"), "shim_lost");
+        }
+        // A number that has come again belongs to a process that runs.
+        let is_left = |pid: &i32| oracle::look(*pid).is_some_and(|process| process.state == 'Z');
+        let mut zombies = Vec::new();
+        let reaped = oracle::holds_within(PATIENCE, || {
+            zombies = doomed.iter().copied().filter(is_left).collect();
+            zombies.is_empty()
+        });
+        assert!(reaped, "round {round}: {zombies:?} of {doomed:?}");
+        host.pids();
+    }
+    host.kill();
+}

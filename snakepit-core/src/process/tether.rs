@@ -18,6 +18,8 @@ use crate::process::identity::handle::{self, Handle};
 use crate::process::usage::Root;
 use crate::process::{Marker, ProcessExit, TermTarget, sighting};
 
+#[cfg(target_os = "linux")]
+mod adopted;
 #[cfg(not(target_os = "linux"))]
 mod no_shim_socket;
 #[cfg(target_os = "linux")]
@@ -58,7 +60,7 @@ pub(super) struct Bonds {
     /// Its number.
     child_pid: i32,
     /// A handle of that process.
-    child_handle: Handle,
+    child_handle: Arc<Handle>,
     /// A handle of the worker's own process, once it runs.
     worker: OnceLock<(i32, Handle)>,
     /// Whether a worker may exist: set before the shim is told to go.
@@ -98,7 +100,7 @@ impl Tether {
                 keeper,
                 child_pid: child.id().cast_signed(),
                 child: Mutex::new(Some(child)),
-                child_handle,
+                child_handle: Arc::new(child_handle),
                 worker: OnceLock::new(),
                 may_have_worker: AtomicBool::new(false),
                 marker,
@@ -263,7 +265,12 @@ impl Bonds {
     fn sweep(&self) -> bool {
         let Some(marker) = &self.marker else { return true };
         match sighting::sweep(|seen| seen == marker, SWEEP_PATIENCE) {
-            Ok(sweep) => sweep.survivors.is_empty(),
+            Ok(sweep) => {
+                if let Keeper::Shim(_) = &self.keeper {
+                    self.reap_adopted(&sweep.ended);
+                }
+                sweep.survivors.is_empty()
+            }
             Err(error) => {
                 error!(worker = %marker.life, %error, "what a worker left behind cannot be looked for");
                 false
@@ -281,10 +288,8 @@ impl Drop for Bonds {
             keeper: std::mem::replace(&mut self.keeper, Keeper::Host),
             child_pid: self.child_pid,
             child: Mutex::new(Some(child)),
-            child_handle: match self.child_handle.try_clone() {
-                Ok(handle) => handle,
-                Err(_) => return,
-            },
+            // Shared and not opened anew: this host may have no descriptor left.
+            child_handle: Arc::clone(&self.child_handle),
             worker: std::mem::take(&mut self.worker),
             may_have_worker: AtomicBool::new(self.may_have_worker.load(Ordering::Relaxed)),
             marker: self.marker.take(),

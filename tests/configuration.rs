@@ -26,7 +26,7 @@ const SET: [(&str, &str); 4] = [
 ];
 
 /// What the example shows of the others.
-const SHOWN: [(&str, &str); 24] = [
+const SHOWN: [(&str, &str); 25] = [
     ("instance", "\"replica-0\""),
     ("require_level", "\"tree\""),
     ("shim_program", "\"bin/snakepit-shim\""),
@@ -40,6 +40,7 @@ const SHOWN: [(&str, &str); 24] = [
     ("user.groups", "[1000]"),
     ("nice", "5"),
     ("oom_score_adj", "500"),
+    ("stdio", "false"),
     ("limits.address_space", "\"4GiB\""),
     ("limits.core_size", "0"),
     ("limits.cpu_time", "3600"),

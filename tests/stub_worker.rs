@@ -28,7 +28,7 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
     }
     match flags.manner {
         Manner::ExitAtOnce(code) => ExitCode::from(code),
-        Manner::Raw(breach) => raw::serve(breach),
+        Manner::Raw(breach) => raw::serve(breach, flags.on_demand),
         Manner::Good => {
             if let Some(delay) = flags.slow_ready {
                 sleep(delay);

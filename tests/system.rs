@@ -3,6 +3,7 @@
 mod system {
     mod subject;
 
+    mod abuse;
     mod bad_luck;
     mod containment;
     mod deaths;

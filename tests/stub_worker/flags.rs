@@ -30,9 +30,27 @@ pub(crate) enum Breach {
     DieWriting,
     /// Writes the first half of the first answer, and leaves with code 0.
     LeaveWriting,
+    /// Begins the first answer in one frame, and ends it in none.
+    HalfBody,
+    /// Sends a part of the first answer before its beginning.
+    PartFirst,
+    /// Begins the first answer twice.
+    BeginTwice,
+    /// Sets a flag that has no meaning on the first answer.
+    UnknownFlag,
+    /// Sends a frame of a kind that nobody knows in place of the first answer.
+    UnknownKind,
+    /// Answers the first request with lengths that do not add up.
+    WrongLengths,
+    /// Answers the first request with a content type that is no text.
+    NoText,
+    /// Answers the first request with an Error that is no JSON.
+    NoJson,
+    /// Answers the first request in the form of a stream's.
+    WrongAnswer,
     /// Answers, beside the first request, one that was never asked.
     AnswerUnasked,
-    /// Answers every request twice.
+    /// Answers the first request twice.
     AnswerTwice,
     /// Sends chunks whether there is credit or not.
     ChunksBeyondCredit,
@@ -45,6 +63,8 @@ pub(crate) enum Breach {
 #[derive(Clone, Debug)]
 pub(crate) struct Flags {
     pub(crate) manner: Manner,
+    /// `--on-demand`: the breach is not in the first answer, but in that to the command `misbehave`.
+    pub(crate) on_demand: bool,
     /// `--stderr TEXT`: a line to stderr before anything else.
     pub(crate) stderr: Option<String>,
     /// `--forks-child`: a `sleep` in the worker's process group.
@@ -67,6 +87,7 @@ impl Flags {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut flags = Self {
             manner: Manner::Good,
+            on_demand: false,
             stderr: None,
             forks_child: false,
             slow_ready: None,
@@ -85,6 +106,16 @@ impl Flags {
                 "--rubbish" => flags.manner = Manner::Raw(Breach::Rubbish),
                 "--oversize-length" => flags.manner = Manner::Raw(Breach::OversizeLength),
                 "--half-frame" => flags.manner = Manner::Raw(Breach::HalfFrame),
+                "--on-demand" => flags.on_demand = true,
+                "--half-body" => flags.manner = Manner::Raw(Breach::HalfBody),
+                "--part-first" => flags.manner = Manner::Raw(Breach::PartFirst),
+                "--begin-twice" => flags.manner = Manner::Raw(Breach::BeginTwice),
+                "--unknown-flag" => flags.manner = Manner::Raw(Breach::UnknownFlag),
+                "--unknown-kind" => flags.manner = Manner::Raw(Breach::UnknownKind),
+                "--wrong-lengths" => flags.manner = Manner::Raw(Breach::WrongLengths),
+                "--no-text" => flags.manner = Manner::Raw(Breach::NoText),
+                "--no-json" => flags.manner = Manner::Raw(Breach::NoJson),
+                "--wrong-answer" => flags.manner = Manner::Raw(Breach::WrongAnswer),
                 "--die-writing" => flags.manner = Manner::Raw(Breach::DieWriting),
                 "--leave-writing" => flags.manner = Manner::Raw(Breach::LeaveWriting),
                 "--answer-unasked" => flags.manner = Manner::Raw(Breach::AnswerUnasked),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use nix::sys::signal::{SigSet, Signal, raise};
 use snakepit_adapters::port::frame::{
-    Decoder, Frame, Header, Incoming, Kind, PayloadLayout, Side, put_frame, put_layout, read_request,
-    take_credit,
+    Decoder, Frame, Header, Incoming, Kind, PayloadLayout, ReceivedRequest, Side, put_frame, put_layout,
+    read_request, take_credit,
 };
 use snakepit_adapters::{OCTET_STREAM, Payload};
 
@@ -20,6 +20,8 @@ pub(crate) const STAYS: Duration = Duration::from_mins(5);
 /// Larger than any window that a test opens, small enough to end if nobody stops it.
 const CHUNKS: u32 = 100_000;
 
+const READY: &[u8] = br#"{"protocol": 1, "capacity": 1, "agent": "stub-worker"}"#;
+
 /// Both ends of the wire as the worker has them.
 pub(crate) struct Wire {
     from_host: File,
@@ -27,7 +29,8 @@ pub(crate) struct Wire {
     decoder: Decoder,
 }
 
-pub(crate) fn serve(breach: Breach) -> ExitCode {
+/// Serves until the breach, and beyond. `on_demand`: it is in the answer to `misbehave`, and not in the first one.
+pub(crate) fn serve(breach: Breach, on_demand: bool) -> ExitCode {
     if breach == Breach::IgnoreTerm {
         let mut term = SigSet::empty();
         term.add(Signal::SIGTERM);
@@ -36,7 +39,7 @@ pub(crate) fn serve(breach: Breach) -> ExitCode {
         }
     }
     // A host that is gone ends the wire with an error or with nothing, and the worker well.
-    let ended = Wire::open().and_then(|mut wire| wire.serve(breach));
+    let ended = Wire::open().and_then(|mut wire| wire.serve(breach, on_demand));
     if breach == Breach::IgnoreEof {
         crate::stub_worker::sleep(STAYS);
     }
@@ -58,14 +61,17 @@ impl Wire {
         })
     }
 
-    fn serve(&mut self, breach: Breach) -> io::Result<()> {
+    fn serve(&mut self, breach: Breach, on_demand: bool) -> io::Result<()> {
         let mut first = true;
         while let Some(frame) = self.next()? {
             match frame.kind {
                 Kind::Hello if breach == Breach::NeverReady => {}
                 Kind::Hello => self.ready()?,
                 Kind::Execute | Kind::ExecuteStream => {
-                    self.answer(frame, breach, first)?;
+                    let (id, stream) = (frame.id, frame.kind == Kind::ExecuteStream);
+                    let request = request(frame)?;
+                    let is_due = if on_demand { &*request.command == "misbehave" } else { first };
+                    self.answer(id, stream, &echoed(request.payload), breach, is_due)?;
                     first = false;
                 }
                 Kind::Ping => self.frame(Kind::Pong, frame.id, b"")?,
@@ -94,46 +100,45 @@ impl Wire {
     }
 
     pub(crate) fn ready(&mut self) -> io::Result<()> {
-        self.frame(Kind::Ready, 0, br#"{"protocol": 1, "capacity": 1, "agent": "stub-worker"}"#)
+        self.frame(Kind::Ready, 0, READY)
     }
 
-    fn answer(&mut self, frame: Frame, breach: Breach, first: bool) -> io::Result<()> {
-        let (id, stream) = (frame.id, frame.kind == Kind::ExecuteStream);
-        let payload = arguments(frame)?;
+    fn answer(
+        &mut self,
+        id: u64,
+        stream: bool,
+        payload: &Payload,
+        breach: Breach,
+        is_due: bool,
+    ) -> io::Result<()> {
         match breach {
-            Breach::Rubbish if first => self.to_host.write_all(b"Segmentation fault (core dumped)\n"),
-            Breach::OversizeLength if first => {
-                let header = Header::whole(Kind::Result, id, 0).to_bytes();
-                self.to_host.write_all(&[&u32::MAX.to_be_bytes(), &header[4..]].concat())
-            }
-            Breach::HalfFrame if first => {
-                let whole = payload_frame(Kind::Result, id, &payload)?;
-                self.to_host.write_all(&whole[..whole.len() / 2])?;
-                // Not even a Pong may follow: it would be taken for the other half.
-                while self.next()?.is_some() {}
-                Ok(())
-            }
-            Breach::DieWriting | Breach::LeaveWriting if first => {
-                let whole = payload_frame(Kind::Result, id, &payload)?;
+            Breach::DieWriting | Breach::LeaveWriting if is_due => {
+                let whole = payload_frame(Kind::Result, id, payload)?;
                 self.to_host.write_all(&whole[..whole.len() / 2])?;
                 if breach == Breach::LeaveWriting {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
                 raise(Signal::SIGKILL).map_err(io::Error::from)
             }
-            Breach::ChunksBeyondCredit if stream => {
-                (0..CHUNKS).try_for_each(|_| self.payload(Kind::Chunk, id, &payload))
+            Breach::HalfFrame if is_due => {
+                let whole = payload_frame(Kind::Result, id, payload)?;
+                self.to_host.write_all(&whole[..whole.len() / 2])?;
+                // Not even a Pong may follow: it would be taken for the other half.
+                while self.next()?.is_some() {}
+                Ok(())
             }
-            _ => {
-                if first && breach == Breach::ReadyTwice {
-                    self.ready()?;
-                }
-                if first && breach == Breach::AnswerUnasked {
-                    self.payload(Kind::Result, id + 1_000_000, &payload)?;
-                }
-                self.echo(id, stream, &payload)?;
-                if breach == Breach::AnswerTwice { self.echo(id, stream, &payload) } else { Ok(()) }
+            Breach::ChunksBeyondCredit if stream && is_due => {
+                (0..CHUNKS).try_for_each(|_| self.payload(Kind::Chunk, id, payload))
             }
+            Breach::AnswerTwice if is_due => {
+                self.echo(id, stream, payload)?;
+                self.echo(id, stream, payload)
+            }
+            _ if is_due => {
+                self.to_host.write_all(&wrong_bytes(breach, id, payload)?)?;
+                self.echo(id, stream, payload)
+            }
+            _ => self.echo(id, stream, payload),
         }
     }
 
@@ -153,17 +158,62 @@ impl Wire {
     }
 }
 
-/// What is echoed: the arguments, or their length where they do not fit in one frame.
-fn arguments(frame: Frame) -> io::Result<Payload> {
+/// What is wrong with the bytes before an answer; nothing, where the breach is of another kind.
+fn wrong_bytes(breach: Breach, id: u64, payload: &Payload) -> io::Result<Vec<u8>> {
+    let raw = |kind: Kind, more: bool, body: &[u8]| {
+        let header = Header { code: kind.code(), optional: false, more, id, body_len: body.len() };
+        [&header.to_bytes()[..], body].concat()
+    };
+    Ok(match breach {
+        Breach::Rubbish => b"Segmentation fault (core dumped)\n".to_vec(),
+        Breach::OversizeLength => [&u32::MAX.to_be_bytes(), &raw(Kind::Result, false, b"")[4..]].concat(),
+        Breach::HalfBody | Breach::BeginTwice => raw(Kind::Result, true, b"half"),
+        Breach::PartFirst => raw(Kind::Part, false, b"part"),
+        Breach::UnknownFlag => {
+            let mut bytes = raw(Kind::Result, false, b"");
+            bytes[5] = 0x80;
+            bytes
+        }
+        Breach::UnknownKind => {
+            let mut bytes = raw(Kind::Result, false, b"");
+            bytes[4] = 0x7e;
+            bytes
+        }
+        Breach::WrongLengths => raw(Kind::Result, false, b"\0\0\0\0\0\0\0\x09short"),
+        Breach::NoText => raw(Kind::Result, false, b"\0\x01\0\0\0\0\0\0\xff"),
+        Breach::NoJson => raw(Kind::Error, false, b"Traceback (most recent call last)"),
+        Breach::WrongAnswer => raw(Kind::End, false, b""),
+        Breach::ReadyTwice => {
+            let mut out = BytesMut::new();
+            put_frame(&mut out, Kind::Ready, 0, READY);
+            out.to_vec()
+        }
+        Breach::AnswerUnasked => payload_frame(Kind::Result, id + 1_000_000, payload)?.to_vec(),
+        Breach::IgnoreTerm
+        | Breach::NeverReady
+        | Breach::HalfFrame
+        | Breach::DieWriting
+        | Breach::LeaveWriting
+        | Breach::AnswerTwice
+        | Breach::ChunksBeyondCredit
+        | Breach::IgnoreEof => Vec::new(),
+    })
+}
+
+fn request(frame: Frame) -> io::Result<ReceivedRequest> {
     let mut body = frame.body;
     if frame.kind == Kind::ExecuteStream {
         take_credit(&mut body).map_err(io::Error::other)?;
     }
-    let payload = read_request(body).map_err(io::Error::other)?.payload;
+    read_request(body).map_err(io::Error::other)
+}
+
+/// The arguments, or their length where they do not fit in one frame.
+fn echoed(payload: Payload) -> Payload {
     if payload.size() < 100_000 {
-        return Ok(payload);
+        return payload;
     }
-    Ok(Payload { content_type: OCTET_STREAM.into(), ..Payload::bytes(payload.size().to_string()) })
+    Payload { content_type: OCTET_STREAM.into(), ..Payload::bytes(payload.size().to_string()) }
 }
 
 fn payload_frame(kind: Kind, id: u64, payload: &Payload) -> io::Result<BytesMut> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use snakepit_adapters::{
-    ConfigError, ExecuteError, LossCause, PoolConfig, PortAdapter, Snakepit, SnakepitBuilder, StartError,
+    ConfigError, ExecuteError, PoolConfig, PortAdapter, Snakepit, SnakepitBuilder, StartError,
 };
 use snakepit_tests::oracle::Mark;
 
@@ -108,33 +108,6 @@ fn payloads_over_the_limit_are_refused_both_ways() {
 }
 
 #[test]
-fn rubbish_on_the_wire_costs_that_worker_and_names_the_breach() {
-    on_both_runtimes(|| async {
-        for flag in ["--rubbish", "--oversize-length", "--answer-unasked", "--answer-twice", "--ready-twice"]
-        {
-            let subject = Subject::start_stub(&[flag], |options| {
-                options.size = 1;
-                options.restart.intensity = 1000;
-                options.restart.consecutive = 1000;
-            })
-            .await;
-            let error = loop {
-                match subject.pit.execute("add", &json!({"a": 1, "b": 2})).await {
-                    Ok(_) => {}
-                    Err(error) => break error,
-                }
-            };
-            let ExecuteError::Protocol { loss } = &error else { panic!("{flag}: {error}") };
-            assert!(
-                matches!(&loss.cause, LossCause::Protocol { what } if !what.is_empty()),
-                "{flag}: {loss}"
-            );
-            subject.stop().await;
-        }
-    });
-}
-
-#[test]
 fn a_worker_killed_in_the_middle_of_an_answer_is_lost_and_one_that_leaves_there_broke_the_protocol() {
     on_both_runtimes(|| async {
         for (flag, code) in [("--die-writing", "worker_lost"), ("--leave-writing", "protocol_error")] {
@@ -162,23 +135,6 @@ fn a_worker_that_speaks_rubbish_from_the_start_fails_the_pool_with_the_breach() 
         let subject = Subject::start_adapter(shell, mark, |options| options.size = 1).await;
         let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
         assert!(ready.contains("broke the protocol"), "{ready}");
-        subject.stop().await;
-    });
-}
-
-#[test]
-fn chunks_beyond_credit_end_the_stream_and_that_worker() {
-    on_both_runtimes(|| async {
-        let subject = Subject::start_stub(&["--chunks-beyond-credit"], |options| options.size = 1).await;
-        let mut stream = subject.pit.execute_stream("count", &json!({"n": 3})).unwrap();
-        let error = loop {
-            match stream.next().await.expect("the stream does not end as if it were whole") {
-                Ok(_) => {}
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.code(), "protocol_error");
-        assert!(error.to_string().contains("credit"), "{error}");
         subject.stop().await;
     });
 }

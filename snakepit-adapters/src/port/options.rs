@@ -33,6 +33,8 @@ pub(crate) struct PortOptions {
     pub(crate) nice: Option<i32>,
     /// The least `oom_score_adj` that they have, up to 1000. Default 500: they go before their host. Needs the shim.
     pub(crate) oom_score_adj: Option<u16>,
+    /// Whether the wire is the workers' stdin and stdout, for programs that cannot use file descriptors 3 and 4.
+    pub(crate) stdio: bool,
     /// Limits on what each worker may use. Default: the host's own. Needs the shim.
     pub(crate) limits: Limits,
     /// Who of a worker's group is asked to leave when it is stopped: `main`, its own process, or `group`.
@@ -117,6 +119,9 @@ impl PortOptions {
         if self.clear_env {
             adapter = adapter.clear_env();
         }
+        if self.stdio {
+            adapter = adapter.stdio();
+        }
         if let Some(user) = self.user {
             adapter = adapter.user(user);
         }
@@ -147,7 +152,7 @@ mod tests {
     #[test]
     fn a_file_can_say_whatever_the_adapter_can_be_told() {
         let said = options(serde_json::json!({
-            "program": "bin/worker", "args": ["--fast"], "env": {"A": "1"}, "clear_env": true, "cwd": "sub",
+            "program": "bin/worker", "args": ["--fast"], "env": {"A": "1"}, "clear_env": true, "cwd": "sub", "stdio": true,
             "user": {"uid": 1, "gid": 2}, "nice": 3, "oom_score_adj": 700, "term": "group", "orphan_grace": "1s",
             "limits": {"open_files": 64, "address_space": "2GiB"},
         }));
@@ -156,6 +161,7 @@ mod tests {
             .arg("--fast")
             .env("A", "1")
             .clear_env()
+            .stdio()
             .cwd("/folder/sub")
             .user(UserIds { uid: 1, gid: 2, groups: Vec::new() })
             .nice(3)

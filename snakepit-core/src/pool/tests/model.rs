@@ -14,6 +14,12 @@ enum Step {
     Ask(Wish),
     /// A caller stops waiting.
     Leave(usize),
+    /// Somebody reserves a place and keeps it, if there is one.
+    Reserve,
+    /// A place that is kept is given back.
+    GiveBack(usize),
+    /// A request comes for a place that is kept.
+    Use(usize, Wish),
     /// A worker answers one of the requests that it has.
     Answer {
         worker: usize,
@@ -42,6 +48,8 @@ struct Wish {
     session: Option<u8>,
     idempotent: bool,
     timeout_ms: u16,
+    /// Whether the caller waits for a place first.
+    in_turn: bool,
 }
 
 /// The pool that a script is played on.
@@ -56,17 +64,19 @@ struct Setting {
 
 fn wish() -> impl Strategy<Value = Wish> {
     let timeouts = prop_oneof![1 => 1u16..200, 3 => 5_000u16..30_000];
-    (prop::option::of(0u8..3), any::<bool>(), timeouts).prop_map(|(session, idempotent, timeout_ms)| Wish {
-        session,
-        idempotent,
-        timeout_ms,
-    })
+    let in_turn = prop::bool::weighted(0.25);
+    (prop::option::of(0u8..3), any::<bool>(), timeouts, in_turn).prop_map(
+        |(session, idempotent, timeout_ms, in_turn)| Wish { session, idempotent, timeout_ms, in_turn },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => wish().prop_map(Step::Ask),
         2 => any::<usize>().prop_map(Step::Leave),
+        2 => Just(Step::Reserve),
+        1 => any::<usize>().prop_map(Step::GiveBack),
+        1 => (any::<usize>(), wish()).prop_map(|(which, wish)| Step::Use(which, wish)),
         6 => (any::<usize>(), any::<usize>()).prop_map(|(worker, which)| Step::Answer { worker, which }),
         4 => any::<usize>().prop_map(|worker| Step::Begin { worker }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(worker, heard_out)| Step::Crash { worker, heard_out }),

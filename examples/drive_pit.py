@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -54,6 +55,18 @@ class Pit:
     def ask(self, **line: Any) -> dict[str, Any]:
         self.say(**line)
         return self.until(lambda answer: answer.get("id") == line["id"])[-1]
+
+    def until_it_says(self, holds: Callable[[Any], bool], **line: Any) -> Any:
+        """Asks until the answer is as wanted; the tests' own patience is the limit."""
+        deadline = time.monotonic() + HANG_S
+        while not holds(answer := self.ask(**line).get("ok")):
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.01)
+        return answer
+
+    def error(self, **line: Any) -> str | None:
+        """The code of the error that is the answer."""
+        return self.ask(**line).get("error", {}).get("code")
 
     def end(self) -> dict[str, Any]:
         """Closes the input; the last line is the report of the shutdown."""
@@ -176,6 +189,92 @@ def unread(folder: Path) -> None:
         check("SIGTERM while nobody reads", code == 1, code)
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def requests(folder: Path) -> None:
+    """What a line can say of one request."""
+    with Pit(config(folder)) as pit:
+        pit.ask(id=0, op="await_ready")
+        metadata = {"tenant": "a"}
+        answer = pit.ask(id=1, op="execute", command="told", session="s", metadata=metadata, traceparent=TRACE)
+        told = {"session": "s", "metadata": metadata, "traceparent": TRACE}
+        check("session, metadata and traceparent", answer == {"id": 1, "ok": told}, answer)
+        pit.say(id=2, op="execute", command="steps", args={"n": 3}, progress=True)
+        lines = pit.until(lambda line: "ok" in line)
+        told = [line["progress"]["done"] for line in lines[:-1]]
+        check("progress", told == sorted(told) and told[-1:] == [3] and lines[-1]["ok"] == 3, lines)
+        code = pit.error(id=3, op="execute", command="crash", idempotent=True)
+        check("idempotent: tried again, then poisoned", code == "poisoned", code)
+        code = pit.error(id=4, op="execute", command="add", affinity="hint")
+        check("affinity without a session", code == "invalid_argument", code)
+        code = pit.error(id=5, op="execute", command="add", affinity="hnt")
+        check("an affinity that there is not", code == "bad_request", code)
+        first = pit.ask(id=6, op="execute", command="remember", args={"key": "k", "value": 1}, session="t")["ok"]
+        pit.say(id=7, op="execute", command="sleep", args={"ms": 60000}, session="t")
+        pit.until_it_says(lambda stats: stats["running"] == 1, id=8, op="stats")
+        code = pit.error(id=9, op="execute", command="recall", session="t", affinity="strict_fail_fast")
+        check("strict affinity: its worker is busy", code == "worker_busy", code)
+        pit.say(id=10, op="cancel", target=7)
+        pit.until(lambda line: line.get("id") == 7)
+        again = pit.ask(id=11, op="execute", command="recall", session="t", affinity="strict_queue")["ok"]
+        check("strict affinity: its worker remembers", again == {"pid": first["pid"], "kept": {"k": 1}}, again)
+        check("end_session", pit.ask(id=12, op="end_session", session="t")["ok"] == {"ended": True}, None)
+        forgotten = pit.ask(id=13, op="execute", command="recall", session="t")["ok"]["kept"]
+        check("end_session: its worker forgot", forgotten == {}, forgotten)
+        code = pit.error(id=14, op="end_session", session="nobody")
+        check("end_session of nobody", code == "session_not_found", code)
+        pit.end()
+
+
+def events_of(lines: list[dict[str, Any]], subscriber: str) -> list[dict[str, Any]]:
+    return [line["event"] for line in lines if line.get("id") == subscriber and "event" in line]
+
+
+def is_event(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda line: line.get("event", {}).get("event") == name
+
+
+def life_cycle(folder: Path) -> None:
+    """How a pool is changed while it serves, and what is heard of it."""
+    with Pit(config(folder)) as pit:
+        health = pit.until_it_says(lambda health: health["status"] == "ready", id=0, op="health")
+        check("health of the pit", health["pools"] == [{"pool": "default", "status": "ready", "reason": None}], health)
+        check("health of a pool", pit.ask(id=1, op="health", pool="default")["ok"]["status"] == "ready", None)
+        check("health of no pool", pit.error(id=1, op="health", pool="none") == "pool_not_found", None)
+        pit.say(id="pit", op="events")
+        pit.say(id="pool", op="events", pool="default")
+        check("events of no pool", pit.error(id=1, op="events", pool="none") == "pool_not_found", None)
+        pit.say(id=2, op="resize", size=3)
+        lines = pit.until(lambda line: line.get("id") == 2)
+        check("resize", lines[-1]["ok"] == {"from": 2, "to": 3}, lines)
+        while not all(any(is_event("snakepit.pool.resized")({"event": event}) for event in events_of(lines, id))
+                      for id in ("pit", "pool")):
+            lines += pit.until(lambda _: True)
+        resized = [event for event in events_of(lines, "pool") if event["event"] == "snakepit.pool.resized"]
+        check("events: it was told", resized[0]["from"] == 2 and resized[0]["to"] == 3, resized)
+        pit.until_it_says(lambda stats: stats["available"] == 3, id=3, op="stats")
+        workers = pit.ask(id=4, op="workers")["ok"]
+        check("resize: there are three", len(workers) == 3, workers)
+        pit.ask(id=5, op="resize", size=1)
+        pit.until_it_says(lambda workers: len(workers) == 1, id=6, op="workers")
+        check("resize to nothing", pit.error(id=7, op="resize", size=0) == "no_workers", None)
+        check("resize to nobody knows", pit.error(id=7, op="resize") == "bad_request", None)
+        pit.say(id=8, op="execute", command="crash")
+        lost = pit.until(is_event("snakepit.worker.lost"))[-1]["event"]
+        check("events: a worker was lost", lost["worker"]["pool"] == "default", lost)
+        pit.say(id=9, op="cancel", target="pool")
+        ended = pit.until(lambda line: line.get("id") == "pool" and "error" in line)[-1]
+        check("events: cancelled", ended["error"]["code"] == "cancelled", ended)
+        assert pit.process.stdin
+        pit.process.stdin.close()
+        lines = list(pit.lines())
+        heard = [event["event"] for event in events_of(lines, "pit")]
+        check("events: the end is the last of them", heard[-1] == "snakepit.shutdown.ended", heard)
+        check("events: the end", {"id": "pit", "end": True} in lines, lines[-3:])
+        check("a subscriber keeps no host", lines[-1]["shutdown"]["processes_left"] == [], lines[-1])
+
+
 def environment(folder: Path) -> None:
     """The file of an environment lies over the first, and variables over both."""
     (folder / "pit.test.toml").write_text("pools.default.size = 3\n")
@@ -215,7 +314,7 @@ def bad_files(folder: Path) -> None:
 
 def main() -> None:
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--example", "pit"], cwd=ROOT, check=True)
-    for chapter in (operations, endings, unread, environment, bad_files):
+    for chapter in (operations, requests, life_cycle, endings, unread, environment, bad_files):
         with tempfile.TemporaryDirectory() as folder:
             chapter(Path(folder))
     print("pit does what it says")

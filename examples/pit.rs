@@ -9,6 +9,7 @@ mod pit {
     pub(crate) mod input;
     pub(crate) mod operation;
     pub(crate) mod request;
+    pub(crate) mod subscription;
     pub(crate) mod under_way;
 }
 

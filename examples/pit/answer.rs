@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use serde_json::{Value, json};
-use snakepit_core::{AwaitReadyError, ExecuteError, JSON, Payload};
+use snakepit_core::{AwaitReadyError, ExecuteError, JSON, Payload, Response};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::pit::request::LineId;
@@ -51,6 +51,15 @@ pub(crate) fn ok_line(id: &LineId, ok: &Value) -> Value {
     json!({"id": id, "ok": ok})
 }
 
+/// The answer of a worker. That its session had lost its worker is said where it is so.
+pub(crate) fn response_line(id: &LineId, response: &Response) -> Value {
+    let mut line = ok_line(id, &payload(&response.payload));
+    if response.session_reset {
+        line["session_reset"] = true.into();
+    }
+    line
+}
+
 pub(crate) fn error_line(id: &LineId, error: &Value) -> Value {
     json!({"id": id, "error": error})
 }
@@ -73,10 +82,16 @@ pub(crate) fn error(code: &str, message: impl std::fmt::Display) -> Value {
     json!({"code": code, "message": message.to_string()})
 }
 
+/// An error that says whether asking again may help.
+pub(crate) fn told(code: &str, is_retryable: bool, message: impl std::fmt::Display) -> Value {
+    let mut value = error(code, message);
+    value["retryable"] = is_retryable.into();
+    value
+}
+
 /// An error with what a program can act on.
 pub(crate) fn execute_error(error: &ExecuteError) -> Value {
-    let mut value = self::error(error.code(), error);
-    value["retryable"] = error.is_retryable().into();
+    let mut value = told(error.code(), error.is_retryable(), error);
     if let Some(retry_after) = error.retry_after() {
         value["retry_after_ms"] = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).into();
     }

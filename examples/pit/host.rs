@@ -15,6 +15,7 @@ use crate::pit::answer::{self, Answers};
 use crate::pit::input::{self, Input};
 use crate::pit::operation::Work;
 use crate::pit::request::{Asked, Line, LineId, Operation, SHUTDOWN_BUDGET};
+use crate::pit::subscription::Subscription;
 use crate::pit::under_way::UnderWay;
 
 /// A signal promises an end within 10 s; this leaves room for the farewell.
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     /// Resolves when the last line has been written.
     writer: oneshot::Receiver<()>,
     work: JoinSet<()>,
+    /// They end with the pit, and nobody waits for them before that.
+    subscriptions: JoinSet<()>,
     under_way: UnderWay,
     signals: Signals,
 }
@@ -62,7 +65,8 @@ impl Host {
         let signals = Signals::listen()?;
         let pit = builder.start().await?;
         let (answers, writer) = Answers::start();
-        Ok(Self { pit, answers, writer, work: JoinSet::new(), under_way: UnderWay::default(), signals })
+        let (work, subscriptions) = (JoinSet::new(), JoinSet::new());
+        Ok(Self { pit, answers, writer, work, subscriptions, under_way: UnderWay::default(), signals })
     }
 
     /// Serves until the input ends, a signal comes, or a line asks for the end; then shuts down and says how it went.
@@ -78,10 +82,12 @@ impl Host {
             Ending::Signalled => (SIGNAL_BUDGET, Some(LAST_LINES)),
         };
         let report = self.shut_down(budget).await;
-        let Self { answers, writer, mut work, mut signals, .. } = self;
+        let Self { answers, writer, mut work, mut subscriptions, mut signals, .. } = self;
         let last_lines_written = async move {
             // Whatever was under way has been told so by its pool.
             while work.join_next().await.is_some() {}
+            // Subscribers hear of the end, and then of nothing more.
+            while subscriptions.join_next().await.is_some() {}
             answers.say(json!({"shutdown": report})).await;
             drop(answers);
             // An error means that the writer has ended, too.
@@ -105,7 +111,8 @@ impl Host {
             tokio::select! {
                 () = self.signals.next() => return Ending::Signalled,
                 Some(done) = self.work.join_next() => log_panic(done),
-                line = lines.recv(), if self.work.len() < WORK_LIMIT => match line {
+                Some(done) = self.subscriptions.join_next() => log_panic(done),
+                line = lines.recv(), if self.work.len() + self.subscriptions.len() < WORK_LIMIT => match line {
                     None => return Ending::InputEnded,
                     Some(input) => if let Some(ending) = self.take(input) { return ending },
                 },
@@ -162,6 +169,10 @@ impl Host {
                 self.begin(id, operation);
                 None
             }
+            Ok((id, Asked::Events { pool })) => {
+                self.subscribe(id, pool.as_deref());
+                None
+            }
             Ok((id, Asked::Cancel { target })) => {
                 let cancelled = self.under_way.cancel(&target);
                 self.say(answer::ok_line(&id, &json!({"cancelled": cancelled})));
@@ -178,6 +189,21 @@ impl Host {
         let (taken, cancelled) = self.under_way.take(&id);
         let work = Work { pit: self.pit.clone(), answers: self.answers.clone(), id, taken, cancelled };
         self.work.spawn(work.run(operation));
+    }
+
+    /// Subscribes at once: what the next line brings about is heard.
+    fn subscribe(&mut self, id: LineId, pool: Option<&str>) {
+        let events = match pool.map(|pool| self.pit.pool(pool)) {
+            None => self.pit.events(),
+            Some(Ok(pool)) => pool.events(),
+            Some(Err(error)) => {
+                self.say(answer::error_line(&id, &answer::execute_error(&error)));
+                return;
+            }
+        };
+        let (taken, cancelled) = self.under_way.take(&id);
+        let subscription = Subscription { events, answers: self.answers.clone(), id, taken, cancelled };
+        self.subscriptions.spawn(subscription.run());
     }
 
     fn refuse(&mut self, id: Option<&LineId>, message: impl std::fmt::Display) {

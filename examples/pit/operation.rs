@@ -1,7 +1,7 @@
 //! Operations, carried out.
 
 use serde_json::{Value, json};
-use snakepit_core::{ExecuteError, PoolRef, Request, Snakepit};
+use snakepit_core::{ExecuteError, PoolRef, ProgressReceiver, Request, Response, Snakepit};
 use tokio::sync::oneshot;
 
 use crate::pit::answer::{self, Answers};
@@ -34,13 +34,39 @@ impl Work {
 /// Carries an operation out, and returns the line that ends it.
 async fn carry_out(pit: &Snakepit, answers: &Answers, id: &LineId, operation: Operation) -> Value {
     let result = match operation {
-        Operation::Execute { pool, request } => execute(pit, pool.as_deref(), request).await,
-        Operation::Stream { pool, request } => {
-            match stream(pit, answers, id, pool.as_deref(), request).await {
-                Ok(()) => return json!({"id": id, "end": true}),
-                Err(error) => Err(error),
+        Operation::Execute { pool, request, progress } => {
+            let executed = execute(pit, pool.as_deref(), request);
+            match tell_progress(answers, id, progress, executed).await {
+                Ok(response) => return answer::response_line(id, &response),
+                Err(error) => Err(answer::execute_error(&error)),
             }
         }
+        Operation::Stream { pool, request, progress } => {
+            let streamed = stream(pit, answers, id, pool.as_deref(), request);
+            match tell_progress(answers, id, progress, streamed).await {
+                Ok(()) => return json!({"id": id, "end": true}),
+                Err(error) => Err(answer::execute_error(&error)),
+            }
+        }
+        Operation::EndSession { pool, session } => match find(pit, pool.as_deref()) {
+            Ok(pool) => match pool.end_session(&session).await {
+                Ok(()) => Ok(json!({"ended": true})),
+                Err(error) => Err(answer::told(error.code(), error.is_retryable(), &error)),
+            },
+            Err(error) => Err(answer::execute_error(&error)),
+        },
+        Operation::Resize { pool, size } => match find(pit, pool.as_deref()) {
+            Ok(pool) => match pool.resize(size).await {
+                Ok(resized) => Ok(json!(resized)),
+                Err(error) => Err(answer::told(error.code(), error.is_retryable(), &error)),
+            },
+            Err(error) => Err(answer::execute_error(&error)),
+        },
+        Operation::Health { pool: None } => Ok(json!(pit.health().await)),
+        Operation::Health { pool: Some(pool) } => match pit.pool(&pool) {
+            Ok(pool) => Ok(json!(pool.health().await)),
+            Err(error) => Err(answer::execute_error(&error)),
+        },
         Operation::Stats { pool } => stats(pit, pool.as_deref()).await,
         Operation::Workers { pool } => workers(pit, pool.as_deref()).await,
         Operation::Tree => Ok(json!(pit.tree().await)),
@@ -62,12 +88,8 @@ fn find<'a>(pit: &'a Snakepit, name: Option<&str>) -> Result<&'a PoolRef, Execut
     name.map_or_else(|| pit.default_pool(), |name| pit.pool(name))
 }
 
-async fn execute(pit: &Snakepit, pool: Option<&str>, request: Request) -> Result<Value, Value> {
-    let run = async { find(pit, pool)?.execute(request).await };
-    match run.await {
-        Ok(response) => Ok(answer::payload(&response.payload)),
-        Err(error) => Err(answer::execute_error(&error)),
-    }
+async fn execute(pit: &Snakepit, pool: Option<&str>, request: Request) -> Result<Response, ExecuteError> {
+    find(pit, pool)?.execute(request).await
 }
 
 async fn stream(
@@ -76,14 +98,34 @@ async fn stream(
     id: &LineId,
     pool: Option<&str>,
     request: Request,
-) -> Result<(), Value> {
-    let started = find(pit, pool).and_then(|pool| pool.execute_stream(request));
-    let mut stream = started.map_err(|error| answer::execute_error(&error))?;
+) -> Result<(), ExecuteError> {
+    let mut stream = find(pit, pool)?.execute_stream(request)?;
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| answer::execute_error(&error))?;
-        answers.say(json!({"id": id, "chunk": answer::payload(&chunk)})).await;
+        answers.say(json!({"id": id, "chunk": answer::payload(&chunk?)})).await;
     }
     Ok(())
+}
+
+/// Tells the progress of a request until the request has ended: no word of it comes behind the last line.
+async fn tell_progress<T>(
+    answers: &Answers,
+    id: &LineId,
+    progress: Option<ProgressReceiver>,
+    request: impl Future<Output = T>,
+) -> T {
+    let Some(mut progress) = progress else { return request.await };
+    let telling = async {
+        while let Some(progress) = progress.next().await {
+            answers.say(json!({"id": id, "progress": progress})).await;
+        }
+    };
+    tokio::pin!(request, telling);
+    tokio::select! {
+        // What was told before the end is said before it.
+        biased;
+        () = &mut telling => request.await,
+        result = &mut request => result,
+    }
 }
 
 async fn stats(pit: &Snakepit, pool: Option<&str>) -> Result<Value, Value> {

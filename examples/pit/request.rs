@@ -1,11 +1,12 @@
 //! A line of input, understood.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use snakepit_core::{Payload, Request, SessionId};
+use snakepit_core::{Affinity, Payload, Progress, ProgressReceiver, Request, SessionId};
 
 /// The caller's name for its request: a number or a text, given back as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -24,6 +25,16 @@ pub(crate) struct Line {
     args: Value,
     session: Option<String>,
     timeout_ms: Option<u64>,
+    affinity: Option<Affinity>,
+    #[serde(default)]
+    idempotent: bool,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    traceparent: Option<String>,
+    /// Whether what the worker tells of its progress is wanted.
+    #[serde(default)]
+    progress: bool,
+    size: Option<u16>,
     target: Option<Value>,
 }
 
@@ -32,6 +43,10 @@ pub(crate) struct Line {
 pub(crate) enum Asked {
     /// Something that takes time, and can be cancelled meanwhile.
     Operation(Operation),
+    /// Something that never ends by itself.
+    Events {
+        pool: Option<String>,
+    },
     Cancel {
         target: LineId,
     },
@@ -43,10 +58,13 @@ pub(crate) enum Asked {
 /// What is asked of the pit.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    Execute { pool: Option<String>, request: Request },
-    Stream { pool: Option<String>, request: Request },
+    Execute { pool: Option<String>, request: Request, progress: Option<ProgressReceiver> },
+    Stream { pool: Option<String>, request: Request, progress: Option<ProgressReceiver> },
+    EndSession { pool: Option<String>, session: SessionId },
+    Resize { pool: Option<String>, size: u16 },
     Stats { pool: Option<String> },
     Workers { pool: Option<String> },
+    Health { pool: Option<String> },
     Tree,
     AwaitReady { pool: Option<String>, patience: Duration },
 }
@@ -58,6 +76,21 @@ pub(crate) struct BadLine {
     pub(crate) message: String,
 }
 
+/// What can be asked for.
+const OPERATIONS: [&str; 12] = [
+    "execute",
+    "stream",
+    "cancel",
+    "end_session",
+    "resize",
+    "stats",
+    "workers",
+    "health",
+    "events",
+    "tree",
+    "await_ready",
+    "shutdown",
+];
 /// How long `await_ready` waits where the line does not say.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a shutdown may take where the line does not say.
@@ -97,38 +130,69 @@ impl Line {
 
     fn asked(self) -> Result<Asked, String> {
         let timeout = self.timeout_ms.map(Duration::from_millis);
+        let pool = self.pool.clone();
         let operation = match self.op.as_str() {
-            "execute" => Operation::Execute { pool: self.pool.clone(), request: self.request()? },
-            "stream" => Operation::Stream { pool: self.pool.clone(), request: self.request()? },
+            "execute" => {
+                let (request, progress) = self.request()?;
+                Operation::Execute { pool, request, progress }
+            }
+            "stream" => {
+                let (request, progress) = self.request()?;
+                Operation::Stream { pool, request, progress }
+            }
+            "end_session" => {
+                let session = session(&self.session.ok_or("session is missing")?)?;
+                Operation::EndSession { pool, session }
+            }
+            "resize" => Operation::Resize { pool, size: self.size.ok_or("size is missing")? },
+            "stats" => Operation::Stats { pool },
+            "workers" => Operation::Workers { pool },
+            "health" => Operation::Health { pool },
+            "tree" => Operation::Tree,
+            "await_ready" => Operation::AwaitReady { pool, patience: timeout.unwrap_or(PATIENCE) },
+            "events" => return Ok(Asked::Events { pool }),
             "cancel" => {
                 let target = self.target.ok_or("target is missing")?;
                 let target = LineId::new(target).map_err(|error| format!("target: {error}"))?;
                 return Ok(Asked::Cancel { target });
             }
-            "stats" => Operation::Stats { pool: self.pool },
-            "workers" => Operation::Workers { pool: self.pool },
-            "tree" => Operation::Tree,
-            "await_ready" => Operation::AwaitReady { pool: self.pool, patience: timeout.unwrap_or(PATIENCE) },
             "shutdown" => return Ok(Asked::Shutdown { budget: timeout.unwrap_or(SHUTDOWN_BUDGET) }),
-            other => {
-                return Err(format!(
-                    "op {other:?} is not known; there are execute, stream, cancel, stats, workers, tree, await_ready, shutdown"
-                ));
-            }
+            other => return Err(format!("op {other:?} is not known; there are {}", OPERATIONS.join(", "))),
         };
         Ok(Asked::Operation(operation))
     }
 
-    fn request(self) -> Result<Request, String> {
+    /// The request, and where its progress comes out, if somebody wants it.
+    fn request(self) -> Result<(Request, Option<ProgressReceiver>), String> {
         let command = self.command.ok_or("command is missing")?;
         let payload = Payload::json(&self.args).map_err(|error| error.to_string())?;
         let mut request = Request::new(command, payload);
-        if let Some(session) = self.session {
-            request = request.session(SessionId::new(&session).map_err(|error| error.to_string())?);
+        if let Some(name) = self.session {
+            request = request.session(session(&name)?);
         }
         if let Some(timeout) = self.timeout_ms {
             request = request.timeout(Duration::from_millis(timeout));
         }
-        Ok(request)
+        if let Some(affinity) = self.affinity {
+            request = request.affinity(affinity);
+        }
+        if self.idempotent {
+            request = request.idempotent();
+        }
+        if let Some(traceparent) = self.traceparent {
+            request = request.traceparent(traceparent);
+        }
+        for (key, value) in self.metadata {
+            request = request.metadata(key, value);
+        }
+        if !self.progress {
+            return Ok((request, None));
+        }
+        let (sender, progress) = Progress::channel();
+        Ok((request.progress(sender), Some(progress)))
     }
+}
+
+fn session(name: &str) -> Result<SessionId, String> {
+    SessionId::new(name).map_err(|error| error.to_string())
 }

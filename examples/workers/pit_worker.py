@@ -68,6 +68,20 @@ def recall(ctx: Context) -> Dict[str, Any]:
 
 
 @worker.command
+def steps(n: int, ctx: Context) -> int:
+    """Takes n steps, and tells how far it is."""
+    for done in range(1, n + 1):
+        ctx.progress(done, n, f"step {done}")
+    return n
+
+
+@worker.command
+def told(ctx: Context) -> Dict[str, Any]:
+    """What came with the request beside its arguments."""
+    return {"session": ctx.session_id, "metadata": ctx.metadata, "traceparent": ctx.traceparent}
+
+
+@worker.command
 def fail(message: str) -> None:
     """Raises an error: the caller gets type, message and traceback, the worker goes on."""
     raise RuntimeError(message)

@@ -7,6 +7,7 @@ mod options;
 mod pool;
 mod restart;
 pub mod size;
+mod telemetry;
 
 pub use affinity::Affinity;
 pub use heartbeat::Heartbeat;
@@ -14,3 +15,4 @@ pub use options::{OnStuck, PoolOptions};
 pub(crate) use pool::CheckedPoolConfig;
 pub use pool::PoolConfig;
 pub use restart::RestartOptions;
+pub use telemetry::Telemetry;

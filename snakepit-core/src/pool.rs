@@ -7,6 +7,8 @@ mod admission;
 mod admitting;
 mod boots;
 mod builder;
+mod call_spans;
+mod calls;
 mod closing;
 mod condition;
 mod deadlines;

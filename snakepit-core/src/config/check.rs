@@ -49,6 +49,7 @@ impl PoolOptions {
             ("session_ttl", self.session_ttl),
             ("heartbeat.interval", self.heartbeat.interval),
             ("kill_grace", self.kill_grace),
+            ("telemetry.interval", self.telemetry.interval),
             ("restart.period", self.restart.period),
             ("restart.backoff_base", self.restart.backoff_base),
         ];

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use snakepit_supervisor::RestartPolicy;
 
 use crate::adapter::StreamWindow;
-use crate::config::{Affinity, Heartbeat, RestartOptions, size};
+use crate::config::{Affinity, Heartbeat, RestartOptions, Telemetry, size};
 
 /// The options of a pool. In configuration files a duration is written `"250ms"`, and a size `"512MiB"` or as a number of
 /// bytes.
@@ -77,6 +77,8 @@ pub struct PoolOptions {
     /// How long a killed process may take to go before it is reported as stuck. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub kill_grace: Duration,
+    /// What the pool tells of its work without being asked.
+    pub telemetry: Telemetry,
     /// When a worker that ended is started again, and when its slot is given up for a while.
     pub restart: RestartOptions,
 }
@@ -126,6 +128,7 @@ impl Default for PoolOptions {
             stream_window: StreamWindow::default(),
             stop_grace: Duration::from_secs(5),
             kill_grace: Duration::from_secs(2),
+            telemetry: Telemetry::default(),
             restart: RestartOptions::default(),
         }
     }

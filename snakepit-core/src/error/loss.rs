@@ -81,6 +81,26 @@ pub enum LossCause {
     ActorEnded,
 }
 
+impl LossCause {
+    /// The word that stands for it, also where it is serialised.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ProcessExited { .. } => "process_exited",
+            Self::SpawnFailed { .. } => "spawn_failed",
+            Self::StartupTimeout { .. } => "startup_timeout",
+            Self::Protocol { .. } => "protocol",
+            Self::Disconnected => "disconnected",
+            Self::Unresponsive { .. } => "unresponsive",
+            Self::Stuck { .. } => "stuck",
+            Self::AdapterFailed { .. } => "adapter_failed",
+            Self::NotRegistered { .. } => "not_registered",
+            Self::ShimLost => "shim_lost",
+            Self::Unstoppable { .. } => "unstoppable",
+            Self::ActorEnded => "actor_ended",
+        }
+    }
+}
+
 /// Writes a duration for people, cut to milliseconds.
 pub(crate) fn humantime(duration: Duration) -> String {
     if duration >= Duration::from_secs(1) {

@@ -12,6 +12,7 @@ use crate::adapter::AdapterRef;
 use crate::address::Address;
 use crate::id::Slot;
 use crate::pool::boots::Boots;
+use crate::pool::calls::Accounts;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::in_flight::InFlight;
 use crate::pool::lives::Lives;
@@ -84,6 +85,7 @@ pub(crate) struct PoolState {
     pub(super) closing: Option<Closing>,
     pub(super) saturation: Saturation,
     pub(super) counters: Counters,
+    pub(super) accounts: Accounts,
 }
 
 /// What the pool knows of a ready worker.
@@ -129,6 +131,7 @@ impl Actor for Pool {
         // slots are looked at: a Starter that gives up in between would tell nobody, and its slot would stay empty.
         state.args.shared.address.publish(state.myself.clone());
         state.start_slots(Instant::now());
+        state.tell_statistics_later();
         Ok(state)
     }
 
@@ -139,6 +142,8 @@ impl Actor for Pool {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let now = Instant::now();
+        let is_a_report =
+            matches!(message, PoolMessage::Timer(PoolTimer::GaugesDue | PoolTimer::StatisticsDue));
         match message {
             PoolMessage::Command(command) => state.command(command, now),
             PoolMessage::Worker(report) => state.worker_report(report, now),
@@ -151,6 +156,9 @@ impl Actor for Pool {
         state.clear_retired(now);
         state.finish_close_if_empty();
         state.grant_reservations();
+        if !is_a_report {
+            state.gauge_soon();
+        }
         Ok(())
     }
 
@@ -171,6 +179,8 @@ impl PoolState {
             roster: Roster::default(),
             boots: Boots::new(args.shared.options.startup_concurrency),
             reservers: Reservers::new(args.shared.options.queue_limit),
+            counters: args.shared.counters(),
+            accounts: Accounts::new(args.shared.name.clone(), args.shared.options.telemetry.enabled),
             args,
             myself,
             line: WaitingLine::default(),
@@ -189,7 +199,6 @@ impl PoolState {
             ready_waiters: Vec::new(),
             closing: None,
             saturation: Saturation::default(),
-            counters: Counters::default(),
         }
     }
 
@@ -258,6 +267,8 @@ impl PoolState {
             PoolTimer::DeadlineDue => self.deadlines_due(now),
             // The look that follows every message finds what there is to find.
             PoolTimer::WatchDue => {}
+            PoolTimer::GaugesDue => self.gauges_due(),
+            PoolTimer::StatisticsDue => self.statistics_due(),
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
             PoolTimer::SubstituteDue { slot } => self.substitute_due(slot),
             PoolTimer::CloseOver => self.refuse_everything(),
@@ -270,5 +281,6 @@ impl Drop for PoolState {
     fn drop(&mut self) {
         self.cancel_everything();
         self.close_reservations();
+        self.close_accounts();
     }
 }

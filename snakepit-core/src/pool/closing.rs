@@ -54,7 +54,7 @@ impl PoolState {
             abandoned += usize::from(flight.is_awaited());
             let error = self.over();
             if !matches!(flight.stage, Stage::Abandoned { .. }) {
-                self.counters.count_error(&error);
+                self.call_ends(id, &mut flight, None, Some(&error), Instant::now());
             }
             flight.answer(Err(error));
         }

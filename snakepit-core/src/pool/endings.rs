@@ -10,6 +10,7 @@ use crate::error::{ExecuteError, LossCause};
 use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::actor::PoolState;
+use crate::pool::calls::CallEnd;
 use crate::pool::in_flight::{Begun, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Response};
 use crate::session_affinity::Told;
@@ -38,10 +39,7 @@ impl PoolState {
         self.counters.count_run(ran);
         if matches!(flight.stage, Stage::Running(_)) {
             let answer = self.response(&flight, run, outcome, ran);
-            match &answer {
-                Ok(_) => self.counters.succeeded += 1,
-                Err(error) => self.counters.count_error(error),
-            }
+            self.call_ends(id, &mut flight, Some(run), answer.as_ref().err(), now);
             if let (Some(closing), true) = (&mut self.closing, flight.is_awaited()) {
                 closing.finished += 1;
             }
@@ -102,7 +100,7 @@ impl PoolState {
             _ => Told::Nothing,
         };
         let Some(mut flight) = self.in_flight.remove(id) else { return };
-        self.counters.count_error(&error);
+        self.call_ends(id, &mut flight, None, Some(&error), Instant::now());
         self.deadlines.remove(flight.due(), id);
         match flight.stage {
             Stage::Waiting(ticket) => self.line.leave(ticket),
@@ -119,7 +117,8 @@ impl PoolState {
     fn abandon(&mut self, id: RequestId, error: ExecuteError, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };
         let Stage::Running(run) = flight.stage else { return };
-        self.counters.count_error(&error);
+        let end = CallEnd { id, run: Some(run), error: Some(&error), now };
+        self.accounts.close(&mut self.counters, flight, &end);
         let stuck_at = now + self.args.shared.options.cancel_grace;
         self.deadlines.remove(flight.due(), id);
         self.deadlines.insert(stuck_at, id);

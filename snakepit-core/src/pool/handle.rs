@@ -17,6 +17,7 @@ use crate::error::{AwaitReadyError, EndSessionError, ExecuteError, ResizeError};
 use crate::id::{PoolName, RequestId, SessionId};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
+use crate::pool::call_spans;
 use crate::pool::health::{HealthReason, HealthStatus, PoolHealth};
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
@@ -292,8 +293,9 @@ impl PoolRef {
         let timeout = work.request.timeout.unwrap_or(self.shared.options.timeout);
         let deadline = Deadline::after(Instant::now(), timeout);
         let (reply, answer) = oneshot::channel();
-        let command =
-            PoolCommand::Execute(Box::new(Submission { id, work, deadline, timeout, reservation, reply }));
+        let span = call_spans::call(&self.shared.name, id, &work.request.command);
+        let submission = Submission { id, work, deadline, timeout, reservation, reply, span };
+        let command = PoolCommand::Execute(Box::new(submission));
         if !self.shared.address.cast(PoolMessage::Command(command)) {
             return Err(self.gone());
         }

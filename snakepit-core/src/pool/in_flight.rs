@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::{RequestId, SessionId};
+use crate::pool::call_spans::CallSpans;
 use crate::pool::message::{Life, Reply, Response, Submission, Work};
 use crate::pool::retry::RetryHistory;
 use crate::pool::waiting_line::Ticket;
@@ -31,6 +32,9 @@ pub(super) struct Flight {
     /// Whether running it twice does no harm, as its caller says.
     pub(super) is_idempotent: bool,
     pub(super) history: RetryHistory,
+    /// How many bytes its arguments hold.
+    pub(super) size: usize,
+    pub(super) spans: CallSpans,
     reply: Option<Reply>,
 }
 
@@ -103,7 +107,7 @@ pub(super) enum Begun {
 impl Flight {
     /// `affinity` is the pool's, for a request that does not say.
     pub(super) fn new(submission: Submission, affinity: Affinity, now: Instant) -> Self {
-        let Submission { work, deadline, timeout, reply, .. } = submission;
+        let Submission { work, deadline, timeout, reply, span, .. } = submission;
         Self {
             command: Arc::clone(&work.request.command),
             session: work.request.session.clone(),
@@ -114,6 +118,8 @@ impl Flight {
             binding: Binding::default(),
             stage: Stage::Routing,
             is_idempotent: work.request.is_idempotent,
+            size: work.request.payload.size(),
+            spans: CallSpans::new(span),
             work: Some(work),
             history: RetryHistory::default(),
             reply: Some(reply),

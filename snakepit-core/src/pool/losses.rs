@@ -82,6 +82,7 @@ impl PoolState {
         let Some(mut flight) = self.in_flight.remove(id) else { return };
         self.deadlines.remove(flight.due(), id);
         self.leave_session(id, &flight, Told::Nothing);
+        flight.spans.queue();
         flight.stage = Stage::Resting { until: now + rest };
         self.resting += 1;
         self.deadlines.insert(flight.due(), id);
@@ -109,9 +110,12 @@ impl PoolState {
         match flight.stage {
             // Counted when its caller was answered or left.
             Stage::Abandoned { .. } => {}
-            _ if flight.is_awaited() => self.counters.count_error(&error),
+            _ if flight.is_awaited() => self.call_ends(id, &mut flight, None, Some(&error), Instant::now()),
             // The word that its caller left is still under way.
-            _ => self.counters.count_error(&ExecuteError::Cancelled),
+            _ => {
+                let error = ExecuteError::Cancelled;
+                self.call_ends(id, &mut flight, None, Some(&error), Instant::now());
+            }
         }
         self.leave_session(id, &flight, Told::Nothing);
         flight.answer(Err(error));
@@ -174,6 +178,7 @@ mod tests {
                 timeout: Duration::MAX,
                 reservation: None,
                 reply,
+                span: tracing::Span::none(),
             };
             let mut flight = Flight::new(submission, Affinity::Hint, now);
             assert_eq!(prospect(&flight, true), Prospect::End, "{case}, and no worker has it");

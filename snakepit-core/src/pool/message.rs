@@ -7,6 +7,7 @@ use ractor::{ActorRef, RpcReplyPort};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::adapter::{AdapterRef, ChunkSender, Outcome};
 use crate::address::Address;
@@ -94,6 +95,8 @@ pub(crate) struct Submission {
     /// The place that its caller had reserved for it.
     pub(crate) reservation: Option<Reservation>,
     pub(crate) reply: Reply,
+    /// The span of the call.
+    pub(crate) span: Span,
 }
 
 /// Everything that is said to the pool.
@@ -225,8 +228,16 @@ pub(crate) enum SlotReport {
 pub(crate) enum PoolTimer {
     DeadlineDue,
     WatchDue,
-    QuarantineOver { slot: Slot },
-    SubstituteDue { slot: Slot },
+    /// The gauges are to be brought up to date.
+    GaugesDue,
+    /// The statistics are to be told.
+    StatisticsDue,
+    QuarantineOver {
+        slot: Slot,
+    },
+    SubstituteDue {
+        slot: Slot,
+    },
     CloseOver,
 }
 

@@ -27,7 +27,7 @@ impl PoolState {
         let mut flight = Flight::new(submission, self.args.shared.options.affinity, now);
         if let Err(refusal) = self.admit(&flight, reservation, now) {
             self.say_saturated(&refusal, now);
-            self.counters.count_error(&refusal);
+            self.call_ends(id, &mut flight, None, Some(&refusal), now);
             flight.answer(Err(refusal));
             return;
         }
@@ -150,6 +150,7 @@ impl PoolState {
             flight.work = Some(Work { request, chunks: None });
         }
         handover.done();
+        flight.spans.execute(|| self.args.shared.life(life));
         flight.stage = Stage::Running(Run { life, since: now, begun });
     }
 

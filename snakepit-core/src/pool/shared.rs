@@ -15,6 +15,7 @@ use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
+use crate::pool::statistics::Counters;
 use crate::process::StopOutcome;
 use crate::session_affinity::SessionAffinityMessage;
 use crate::telemetry::{Event, EventSink};
@@ -37,6 +38,8 @@ pub(crate) struct PoolShared {
     /// When a shutdown must be over; `None` while there is none.
     stop_by: watch::Sender<Option<Instant>>,
     stops: StopCounts,
+    /// What the earlier lives of the pool's actor have counted.
+    counters: Mutex<Counters>,
     /// Why the pool's own actors are no more.
     down: OnceLock<String>,
 }
@@ -105,8 +108,18 @@ impl PoolShared {
             losses: Mutex::default(),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
+            counters: Mutex::default(),
             down: OnceLock::new(),
         }
+    }
+
+    /// What has been counted so far, for the next life of the pool's actor to go on from.
+    pub(super) fn counters(&self) -> Counters {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_counters(&self, counters: Counters) {
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
     /// The pool's own actors failed too often, and are not started again.

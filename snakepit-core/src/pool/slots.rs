@@ -213,10 +213,15 @@ impl PoolState {
     }
 
     pub(super) fn get_stats(&self, reply: RpcReplyPort<PoolStats>) {
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(self.stats());
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
         let running = self.in_flight.running();
         let size = self.args.shared.plan().size();
         let stats = self.counters.stats(size, self.roster.counts(), self.waiting(), running);
-        let _ = reply.send(PoolStats { reserved: self.args.shared.reservations.held(), ..stats });
+        PoolStats { reserved: self.args.shared.reservations.held(), ..stats }
     }
 
     pub(super) fn get_roster(&self, reply: RpcReplyPort<Vec<RosterRow>>) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::ExecuteError;
 use crate::pool::roster::RosterCounts;
 
-/// A pool's workers and requests, counted since its actor started.
+/// A pool's workers and requests, counted since the pit started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PoolStats {

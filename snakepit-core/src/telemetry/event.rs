@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{PoolName, RequestId, SessionId, WorkerId, WorkerLife};
+use crate::pool::PoolStats;
 use crate::process::{ContainmentLevel, StopOutcome};
 use crate::telemetry::declare::declare_events;
 
@@ -179,6 +180,13 @@ declare_events! {
             finished: usize,
             /// How many were told that time was up.
             abandoned: usize,
+        }
+        /// What a pool has done so far, every so often; see the option `telemetry`.
+        PoolStatistics("snakepit.pool.statistics", DEBUG) {
+            /// Which pool.
+            pool: PoolName,
+            /// As `PoolRef::stats` answers.
+            stats: Box<PoolStats>,
         }
         /// A pool was told to have another number of workers.
         PoolResized("snakepit.pool.resized", INFO) {

@@ -9,6 +9,7 @@ use tracing::field::{debug, display};
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{PoolName, RequestId, SessionId, WorkerId, WorkerLife};
+use crate::pool::PoolStats;
 use crate::process::{ContainmentLevel, StopOutcome};
 
 /// A field of an event.
@@ -51,6 +52,7 @@ fields! {
     Option<i32>: |this| *this;
     Vec<i32>: |this| debug(this);
     Vec<String>: |this| debug(this);
+    Box<PoolStats>: |this| debug(this);
     PoolName: |this| display(this), pool this;
     WorkerId: |this| display(this), pool &this.pool;
     WorkerLife: |this| display(this), pool &this.worker.pool;

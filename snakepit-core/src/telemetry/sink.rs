@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::id::PoolName;
 use crate::telemetry::event::Event;
+use crate::telemetry::figures;
 use crate::telemetry::subscription::Events;
 
 /// How many events a subscriber may be behind before the oldest of them are lost to it.
@@ -38,6 +39,7 @@ impl EventSink {
     /// Tells an event. Never waits, whoever listens.
     pub(crate) fn emit(&self, event: Event) {
         event.log();
+        figures::count(&event);
         if self.0.receiver_count() == 0 {
             return;
         }

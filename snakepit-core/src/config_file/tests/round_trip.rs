@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Case, ONE_POOL};
 use crate::adapter::StreamWindow;
-use crate::config::{Affinity, Heartbeat, OnStuck, PoolOptions, RestartOptions};
+use crate::config::{Affinity, Heartbeat, OnStuck, PoolOptions, RestartOptions, Telemetry};
 
 /// A duration as short and as long as options may have, and as precise as the clock.
 fn duration() -> impl Strategy<Value = Duration> {
@@ -66,6 +66,7 @@ fn options() -> impl Strategy<Value = PoolOptions> {
                     stream_window: StreamWindow { chunks: sizes.1, bytes: sizes.2 },
                     stop_grace: times[6],
                     kill_grace: times[7],
+                    telemetry: Telemetry { enabled: is_stable_said, interval: times[5] },
                     restart,
                 }
             },

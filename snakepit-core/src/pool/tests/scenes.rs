@@ -19,6 +19,7 @@ pub(crate) const SECRET: &str = "hush-hush";
 
 /// Plays all of them. Needs paused time.
 pub(crate) async fn play(events: &EventSink) {
+    peace(events).await;
     crowds(events).await;
     losses(events).await;
     sessions(events).await;
@@ -33,6 +34,12 @@ async fn bench(events: &EventSink, change: impl FnOnce(&mut PoolOptions)) -> Ben
 async fn answer_next(life: &mut ScriptedLife) {
     let id = life.next_request().await;
     life.answer(id, &done());
+}
+
+/// Statistics, without anything else.
+async fn peace(events: &EventSink) {
+    let _bench = bench(events, |o| o.telemetry.interval = Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
 }
 
 /// Too many requests, a worker that does not let go, another size, the end.
@@ -62,7 +69,7 @@ async fn crowds(events: &EventSink) {
     bench.supervisor.wait(Some(Duration::from_mins(1))).await.unwrap();
 }
 
-/// A request that crashes its workers, until the only slot gives up, and heals.
+/// A request that crashes its workers, until the only slot gives up, and heals; and one that is late.
 async fn losses(events: &EventSink) {
     let mut bench = bench(events, |_| {}).await;
     let call = bench.send(request("poison").idempotent());
@@ -78,6 +85,8 @@ async fn losses(events: &EventSink) {
     bench.settled(|stats| stats.quarantined == 1).await;
     let _healed = bench.life().await;
     bench.settled(|stats| stats.available == 1).await;
+    let late = request("late").timeout(Duration::from_millis(10));
+    assert_eq!(bench.pool.execute(late).await.unwrap_err().code(), "deadline_exceeded");
 }
 
 /// Sessions that are lost, start anew, expire, and make room.

@@ -74,8 +74,15 @@ fn flight(id: RequestId, now: Instant) -> Flight {
     let (reply, _) = oneshot::channel();
     let work = Work { request: request("stalled"), chunks: None };
     let deadline = Deadline::after(now, Duration::from_mins(1));
-    let submission =
-        Submission { id, work, deadline, timeout: Duration::from_mins(1), reservation: None, reply };
+    let submission = Submission {
+        id,
+        work,
+        deadline,
+        timeout: Duration::from_mins(1),
+        reservation: None,
+        reply,
+        span: tracing::Span::none(),
+    };
     Flight::new(submission, Affinity::Off, now)
 }
 

@@ -1,0 +1,163 @@
+//! What is measured of a pool's calls. Handles are kept, so that a call costs a look into a table and, without a recorder,
+//! nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Histogram, counter, gauge, histogram};
+
+use crate::id::PoolName;
+use crate::telemetry::metric;
+
+/// How many commands of a pool have a label of their own. A worker has few; a caller that makes names up must not make
+/// series without end.
+const COMMANDS: usize = 100;
+
+/// What the others are called.
+const OTHER: &str = "other";
+
+/// The figures of one pool.
+///
+/// Its handles go to the recorder that is installed when the pool's actor starts.
+pub(crate) struct CallFigures {
+    pool: PoolName,
+    wait_time: Histogram,
+    run_time: Histogram,
+    durations: HashMap<Arc<str>, Durations>,
+    others: Durations,
+}
+
+/// The durations of one command, by outcome. There are few, and most calls have the first.
+#[derive(Default)]
+struct Durations(Vec<(&'static str, Histogram)>);
+
+/// How a pool stands, for its gauges.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolGauges {
+    pub(crate) size: usize,
+    pub(crate) available: usize,
+    pub(crate) busy: usize,
+    pub(crate) starting: usize,
+    pub(crate) quarantined: usize,
+    pub(crate) retiring: usize,
+    pub(crate) waiting: usize,
+    pub(crate) running: usize,
+}
+
+/// One call that is over for its caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallFigure<'a> {
+    pub(crate) command: &'a Arc<str>,
+    /// `ok`, or the error's code.
+    pub(crate) outcome: &'static str,
+    pub(crate) waited: Duration,
+    /// `None` where no worker had it.
+    pub(crate) ran: Option<Duration>,
+    /// Whether it was its deadline that ended it.
+    pub(crate) timed_out: bool,
+}
+
+impl CallFigures {
+    pub(crate) fn new(pool: PoolName) -> Self {
+        let label = || pool.to_string();
+        Self {
+            wait_time: histogram!(metric::CALL_WAIT_TIME.name, "pool" => label()),
+            run_time: histogram!(metric::CALL_RUN_TIME.name, "pool" => label()),
+            durations: HashMap::new(),
+            others: Durations::default(),
+            pool,
+        }
+    }
+
+    /// Measures a call.
+    pub(crate) fn call(&mut self, call: CallFigure<'_>) {
+        let CallFigure { command, outcome, waited, ran, timed_out } = call;
+        self.wait_time.record(waited);
+        if let Some(ran) = ran {
+            self.run_time.record(ran);
+        }
+        if timed_out {
+            let stage = if ran.is_some() { "running" } else { "waiting" };
+            counter!(metric::CALL_TIMEOUTS.name, "pool" => self.pool.to_string(), "stage" => stage)
+                .increment(1);
+        }
+        self.duration(command, outcome).record(waited + ran.unwrap_or_default());
+    }
+
+    fn duration(&mut self, command: &Arc<str>, outcome: &'static str) -> &Histogram {
+        let has_own = self.durations.contains_key(command);
+        if !has_own && self.durations.len() < COMMANDS {
+            self.durations.insert(Arc::clone(command), Durations::default());
+        }
+        match self.durations.get_mut(command) {
+            Some(durations) => durations.of(&self.pool, command, outcome),
+            None => self.others.of(&self.pool, OTHER, outcome),
+        }
+    }
+
+    /// Says how the pool stands.
+    pub(crate) fn gauge(&self, gauges: &PoolGauges) {
+        let pool = || self.pool.to_string();
+        let PoolGauges { size, available, busy, starting, quarantined, retiring, waiting, running } = *gauges;
+        let states = [
+            ("available", available),
+            ("busy", busy),
+            ("starting", starting),
+            ("quarantined", quarantined),
+            ("retiring", retiring),
+        ];
+        for (state, count) in states {
+            gauge!(metric::WORKER_COUNT.name, "pool" => pool(), "state" => state).set(count as f64);
+        }
+        gauge!(metric::WORKER_MAX.name, "pool" => pool()).set(size as f64);
+        gauge!(metric::CALL_PENDING.name, "pool" => pool()).set(waiting as f64);
+        gauge!(metric::CALL_RUNNING.name, "pool" => pool()).set(running as f64);
+    }
+}
+
+impl Durations {
+    fn of(&mut self, pool: &PoolName, command: &str, outcome: &'static str) -> &Histogram {
+        let place = self.0.iter().position(|(known, _)| *known == outcome).unwrap_or_else(|| {
+            let (pool, command) = (pool.to_string(), command.to_owned());
+            let labels = [("pool", pool), ("command", command), ("outcome", outcome.to_owned())];
+            self.0.push((outcome, histogram!(metric::CALL_DURATION.name, &labels)));
+            self.0.len() - 1
+        });
+        &self.0[place].1
+    }
+}
+
+impl std::fmt::Debug for CallFigures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallFigures").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::recorder::Told;
+
+    #[test]
+    fn commands_beyond_the_limit_share_a_label() {
+        let told = Told::default();
+        metrics::with_local_recorder(&told, || {
+            let mut figures = CallFigures::new(PoolName::new("p").unwrap());
+            for number in 0..150 {
+                let command: Arc<str> = format!("c{number}").into();
+                let (waited, ran) = (Duration::from_millis(250), Some(Duration::from_millis(500)));
+                let call = CallFigure { command: &command, outcome: "ok", waited, ran, timed_out: false };
+                figures.call(call);
+                figures.call(call);
+            }
+        });
+        let told = told.of("snakepit.call.duration");
+        let count = |labels: &str| {
+            told.iter().filter(|(told, value)| told == labels && (value - 0.75).abs() < 1e-9).count()
+        };
+        assert_eq!(count("snakepit.call.duration{pool=p,command=c99,outcome=ok}"), 2);
+        assert_eq!(count("snakepit.call.duration{pool=p,command=other,outcome=ok}"), 100);
+        assert_eq!(told.len(), 300);
+    }
+}

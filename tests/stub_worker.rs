@@ -4,6 +4,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod flags;
+pub(crate) mod plain_grpc;
 pub(crate) mod raw;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -29,6 +30,7 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
     match flags.manner {
         Manner::ExitAtOnce(code) => ExitCode::from(code),
         Manner::Raw(breach) => raw::serve(breach, flags.on_demand),
+        Manner::Plain(plain) => plain_grpc::serve(plain),
         Manner::Good => {
             if let Some(delay) = flags.slow_ready {
                 sleep(delay);

@@ -9,6 +9,7 @@ mod system {
     mod deaths;
     mod from_toml;
     mod grpc;
+    mod grpc_calls;
     mod host_death;
     mod multitudes;
     mod pits;

@@ -14,6 +14,9 @@ pub(crate) mod frames;
 mod address;
 mod token;
 
+mod calls;
+mod convert;
+
 mod adapter;
 mod open;
 
@@ -22,3 +25,4 @@ pub(crate) use open::{CONNECTION_WINDOW, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, STR
 pub(crate) use token::{Guard, TOKEN, Token};
 
 pub use adapter::GrpcAdapter;
+pub use convert::error_status;

@@ -11,6 +11,19 @@ pub(crate) enum Manner {
     /// Ends with this code before it says anything.
     ExitAtOnce(u8),
     Raw(Breach),
+    /// A gRPC server as anybody would write it.
+    Plain(Plain),
+}
+
+/// Which of the unary calls a plain gRPC server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// `Execute` and `ExecuteStream`.
+    Calls,
+    /// `Cancel`, too.
+    CallsAndCancel,
+    /// `Connect`, on which it talks rubbish.
+    Rubbish,
 }
 
 /// How to break the contract, frame by frame.
@@ -122,6 +135,9 @@ impl Flags {
                 "--answer-twice" => flags.manner = Manner::Raw(Breach::AnswerTwice),
                 "--chunks-beyond-credit" => flags.manner = Manner::Raw(Breach::ChunksBeyondCredit),
                 "--ready-twice" => flags.manner = Manner::Raw(Breach::ReadyTwice),
+                "--plain-grpc" => flags.manner = Manner::Plain(Plain::Calls),
+                "--plain-grpc-cancel" => flags.manner = Manner::Plain(Plain::CallsAndCancel),
+                "--grpc-rubbish" => flags.manner = Manner::Plain(Plain::Rubbish),
                 "--ignore-eof" => flags.manner = Manner::Raw(Breach::IgnoreEof),
                 // Heard by the worker itself.
                 "--conformance" => {}

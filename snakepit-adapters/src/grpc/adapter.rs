@@ -37,6 +37,7 @@ use crate::program::{WorkerProgram, describe_program};
 pub struct GrpcAdapter {
     program: WorkerProgram,
     listen: Listen,
+    capacity: u16,
     /// What the next life of each worker was told, until it is connected: one for each place in a pool.
     told: Arc<Mutex<HashMap<WorkerId, Told>>>,
 }
@@ -53,6 +54,8 @@ enum Listen {
 pub(super) struct Told {
     pub(super) address: WorkerAddress,
     pub(super) token: Token,
+    /// How many requests it runs at once, where it cannot say so itself.
+    pub(super) capacity: u16,
     /// Removed once nobody needs it.
     pub(super) directory: Option<SocketDirectory>,
 }
@@ -74,7 +77,7 @@ impl GrpcAdapter {
     }
 
     fn over(program: WorkerProgram) -> Self {
-        Self { program, listen: Listen::UnixSocket, told: Arc::default() }
+        Self { program, listen: Listen::UnixSocket, capacity: 1, told: Arc::default() }
     }
 
     /// The program of another adapter, over gRPC.
@@ -95,6 +98,13 @@ impl GrpcAdapter {
         self
     }
 
+    /// How many requests a worker runs at once that does not offer Connect, on which it would say so itself; at least 1.
+    /// Default 1.
+    pub fn capacity(mut self, capacity: u16) -> Self {
+        self.capacity = capacity.max(1);
+        self
+    }
+
     describe_program!();
 
     /// Makes up what the next life of a worker is told.
@@ -106,7 +116,7 @@ impl GrpcAdapter {
         match self.listen {
             Listen::Loopback => {
                 let address = WorkerAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-                Ok(Told { address, token, directory: None })
+                Ok(Told { address, token, capacity: self.capacity, directory: None })
             }
             Listen::UnixSocket if self.program.asked.user.is_some() => {
                 let what =
@@ -116,11 +126,8 @@ impl GrpcAdapter {
             Listen::UnixSocket => {
                 let name = &random()?.as_str()[..12].to_owned();
                 let directory = SocketDirectory::new(&self.program.absolute(data_dir), name)?;
-                Ok(Told {
-                    address: WorkerAddress::Unix(directory.socket()),
-                    token,
-                    directory: Some(directory),
-                })
+                let address = WorkerAddress::Unix(directory.socket());
+                Ok(Told { address, token, capacity: self.capacity, directory: Some(directory) })
             }
         }
     }

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use ractor::{Actor, ActorCell};
 use snakepit_core::WirePipes;
 use snakepit_core::adapter::{AdapterFailure, Connect, Connected};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -17,7 +18,9 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::grpc::WorkerAddress;
 use crate::grpc::adapter::Told;
-use crate::grpc::frames::{FrameStream, MESSAGE_LIMIT, frame_queue};
+use crate::grpc::calls::{CallsArguments, UnaryCalls};
+use crate::grpc::frames::{FrameSink, FrameStream, MESSAGE_LIMIT, frame_queue};
+use crate::grpc::generated::CancelRequest;
 use crate::grpc::generated::worker_client::WorkerClient;
 use crate::grpc::token::Bearer;
 use crate::port::connection::{FromWorker, OpenWire, ToWorker, greeting, open_wire};
@@ -42,16 +45,60 @@ pub(super) async fn open(told: Told, mut connect: Connect) -> Result<Connected, 
     let pipes = connect.pipes.take().ok_or_else(|| failed("the worker's process has no pipes"))?;
     let WirePipes { to_worker, from_worker } = pipes;
     let says = pipe::Receiver::from_owned_fd(from_worker).map_err(|error| failed(&error))?;
-    let channel = reach(&told.address, says).await?;
+    let (channel, says) = reach(&told.address, says).await?;
     let channel = InterceptedService::new(channel, told.token.bearer());
     await_health(&mut HealthClient::new(channel.clone())).await?;
     // The pipe is open for as long as the host wants the worker; its end says that the host is gone.
-    let keeps = (told.directory, to_worker, channel.clone());
-    connect_stream(channel, Box::new(keeps), connect).await
+    let keeps = Box::new((told.directory, to_worker, channel.clone()));
+    let (sink, messages) = match connect_stream(channel.clone(), &connect).await {
+        Ok(opened) => opened,
+        Err(status) if status.code() == Code::Unimplemented => {
+            let calls = UnaryCalls::new(channel.clone(), connect.payload_limit, keeps);
+            let serves_cancel = serves_cancel(&mut WorkerClient::new(channel)).await?;
+            let arguments = CallsArguments { reports: connect.reports, serves_cancel, worker: says };
+            return start_calls((calls, arguments), told.capacity, connect.supervisor).await;
+        }
+        Err(status) => return Err(refused("Connect", &status)),
+    };
+    let wire = OpenWire {
+        to_worker: ToWorker::Stream(sink),
+        from_worker: FromWorker::Stream(Box::new(messages)),
+        hello: None,
+        keeps: Some(keeps),
+    };
+    open_wire(wire, connect).await
+}
+
+/// Asks for the cancel of a request that nobody made.
+async fn serves_cancel(client: &mut WorkerClient<GuardedChannel>) -> Result<bool, AdapterFailure> {
+    match client.cancel(CancelRequest { id: 0 }).await {
+        Ok(_) => Ok(true),
+        Err(status) if status.code() == Code::Unimplemented => Ok(false),
+        Err(status) => Err(refused("Cancel", &status)),
+    }
+}
+
+/// Starts the actor that makes a call for each request.
+async fn start_calls(
+    (calls, arguments): (UnaryCalls, CallsArguments),
+    capacity: u16,
+    supervisor: ActorCell,
+) -> Result<Connected, AdapterFailure> {
+    let started = Actor::spawn_linked(None, calls, arguments, supervisor).await;
+    let (actor, _ended) = started.map_err(|error| failed(&error))?;
+    Ok(Connected {
+        adapter: actor.get_derived(),
+        capacity,
+        tells_started: false,
+        agent: "a gRPC worker without Connect".into(),
+    })
 }
 
 /// Connects with the worker as soon as it listens.
-async fn reach(address: &WorkerAddress, says: pipe::Receiver) -> Result<Channel, AdapterFailure> {
+async fn reach(
+    address: &WorkerAddress,
+    says: pipe::Receiver,
+) -> Result<(Channel, pipe::Receiver), AdapterFailure> {
     let mut says = BufReader::new(says.take(LINE_LIMIT));
     let mut line = String::new();
     let address = match address {
@@ -69,7 +116,7 @@ async fn reach(address: &WorkerAddress, says: pipe::Receiver) -> Result<Channel,
     let endpoint = endpoint(&address)?;
     loop {
         match (endpoint.connect().await, &address) {
-            (Ok(channel), _) => return Ok(channel),
+            (Ok(channel), _) => return Ok((channel, says.into_inner().into_inner())),
             (Err(error), WorkerAddress::Tcp(_)) => return Err(failed(&error)),
             (Err(_), WorkerAddress::Unix(_)) => {}
         }
@@ -115,25 +162,18 @@ async fn await_health(health: &mut HealthClient<GuardedChannel>) -> Result<(), A
 /// Opens the one stream that carries everything.
 async fn connect_stream(
     channel: GuardedChannel,
-    keeps: Box<dyn std::any::Any + Send + Sync>,
-    connect: Connect,
-) -> Result<Connected, AdapterFailure> {
+    connect: &Connect,
+) -> Result<(FrameSink, FrameStream), Status> {
     let (sink, source) = frame_queue();
     // A server may answer no sooner than it has heard something: the greeting goes first.
     let mut hello = BytesMut::new();
-    let body = serde_json::to_vec(&greeting(&connect)).map_err(|error| failed(&error))?;
+    let body = serde_json::to_vec(&greeting(connect)).expect("texts and numbers have a JSON form");
     put_frame(&mut hello, Kind::Hello, 0, &body);
-    sink.try_write_vectored(&[IoSlice::new(&hello)]).map_err(|error| failed(&error))?;
+    sink.try_write_vectored(&[IoSlice::new(&hello)]).expect("an empty queue has room for a greeting");
 
     let mut client = WorkerClient::new(channel).max_decoding_message_size(2 * MESSAGE_LIMIT);
-    let messages = client.connect(source).await.map_err(|status| refused("Connect", &status))?.into_inner();
-    let wire = OpenWire {
-        to_worker: ToWorker::Stream(sink),
-        from_worker: FromWorker::Stream(Box::new(FrameStream::new(messages))),
-        hello: None,
-        keeps: Some(keeps),
-    };
-    open_wire(wire, connect).await
+    let messages = client.connect(source).await?.into_inner();
+    Ok((sink, FrameStream::new(messages)))
 }
 
 fn refused(what: &str, status: &Status) -> AdapterFailure {

@@ -1,0 +1,7 @@
+//! The adapter actor of a worker that does not offer Connect: a call for each request.
+
+mod actor;
+mod call;
+mod message;
+
+pub(super) use actor::{CallsArguments, UnaryCalls};

@@ -260,6 +260,7 @@ def life_cycle(folder: Path) -> None:
         pit.until_it_says(lambda workers: len(workers) == 1, id=6, op="workers")
         check("resize to nothing", pit.error(id=7, op="resize", size=0) == "no_workers", None)
         check("resize to nobody knows", pit.error(id=7, op="resize") == "bad_request", None)
+        replaced(pit)
         pit.say(id=8, op="execute", command="crash")
         lost = pit.until(is_event("snakepit.worker.lost"))[-1]["event"]
         check("events: a worker was lost", lost["worker"]["pool"] == "default", lost)
@@ -273,6 +274,25 @@ def life_cycle(folder: Path) -> None:
         check("events: the end is the last of them", heard[-1] == "snakepit.shutdown.ended", heard)
         check("events: the end", {"id": "pit", "end": True} in lines, lines[-3:])
         check("a subscriber keeps no host", lines[-1]["shutdown"]["processes_left"] == [], lines[-1])
+
+
+def replaced(pit: Pit) -> None:
+    """Workers make room for others while the pool serves."""
+    before = pit.until_it_says(lambda workers: workers[0]["phase"] == "ready", id="w", op="workers")[0]
+    recycled = pit.ask(id="r", op="recycle", worker=before["id"])["ok"]
+    after = pit.until_it_says(lambda workers: len(workers) == 1, id="w", op="workers")[0]
+    names = [(life["pool"], life["slot"]) for life in (recycled["old"], recycled["new"])]
+    wanted = [tuple([pool, int(slot)]) for pool, slot in (before["id"].split("/"), after["id"].split("/"))]
+    check("recycle: another took over", names == wanted and before["os_pid"] != after["os_pid"], [recycled, after])
+    check("recycle nobody", pit.error(id="r", op="recycle", worker="default/99") == "not_found", None)
+    check("recycle what is no worker", pit.error(id="r", op="recycle", worker="default") == "bad_request", None)
+    report = pit.ask(id="R", op="rolling_restart")["ok"]
+    outcomes = [worker["outcome"] for worker in report["workers"]]
+    check("rolling_restart", report["complete"] and outcomes == ["replaced"], report)
+    last = pit.until_it_says(lambda workers: len(workers) == 1, id="w", op="workers")[0]
+    check("rolling_restart: another took over", last["os_pid"] != after["os_pid"], [report, last])
+    answer = pit.ask(id="a", op="execute", command="add", args={"a": 1, "b": 2})
+    check("rolling_restart: it serves", answer["ok"] == 3, answer)
 
 
 def environment(folder: Path) -> None:

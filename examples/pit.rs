@@ -5,6 +5,7 @@
 
 mod pit {
     pub(crate) mod answer;
+    pub(crate) mod change;
     pub(crate) mod host;
     pub(crate) mod input;
     pub(crate) mod operation;

@@ -48,18 +48,8 @@ async fn carry_out(pit: &Snakepit, answers: &Answers, id: &LineId, operation: Op
                 Err(error) => Err(answer::execute_error(&error)),
             }
         }
-        Operation::EndSession { pool, session } => match find(pit, pool.as_deref()) {
-            Ok(pool) => match pool.end_session(&session).await {
-                Ok(()) => Ok(json!({"ended": true})),
-                Err(error) => Err(answer::told(error.code(), error.is_retryable(), &error)),
-            },
-            Err(error) => Err(answer::execute_error(&error)),
-        },
-        Operation::Resize { pool, size } => match find(pit, pool.as_deref()) {
-            Ok(pool) => match pool.resize(size).await {
-                Ok(resized) => Ok(json!(resized)),
-                Err(error) => Err(answer::told(error.code(), error.is_retryable(), &error)),
-            },
+        Operation::Change { pool, change } => match find(pit, pool.as_deref()) {
+            Ok(pool) => change.carry_out(pool).await,
             Err(error) => Err(answer::execute_error(&error)),
         },
         Operation::Health { pool: None } => Ok(json!(pit.health().await)),

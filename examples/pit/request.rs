@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use snakepit_core::{Affinity, Payload, Progress, ProgressReceiver, Request, SessionId};
+use snakepit_core::{Affinity, Payload, Progress, ProgressReceiver, Request, SessionId, Slot};
+
+use crate::pit::change::Change;
 
 /// The caller's name for its request: a number or a text, given back as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -35,6 +37,7 @@ pub(crate) struct Line {
     #[serde(default)]
     progress: bool,
     size: Option<u16>,
+    worker: Option<String>,
     target: Option<Value>,
 }
 
@@ -60,8 +63,7 @@ pub(crate) enum Asked {
 pub(crate) enum Operation {
     Execute { pool: Option<String>, request: Request, progress: Option<ProgressReceiver> },
     Stream { pool: Option<String>, request: Request, progress: Option<ProgressReceiver> },
-    EndSession { pool: Option<String>, session: SessionId },
-    Resize { pool: Option<String>, size: u16 },
+    Change { pool: Option<String>, change: Change },
     Stats { pool: Option<String> },
     Workers { pool: Option<String> },
     Health { pool: Option<String> },
@@ -77,12 +79,14 @@ pub(crate) struct BadLine {
 }
 
 /// What can be asked for.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 14] = [
     "execute",
     "stream",
     "cancel",
     "end_session",
     "resize",
+    "recycle",
+    "rolling_restart",
     "stats",
     "workers",
     "health",
@@ -142,9 +146,17 @@ impl Line {
             }
             "end_session" => {
                 let session = session(&self.session.ok_or("session is missing")?)?;
-                Operation::EndSession { pool, session }
+                Operation::Change { pool, change: Change::EndSession { session } }
             }
-            "resize" => Operation::Resize { pool, size: self.size.ok_or("size is missing")? },
+            "resize" => {
+                let size = self.size.ok_or("size is missing")?;
+                Operation::Change { pool, change: Change::Resize { size } }
+            }
+            "recycle" => {
+                let (pool, slot) = worker(&self.worker.ok_or("worker is missing")?, pool)?;
+                Operation::Change { pool: Some(pool), change: Change::Recycle { slot } }
+            }
+            "rolling_restart" => Operation::Change { pool, change: Change::RollingRestart },
             "stats" => Operation::Stats { pool },
             "workers" => Operation::Workers { pool },
             "health" => Operation::Health { pool },
@@ -195,4 +207,14 @@ impl Line {
 
 fn session(name: &str) -> Result<SessionId, String> {
     SessionId::new(name).map_err(|error| error.to_string())
+}
+
+/// A worker by its id, such as `default/0`; the pool may be named beside it, and is then the same.
+fn worker(id: &str, pool: Option<String>) -> Result<(String, Slot), String> {
+    let parts = id.split_once('/').and_then(|(pool, slot)| Some((pool, slot.parse().ok()?)));
+    let (named, slot) = parts.ok_or_else(|| format!("worker {id:?} is not POOL/SLOT"))?;
+    match pool {
+        Some(pool) if pool != named => Err(format!("worker {id:?} is not in pool {pool:?}")),
+        _ => Ok((named.to_owned(), Slot(slot))),
+    }
 }

@@ -58,3 +58,29 @@ pub enum RecycleError {
         pool: PoolName,
     },
 }
+
+impl RecycleError {
+    /// A stable word for programs, such as `not_found`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::InTransit { .. } => "in_transit",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::NoRoom { .. } => "no_room",
+            Self::PoolRestarted { .. } => "pool_restarted",
+            Self::ShuttingDown { .. } => "shutting_down",
+        }
+    }
+
+    /// Whether asking again may help: who comes or goes has soon come or gone, and a replacement may get ready next time.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::InTransit { .. }
+            | Self::Failed { .. }
+            | Self::TimedOut { .. }
+            | Self::PoolRestarted { .. } => true,
+            Self::NotFound { .. } | Self::NoRoom { .. } | Self::ShuttingDown { .. } => false,
+        }
+    }
+}

@@ -213,8 +213,13 @@ impl From<PayloadError> for ExecuteError {
 }
 
 impl ExecuteError {
-    /// What a worker's own error means to the caller of `command`.
-    pub(crate) fn from_worker(error: WorkerError, command: &str, payload_limit: usize) -> Self {
+    /// What a worker's own error means to the caller of `command`, who was willing to wait for `timeout`.
+    pub(crate) fn from_worker(
+        error: WorkerError,
+        command: &str,
+        timeout: Duration,
+        payload_limit: usize,
+    ) -> Self {
         match error.kind {
             WorkerErrorKind::UnknownCommand => {
                 Self::UnknownCommand { command: command.to_owned(), message: error.message }
@@ -225,6 +230,8 @@ impl ExecuteError {
             WorkerErrorKind::PayloadTooLarge => {
                 Self::PayloadTooLarge { what: THE_ANSWER, size: payload_limit, limit: payload_limit }
             }
+            // The worker has found out a moment before the pool.
+            WorkerErrorKind::DeadlineExceeded => Self::DeadlineExceeded { running: false, timeout },
             WorkerErrorKind::Error | WorkerErrorKind::Other(_) => Self::Worker { error: Box::new(error) },
         }
     }

@@ -19,6 +19,8 @@ pub enum WorkerErrorKind {
     StreamingNotSupported,
     /// The answer is over the limit.
     PayloadTooLarge,
+    /// No time was left when the request's turn came: none of the command ran.
+    DeadlineExceeded,
     /// A kind that this version does not know.
     #[serde(untagged)]
     Other(String),

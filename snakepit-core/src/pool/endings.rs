@@ -65,7 +65,7 @@ impl PoolState {
             Outcome::StreamEnded => Payload::bytes(Vec::new()),
             Outcome::Failed(error) => {
                 let limit = self.args.shared.options.payload_limit;
-                return Err(ExecuteError::from_worker(error, &flight.command, limit));
+                return Err(ExecuteError::from_worker(error, &flight.command, flight.timeout, limit));
             }
         };
         Ok(Response {

@@ -41,8 +41,8 @@ impl Crew {
     /// Calls the handler: its result, or nothing after a stream.
     fn call(self: &Arc<Self>, mut job: Box<Job>) -> CommandResult<Option<Payload>> {
         if job.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            let kind = WorkerErrorKind::Other("deadline_exceeded".into());
-            return Err(CommandError::of(kind, "DeadlineExceeded", "no time was left when its turn came"));
+            let message = "no time was left when its turn came";
+            return Err(CommandError::of(WorkerErrorKind::DeadlineExceeded, "DeadlineExceeded", message));
         }
         let handler = self.commands.find(&job.request.command, job.asked_by)?;
         let context = Context::new(&mut job, Arc::clone(self));

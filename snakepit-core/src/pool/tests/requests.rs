@@ -147,6 +147,7 @@ async fn the_kinds_of_worker_errors_become_typed_errors() {
         (WorkerErrorKind::Cancelled, "cancelled"),
         (WorkerErrorKind::StreamingNotSupported, "streaming_not_supported"),
         (WorkerErrorKind::PayloadTooLarge, "payload_too_large"),
+        (WorkerErrorKind::DeadlineExceeded, "deadline_exceeded"),
         (WorkerErrorKind::Other("odd".to_owned()), "worker_error"),
     ];
     for (kind, code) in table {

@@ -9,8 +9,6 @@
 mod ask;
 #[path = "chaos/bed.rs"]
 mod bed;
-#[path = "chaos/chance.rs"]
-mod chance;
 #[path = "chaos/cycles.rs"]
 mod cycles;
 #[path = "chaos/pit.rs"]

@@ -39,14 +39,16 @@ impl Mark {
     /// # Panics
     /// Where `/proc` cannot be read.
     pub fn processes(&self) -> Vec<i32> {
-        let wanted = format!("{}={}", Self::VARIABLE, self.0);
         let entries = std::fs::read_dir("/proc").expect("/proc can be read");
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        let has_mark = |pid: &i32| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes())
-        };
-        pids.filter(has_mark).collect()
+        pids.filter(|pid| self.is_on(*pid)).collect()
+    }
+
+    /// Whether a process runs and has the mark.
+    pub fn is_on(&self, pid: i32) -> bool {
+        let wanted = format!("{}={}", Self::VARIABLE, self.0);
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes())
     }
 
     /// Waits until no process has the mark.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use snakepit_adapters::registry;
+use snakepit_tests::chance::Chance;
 use snakepit_tests::keeper::Kept;
 use snakepit_tests::oracle::Relative;
 use tokio::time::Instant;
 
 use crate::ask::Ask;
 use crate::bed::{self, Bed};
-use crate::chance::Chance;
 use crate::sum::Sum;
 
 const WORKERS: u64 = 3;

@@ -4,13 +4,13 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use snakepit_tests::chance::Chance;
 use snakepit_tests::keeper::{HANG, Kept};
 use snakepit_tests::oracle::{self, Relative};
 use tokio::time::Instant;
 
 use crate::ask::Ask;
 use crate::bed::{self, Bed};
-use crate::chance::Chance;
 use crate::strike::Strike;
 use crate::sum::Sum;
 

@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use snakepit_tests::chance::Chance;
 use tokio::time::Instant;
 
 use crate::ask::Ask;
 use crate::bed::{self, Bed};
-use crate::chance::Chance;
 use crate::rounds;
 use crate::strike::Strike;
 use crate::sum::Sum;

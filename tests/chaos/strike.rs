@@ -1,10 +1,9 @@
 //! The ways to hit a host.
 
 use nix::sys::signal::Signal;
+use snakepit_tests::chance::Chance;
 use snakepit_tests::keeper::Kept;
 use snakepit_tests::oracle::{ProcessHandle, Relative};
-
-use crate::chance::Chance;
 
 /// One way to hit a host, or what stands between it and its workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

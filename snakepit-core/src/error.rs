@@ -19,6 +19,7 @@ pub use config::{ConfigError, ConfigPlace};
 pub use execute::ExecuteError;
 #[cfg(feature = "grpc-status")]
 pub use grpc_status::GrpcCode;
+pub(crate) use loss::humantime;
 pub use loss::{LossCause, PoolFailure, WorkerLoss};
 pub use ready::{AwaitReadyError, EndSessionError};
 pub use recycle::RecycleError;

@@ -52,9 +52,9 @@ pub use error::{
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
-    HealthReason, HealthStatus, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef, PoolRequest,
-    PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream, RollOutcome,
-    RolledWorker, RollingReport,
+    HealthReason, HealthStatus, Next, Origin, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef,
+    PoolRequest, PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream,
+    RollOutcome, RolledWorker, RollingReport, WorkerExplanation,
 };
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};

@@ -13,6 +13,7 @@ mod closing;
 mod condition;
 mod deadlines;
 mod endings;
+mod explanation;
 mod handle;
 mod health;
 mod in_flight;
@@ -47,6 +48,7 @@ mod watchdog;
 
 pub(crate) use actor::{Pool, PoolArgs};
 pub use builder::RequestBuilder;
+pub use explanation::{Next, Origin, WorkerExplanation};
 pub use handle::PoolRef;
 pub use health::{HealthReason, HealthStatus, PoolHealth};
 pub(crate) use message::{CloseReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};

@@ -24,6 +24,10 @@ pub struct Explanation {
     pub lives: Vec<LifeRecord>,
     /// If it waits for its restart: what that restart will be for.
     pub pending: Option<Arc<Incident>>,
+    /// How many restarts are in its supervisor's window now, those of its siblings included.
+    pub restarts_in_window: u32,
+    /// How often it has failed since it was last stable.
+    pub failures: u32,
 }
 
 impl Explanation {

@@ -90,6 +90,12 @@ impl RestartWindow {
         self.0.len()
     }
 
+    /// How many failures are within the period now.
+    pub(crate) fn recent(&self, intensity: RestartIntensity, now: Moment) -> u32 {
+        let recent = self.0.iter().filter(|&&then| now - then <= intensity.period).count();
+        u32::try_from(recent).unwrap_or(u32::MAX)
+    }
+
     /// Counts one failure, and says how many more the window allows; `None` when this one was too many.
     ///
     /// `supervisor.erl, add_restart/1`, without its truncation to whole seconds.

@@ -14,7 +14,8 @@ use crate::blueprint::Blueprint;
 use crate::child::{ChildId, ChildSpec, Restart};
 use crate::core::message::Kind;
 use crate::error::{Gone, StillRunning};
-use crate::handle::Handle;
+use crate::explain::Explanation;
+use crate::handle::{ChildTarget, Handle};
 use crate::report::ReportSink;
 use crate::restart::RestartPolicy;
 use crate::supervisor::Strategy;
@@ -101,6 +102,14 @@ impl StarterRef {
     /// [`StillRunning`] when the limit is over first.
     pub async fn wait(&self, limit: Option<Duration>) -> Result<(), StillRunning> {
         self.0.wait(limit).await
+    }
+
+    /// Says why its child is what it is. Answers also while the child is starting.
+    ///
+    /// # Errors
+    /// [`Gone`] when it does not run.
+    pub async fn explain(&self, child: impl Into<ChildId>) -> Result<Option<Explanation>, Gone> {
+        self.0.explain(ChildTarget::Id(child.into())).await
     }
 
     /// Draws it and its child. Answers also while the child is starting.

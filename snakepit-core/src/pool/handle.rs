@@ -14,10 +14,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::adapter::chunk_channel;
 use crate::error::{AwaitReadyError, EndSessionError, ExecuteError, ResizeError};
-use crate::id::{PoolName, RequestId, SessionId};
+use crate::id::{PoolName, RequestId, SessionId, Slot};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
 use crate::pool::call_spans;
+use crate::pool::explanation::{ExplanationFacts, WorkerExplanation};
 use crate::pool::health::{HealthReason, HealthStatus, PoolHealth};
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
@@ -217,6 +218,28 @@ impl PoolRef {
             (HealthStatus::NotReady, HealthReason::Restarting)
         };
         PoolHealth { pool: self.shared.name.clone(), status, reason: Some(reason) }
+    }
+
+    /// Why a slot's worker is in its present life: what ended the one before, what the restart policy made of that, and what
+    /// comes next. Printed, it is some lines for people. `None` where the pool has no such slot.
+    pub async fn explain(&self, slot: Slot) -> Option<WorkerExplanation> {
+        let shared = &self.shared;
+        self.shared.plan().duty(slot)?;
+        let worker = shared.worker(slot);
+        let starter = match shared.starter_of(slot) {
+            // One that has ended has nothing to say.
+            Some(starter) => starter.explain(worker.to_string()).await.ok().flatten(),
+            None => None,
+        };
+        let facts = ExplanationFacts {
+            worker,
+            lives: shared.lives(slot),
+            starter,
+            given_up: shared.given_up(slot),
+            last_loss: shared.last_loss(slot),
+            now: Instant::now(),
+        };
+        Some(facts.join(&shared.options.restart))
     }
 
     /// What the pool has done so far.

@@ -77,6 +77,7 @@ impl PoolState {
         self.retiring.remove(&slot);
         self.roster.remove(slot);
         self.args.shared.plan().forget(slot);
+        self.args.shared.forget_slot(slot);
         self.replacement_over(slot, now);
         // In the largest pool another slot may have waited for this number.
         self.man_slots();

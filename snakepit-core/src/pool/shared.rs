@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ractor::{ActorCell, ActorId};
+use snakepit_supervisor::StarterRef;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::address::Address;
 use crate::config::PoolOptions;
 use crate::error::{ExecuteError, WorkerLoss};
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
+use crate::pool::explanation::GivenUp;
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
@@ -35,6 +37,9 @@ pub(crate) struct PoolShared {
     plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
     losses: Mutex<HashMap<Slot, LastLoss>>,
+    /// What of each slot's Starter is asked and known by others.
+    starters: Mutex<HashMap<Slot, StarterRef>>,
+    given_up: Mutex<HashMap<Slot, GivenUp>>,
     /// When a shutdown must be over; `None` while there is none.
     stop_by: watch::Sender<Option<Instant>>,
     stops: StopCounts,
@@ -106,6 +111,8 @@ impl PoolShared {
             options,
             starters_under: Mutex::new(None),
             losses: Mutex::default(),
+            starters: Mutex::default(),
+            given_up: Mutex::default(),
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
             counters: Mutex::default(),
@@ -195,6 +202,41 @@ impl PoolShared {
 
     fn losses(&self) -> MutexGuard<'_, HashMap<Slot, LastLoss>> {
         self.losses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A slot is about to have this Starter.
+    pub(crate) fn starter_is(&self, slot: Slot, starter: StarterRef) {
+        self.starters.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, starter);
+    }
+
+    /// The latest Starter of a slot, which may have ended.
+    pub(crate) fn starter_of(&self, slot: Slot) -> Option<StarterRef> {
+        self.starters.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).cloned()
+    }
+
+    /// A slot is given up, by this rule.
+    pub(crate) fn gives_up(&self, slot: Slot, rule: String) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.insert(slot, GivenUp { rule, times: 1, until: Instant::now() });
+    }
+
+    /// How often in a row a slot has been given up, and until when it rests.
+    pub(super) fn rests(&self, slot: Slot, times: u32, until: Instant) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(given_up) = given_up.get_mut(&slot) {
+            (given_up.times, given_up.until) = (times, until);
+        }
+    }
+
+    /// How a slot was last given up, if it ever was.
+    pub(super) fn given_up(&self, slot: Slot) -> Option<GivenUp> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).cloned()
+    }
+
+    /// Nothing is known any more of a slot that is no more.
+    pub(super) fn forget_slot(&self, slot: Slot) {
+        self.starters.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
 
     /// Says which actor the Starters are children of. Where that is another than before, all Starters went with it.

@@ -131,6 +131,7 @@ impl PoolState {
         let had_failed = self.roster.failure().is_some();
         let times = self.roster.given_up(slot, Arc::clone(&loss));
         let rest = self.args.shared.options.restart.rest_after_giving_up(times);
+        self.args.shared.rests(slot, times, now + rest);
         let worker = self.args.shared.worker(slot);
         self.args.shared.emit(Event::SlotQuarantined { slot: worker, times, rest, last: loss });
         let over = PoolMessage::Timer(PoolTimer::QuarantineOver { slot });

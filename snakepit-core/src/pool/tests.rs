@@ -3,6 +3,7 @@
 mod bench;
 mod calls;
 mod deadlines;
+mod explain;
 mod health;
 mod heartbeat;
 mod life_cycle;

@@ -84,11 +84,14 @@ fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
     let reports = ReportSink::new(move |report| match report {
         Report::GaveUp(gave_up) => {
             shared.plan().starter_gone(slot);
+            shared.gives_up(slot, gave_up.reason.to_string());
             shared.reporter().slot(SlotReport::GaveUp { loss: last_loss(&shared, slot, &gave_up) });
         }
         other => reports::tell(&other, shared.events()),
     });
-    StarterSpec::new(id, child, policy).reports(reports).into_child()
+    let starter = StarterSpec::new(id, child, policy).reports(reports);
+    worker.pool.starter_is(slot, starter.handle());
+    starter.into_child()
 }
 
 /// The loss that made a Starter give up. A worker's actor that was ended from outside does not say it itself.

@@ -31,7 +31,8 @@ impl Shell {
             }
             Question::GetExplanation { target, reply } => {
                 let now = self.now();
-                _ = reply.send(self.resolve(&target).map(|(_, child)| explanation(child, now)));
+                let recent = self.core.restarts_in_window(now);
+                _ = reply.send(self.resolve(&target).map(|(_, child)| explanation(child, recent, now)));
             }
             Question::GetEffort { reply } => _ = reply.send(self.core.effort()),
             Question::GetSettings { id, reply } => {
@@ -166,7 +167,7 @@ fn node(child: &Child, now: Moment, cell: Option<&ActorCell>) -> TreeNode {
     }
 }
 
-fn explanation(child: &Child, now: Moment) -> Explanation {
+fn explanation(child: &Child, restarts_in_window: u32, now: Moment) -> Explanation {
     let pending = match child.phase {
         Phase::Delayed { .. } => child.incident.clone(),
         Phase::Down
@@ -182,6 +183,8 @@ fn explanation(child: &Child, now: Moment) -> Explanation {
         restarts: u64::from(child.restarts),
         lives: child.lives.clone(),
         pending,
+        restarts_in_window,
+        failures: child.streak.failures(),
     }
 }
 

@@ -119,6 +119,11 @@ impl Core {
         self.family.get(key)
     }
 
+    /// How many restarts the window holds now.
+    pub(crate) fn restarts_in_window(&self, now: Moment) -> u32 {
+        self.window.recent(self.config.policy.intensity, now)
+    }
+
     /// How many elementary steps the decisions have taken so far.
     pub(crate) fn effort(&self) -> u64 {
         self.effort

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use snakepit_adapters::{PoolConfig, PortAdapter, Snakepit};
+use snakepit_adapters::{Event, PoolConfig, PortAdapter, Snakepit};
 use snakepit_tests::oracle::{Mark, eventually};
 
 /// Everything that was traced, as text.
@@ -14,6 +14,18 @@ use snakepit_tests::oracle::{Mark, eventually};
 struct Trace(Arc<Mutex<Vec<u8>>>);
 
 impl Trace {
+    /// The one trace of this program, which every test of it sees.
+    fn of_all() -> Self {
+        static ALL: OnceLock<Trace> = OnceLock::new();
+        let begin = || {
+            let trace = Self::default();
+            let writer = trace.clone();
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+            trace
+        };
+        ALL.get_or_init(begin).clone()
+    }
+
     fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
@@ -36,9 +48,7 @@ impl Write for Trace {
 
 #[tokio::test]
 async fn s41_printed_and_logged_lines_reach_the_trace_with_their_worker_and_nothing_else_is_loud() {
-    let trace = Trace::default();
-    let writer = trace.clone();
-    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let trace = Trace::of_all();
     let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py");
     let adapter = PortAdapter::python(script).env(Mark::VARIABLE, mark.value());
@@ -61,4 +71,53 @@ async fn s41_printed_and_logged_lines_reach_the_trace_with_their_worker_and_noth
     let by_the_pit = |line: &String| !line.contains("logged with care");
     let loud: Vec<_> = trace.lines().into_iter().filter(is_loud).filter(by_the_pit).collect();
     assert_eq!(loud, [""; 0], "a normal start and stop are nothing above info");
+}
+
+#[tokio::test]
+async fn s44_a_worker_that_prints_a_hundred_megabytes_stalls_nobody_and_fills_no_log() {
+    const EACH: u64 = 50_000_000;
+    const LIMIT: u32 = 100;
+    let trace = Trace::of_all();
+    let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
+    let adapter = PortAdapter::new(env!("CARGO_BIN_EXE_stub-worker"))
+        .args(["--print-flood".to_owned(), EACH.to_string()])
+        .env(Mark::VARIABLE, mark.value());
+    let config = PoolConfig::new("flood", adapter).size(1).with(|options| {
+        options.output_limit = LIMIT;
+        options.timeout = Duration::from_mins(5);
+    });
+    let pit = Snakepit::builder().data_dir(directory.path()).pool(config).start().await.unwrap();
+    let mut events = pit.pool("flood").unwrap().events();
+    pit.await_ready("flood", Duration::from_mins(1)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    // The first is answered when all has been printed: the worker waited for no reader for ever.
+    for n in 0..10 {
+        let sum: i64 = pit.call("add", &json!({"a": n, "b": 1})).await.unwrap();
+        assert_eq!(sum, n + 1);
+    }
+    assert_eq!(pit.stats("flood").await.unwrap().restarts, 0);
+    assert_eq!(pit.shutdown(Duration::from_secs(20)).await.processes_left, [0_i32; 0]);
+    let seconds = began.elapsed().as_secs() + 2;
+    mark.assert_nothing_left().await;
+    drop(pit);
+
+    let mut suppressed = 0;
+    while let Some(record) = events.next().await {
+        if let Event::WorkerOutputSuppressed { lines, limit, worker, .. } = &record.unwrap().event {
+            assert_eq!((worker.to_string().as_str(), *limit), ("flood/0#1", LIMIT));
+            suppressed += lines;
+        }
+    }
+    for stream in ["stdout", "stderr"] {
+        assert!(trace.has(&[
+            "snakepit::worker",
+            "worker=flood/0#1",
+            &format!("stream=\"{stream}\""),
+            "flood flood"
+        ]));
+    }
+    let handed_on = trace.lines().iter().filter(|line| line.contains("flood flood")).count() as u64;
+    assert!(handed_on <= u64::from(LIMIT) * seconds, "{handed_on} lines in {seconds} s");
+    // Every line was handed on or counted. Both streams' last ones have no end.
+    assert_eq!(handed_on + suppressed, 2 * EACH.div_ceil(97));
 }

@@ -177,14 +177,14 @@ fn spin(ctx: &Context, duration: Duration, hears_cancel: bool) -> CommandResult<
     Ok(())
 }
 
-/// Writes lines to stdout. A host that is gone ends the process by other means.
+/// Writes lines to stdout and stderr in turn. A host that is gone ends the process by other means.
 fn print_flood(bytes: u64) {
     let line = [b"flood ".repeat(16), b"\n".to_vec()].concat();
-    let mut out = std::io::stdout().lock();
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
     while left > 0 {
         let len = left.min(line.len());
-        if out.write_all(&line[..len]).is_err() {
+        if out.write_all(&line[..len]).is_err() || err.write_all(&line[..len]).is_err() {
             return;
         }
         left -= len;

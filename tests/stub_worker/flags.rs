@@ -88,7 +88,7 @@ pub(crate) struct Flags {
     pub(crate) crash_after: Option<u64>,
     /// `--ignore-cancel`: `sleep` and `spin` run to their end.
     pub(crate) ignore_cancel: bool,
-    /// `--print-flood BYTES`: so many bytes to stdout before the first answer.
+    /// `--print-flood BYTES`: so many bytes to stdout, and as many to stderr, before the first answer.
     pub(crate) print_flood: Option<u64>,
     /// `--threads N`: so many requests at once.
     pub(crate) threads: u16,

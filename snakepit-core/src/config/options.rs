@@ -67,6 +67,12 @@ pub struct PoolOptions {
     /// The most bytes that a request or an answer may hold. Default 64 MiB.
     #[serde(with = "size")]
     pub payload_limit: usize,
+    /// How many lines a second of what a worker prints and logs are handed on to the program's log; the others are read,
+    /// counted, and left out.
+    ///
+    /// Default 1000: more than anybody reads, and little enough that a worker gone wild costs the program nothing. 0 hands
+    /// none on. The last lines of stderr, which tell of a loss, are kept in any case.
+    pub output_limit: u32,
     /// How much of a stream may be under way before its reader takes some.
     pub stream_window: StreamWindow,
     /// How long a worker may take to leave after TERM before its group is killed.
@@ -125,6 +131,7 @@ impl Default for PoolOptions {
             on_stuck: OnStuck::Wait,
             heartbeat: Heartbeat::default(),
             payload_limit: 64 << 20,
+            output_limit: 1000,
             stream_window: StreamWindow::default(),
             stop_grace: Duration::from_secs(5),
             kill_grace: Duration::from_secs(2),

@@ -130,6 +130,16 @@ declare_events! {
             #[serde(with = "humantime_serde")]
             grace: Duration,
         }
+        /// A worker printed and logged more than is handed on; the rest was read, counted and left out. Told once a second,
+        /// with its next line, and at its end.
+        WorkerOutputSuppressed("snakepit.worker.output_suppressed", WARN) {
+            /// Which life of which worker.
+            worker: WorkerLife,
+            /// How many lines were left out.
+            lines: u64,
+            /// The pool's `output_limit`, in lines a second.
+            limit: u32,
+        }
         /// A worker ended so often that its slot rests before the next try.
         SlotQuarantined("snakepit.slot.quarantined", WARN) {
             /// Which slot.

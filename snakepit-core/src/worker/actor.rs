@@ -15,6 +15,7 @@ use crate::process_registry::ProcessRegistryRef;
 use crate::worker::farewell::Farewell;
 use crate::worker::life::WorkerState;
 use crate::worker::message::WorkerMessage;
+use crate::worker::output::WorkerOutput;
 use crate::worker::phase::{PhaseEvent, PhaseVerdict};
 
 /// The handler of a worker's actor.
@@ -22,6 +23,7 @@ use crate::worker::phase::{PhaseEvent, PhaseVerdict};
 pub(crate) struct Worker {
     pub(super) life: WorkerLife,
     pub(super) farewell: Farewell,
+    pub(super) output: Arc<WorkerOutput>,
 }
 
 /// What every life of a worker works with.
@@ -45,7 +47,8 @@ impl Worker {
     /// A new life.
     pub(crate) fn new(life: WorkerLife, args: &WorkerArgs) -> Self {
         let farewell = Farewell::new(life.clone(), Arc::clone(&args.pool), args.registry.clone());
-        Self { life, farewell }
+        let output = Arc::new(WorkerOutput::new(life.clone(), Arc::clone(&args.pool)));
+        Self { life, farewell, output }
     }
 }
 

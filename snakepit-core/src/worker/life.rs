@@ -20,7 +20,7 @@ use crate::worker::boot::Boot;
 use crate::worker::heartbeat::Heartbeat;
 use crate::worker::message::WorkerMessage;
 use crate::worker::phase::{Alive, Phase, PhaseEvent, PhaseVerdict};
-use crate::worker::reports::{LifeReports, log_output};
+use crate::worker::reports::LifeReports;
 use crate::worker::status::{StatusReport, WorkerPhase};
 
 /// A worker at work.
@@ -75,7 +75,8 @@ impl WorkerState {
         let pool = self.args.pool.reporter();
         self.args.pool.emit(Event::WorkerBooting { worker: life.clone() });
         pool.worker(WorkerReport::Booting { life: life.clone(), worker: self.myself.clone() });
-        let sink = LifeReports { life: life.clone(), pool, vitals: Arc::clone(&self.vitals) };
+        let (vitals, output) = (Arc::clone(&self.vitals), Arc::clone(&worker.output));
+        let sink = LifeReports { life: life.clone(), pool, vitals, output };
         let (gone, until_gone) = oneshot::channel();
         let boot = Boot {
             life,
@@ -105,9 +106,9 @@ impl WorkerState {
     }
 
     pub(super) fn process_started(&mut self, worker: &Worker) -> PhaseVerdict {
-        let life = worker.life.clone();
+        let output = Arc::clone(&worker.output);
         let looked = worker.farewell.process(|process| {
-            let drained = process.drain_output(move |stream, line| log_output(&life, stream, &line));
+            let drained = process.drain_output(move |stream, line| output.printed(stream, &line));
             (process.pid(), process.stderr_tail(), process.ended(), drained)
         });
         // It has been taken already: the worker is at its end.
@@ -242,6 +243,7 @@ impl WorkerState {
             Some(process) => self.see_off(worker, process, cause).await,
             None => cause,
         };
+        worker.output.ended();
         self.until_gone(worker).await;
         let is_fatal = self.is_fatal(&cause);
         let exit = WorkerExit { loss: worker.farewell.say_lost(cause) };
@@ -327,6 +329,7 @@ impl WorkerState {
                 warn!(worker = %worker.life, "the output of a worker that is gone is held open by somebody else");
             }
         }
+        worker.output.ended();
         let is_gone = self.until_gone(worker).await;
         worker.farewell.say_stopped(outcome, is_gone).await;
     }

@@ -1,13 +1,11 @@
-//! Where the reports of a worker's adapter go: answers to the pool, signs of life to the heartbeat, lines to the log.
+//! Where the reports of a worker's adapter go: answers to the pool, signs of life to the heartbeat, lines to the output.
 
 use std::sync::Arc;
-
-use tracing::Level;
 
 use crate::adapter::{Outcome, ReportSink, WorkerLog};
 use crate::id::{RequestId, WorkerLife};
 use crate::pool::{Life, PoolReporter, Vitals, WorkerReport};
-use crate::process::{OutputLine, OutputStream};
+use crate::worker::output::WorkerOutput;
 
 /// How much is kept of a worker's reason to be replaced, in bytes.
 const WHY_LIMIT: usize = 256;
@@ -18,6 +16,7 @@ pub(super) struct LifeReports {
     pub(super) life: WorkerLife,
     pub(super) pool: PoolReporter,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) output: Arc<WorkerOutput>,
 }
 
 impl ReportSink for LifeReports {
@@ -45,32 +44,6 @@ impl ReportSink for LifeReports {
     }
 
     fn log(&self, log: WorkerLog) {
-        log_worker(&self.life, &log);
+        self.output.logged(&log);
     }
-}
-
-/// Hands a worker's log record on. The level is the worker's; the macros want it fixed at each call.
-fn log_worker(life: &WorkerLife, log: &WorkerLog) {
-    let request = log.request.map(|id| id.0);
-    macro_rules! at {
-        ($level:expr) => {
-            tracing::event!(target: "snakepit::worker", $level, worker = %life, request, logger = %log.logger, "{}", log.message)
-        };
-    }
-    match log.level {
-        Level::ERROR => at!(Level::ERROR),
-        Level::WARN => at!(Level::WARN),
-        Level::INFO => at!(Level::INFO),
-        Level::DEBUG => at!(Level::DEBUG),
-        Level::TRACE => at!(Level::TRACE),
-    }
-}
-
-/// Hands a printed line on.
-pub(super) fn log_output(worker: &WorkerLife, stream: OutputStream, line: &OutputLine) {
-    let stream = match stream {
-        OutputStream::Stdout => "stdout",
-        OutputStream::Stderr => "stderr",
-    };
-    tracing::info!(target: "snakepit::worker", %worker, stream, cut = line.cut, "{}", line.text);
 }

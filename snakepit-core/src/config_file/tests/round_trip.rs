@@ -63,6 +63,7 @@ fn options() -> impl Strategy<Value = PoolOptions> {
                     on_stuck,
                     heartbeat: Heartbeat { interval: times[5], misses: positive },
                     payload_limit: sizes.0 as usize,
+                    output_limit: some,
                     stream_window: StreamWindow { chunks: sizes.1, bytes: sizes.2 },
                     stop_grace: times[6],
                     kill_grace: times[7],

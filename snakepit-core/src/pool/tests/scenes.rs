@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::adapter::scripted::{Boot, ScriptedLife};
-use crate::adapter::{AdapterFailure, AdapterMessage};
+use crate::adapter::{AdapterFailure, AdapterMessage, WorkerLog};
 use crate::config::{Affinity, PoolOptions};
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 use crate::pool::tests::watchdog;
@@ -44,8 +44,17 @@ async fn peace(events: &EventSink) {
 
 /// Too many requests, a worker that does not let go, another size, the end.
 async fn crowds(events: &EventSink) {
-    let mut bench = bench(events, |o| (o.queue_limit, o.cancel_grace) = (0, Duration::from_secs(1))).await;
+    let few = |o: &mut PoolOptions| {
+        (o.queue_limit, o.cancel_grace, o.output_limit) = (0, Duration::from_secs(1), 1);
+    };
+    let mut bench = bench(events, few).await;
     let mut life = bench.life().await;
+    let say = |life: &ScriptedLife| {
+        let level = tracing::Level::INFO;
+        let (logger, message) = (String::new(), "loud".to_owned());
+        life.reports.log(WorkerLog { level, logger, message, request: None });
+    };
+    (0..2).for_each(|_| say(&life));
     bench.settled(|stats| stats.available == 1).await;
     let taken = bench.call("taken");
     let id = life.next_request().await;
@@ -54,6 +63,7 @@ async fn crowds(events: &EventSink) {
     assert_eq!(life.next_cancel().await, id);
     // The grace passes, and with it the time in which the pool still counts as saturated.
     tokio::time::sleep(Duration::from_secs(3)).await;
+    say(&life);
     life.answer(id, &done());
     bench.settled(|stats| stats.available == 1).await;
     let admitted = bench.call("admitted");

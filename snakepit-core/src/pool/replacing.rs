@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::error::RecycleError;
 use crate::id::{Slot, WorkerId};
@@ -12,6 +12,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::message::{Life, PoolMessage, PoolTimer};
 use crate::pool::recycling::{RecycleReason, RecycleReply, Recycled};
 use crate::pool::slot_plan::{Duty, Retirement};
+use crate::telemetry::Event;
 use crate::timer::Timer;
 
 impl PoolState {
@@ -91,8 +92,10 @@ impl PoolState {
         self.roster.set_duty(life.slot, Duty::Kept);
         let old = self.args.shared.present_life(from);
         let new = self.args.shared.life(life);
-        info!(%old, %new, "worker takes over");
         self.counters.recycled += 1;
+        let reason = self.recyclings.get_mut(from).map(|recycling| recycling.reason.clone());
+        let (worker, successor) = (old.clone(), new.clone());
+        self.args.shared.emit(Event::WorkerRecycled { worker, successor, reason });
         if let Some(recycling) = self.recyclings.get_mut(from) {
             recycling.change = Some((old, new));
         }
@@ -127,7 +130,8 @@ impl PoolState {
 
     fn end_recycling(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError) {
         let error = why(self.args.shared.worker(slot));
-        warn!(pool = %self.args.shared.name, %slot, %error, "worker is not replaced");
+        let worker = self.args.shared.worker(slot);
+        self.args.shared.emit(Event::WorkerNotRecycled { worker, error: error.to_string() });
         if let Some(recycling) = self.recyclings.take(slot) {
             recycling.answer(&Err(error));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{PoolName, RequestId, SessionId, WorkerId, WorkerLife};
-use crate::pool::PoolStats;
+use crate::pool::{PoolStats, RecycleReason};
 use crate::process::{ContainmentLevel, StopOutcome};
 use crate::telemetry::declare::declare_events;
 
@@ -116,6 +116,22 @@ declare_events! {
             worker: WorkerLife,
             /// Whether its process left by itself.
             outcome: StopOutcome,
+        }
+        /// A worker that works was replaced: another has taken over, and it leaves when it has finished what it has.
+        WorkerRecycled("snakepit.worker.recycled", INFO) {
+            /// Which life of which worker leaves.
+            worker: WorkerLife,
+            /// Which has taken over.
+            successor: WorkerLife,
+            /// Why, where that is still known.
+            reason: Option<RecycleReason>,
+        }
+        /// A worker that was to be replaced stays, or goes without a successor.
+        WorkerNotRecycled("snakepit.worker.not_recycled", WARN) {
+            /// Which worker.
+            worker: WorkerId,
+            /// Why it is not replaced.
+            error: String,
         }
         /// Something of a worker's process does not go even when killed. Its record is kept.
         WorkerUnstoppable("snakepit.worker.unstoppable", ERROR) {

@@ -9,7 +9,7 @@ use tracing::field::{debug, display};
 
 use crate::error::{LossCause, WorkerLoss};
 use crate::id::{PoolName, RequestId, SessionId, WorkerId, WorkerLife};
-use crate::pool::PoolStats;
+use crate::pool::{PoolStats, RecycleReason};
 use crate::process::{ContainmentLevel, StopOutcome};
 
 /// A field of an event.
@@ -50,6 +50,7 @@ fields! {
     PathBuf: |this| display(this.display());
     Option<String>: |this| this.as_deref().map(display);
     Option<i32>: |this| *this;
+    Option<RecycleReason>: |this| this.as_ref().map(debug);
     Vec<i32>: |this| debug(this);
     Vec<String>: |this| debug(this);
     Box<PoolStats>: |this| debug(this);

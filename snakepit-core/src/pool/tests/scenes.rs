@@ -71,8 +71,14 @@ async fn crowds(events: &EventSink) {
     assert!(admitted.await.unwrap().is_ok());
     let (shared, registry) = (bench.pool.shared(), ProcessRegistryRef::new(HostRun::of_a_test()));
     worker::scenes::play(shared.clone(), registry, life.life.clone());
+    let recycled = bench.pool.recycle(life.life.worker.slot).await.unwrap();
     bench.pool.resize(2).await.unwrap();
     bench.settled(|stats| stats.available == 2).await;
+    // The slot that the smaller pool can do without is just being replaced.
+    let last = bench.pool.workers().await.unwrap().iter().map(|worker| worker.slot).max().unwrap();
+    assert!(recycled.new.worker.slot <= last);
+    let (withdrawn, resized) = tokio::join!(bench.pool.recycle(last), bench.pool.resize(1));
+    assert!(withdrawn.is_err() && resized.is_ok(), "{withdrawn:?}");
     bench.pool.shared().stop_by(Instant::now());
     bench.pool.close(Instant::now()).await;
     bench.supervisor.stop(Some("shutdown".to_owned()));

@@ -1,6 +1,7 @@
 //! What the system tests share: the programs that they run, and what the system itself says of processes.
 
 pub mod chance;
+pub mod fuzz;
 pub mod host;
 pub mod keeper;
 pub mod oracle;

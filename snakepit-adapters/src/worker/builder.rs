@@ -124,6 +124,13 @@ impl Worker {
         process::serve(if is_checked { conformance::offer(self) } else { self })
     }
 
+    /// Serves a host over two pipes without taking the process over, until the host is gone or breaks the contract, and
+    /// says with which code the process would leave. For tests; see [`serve`](Self::serve).
+    #[cfg(feature = "testkit")]
+    pub fn serve_on(self, from_host: std::os::fd::OwnedFd, to_host: std::os::fd::OwnedFd) -> i32 {
+        process::serve_on(self, from_host.into(), to_host.into())
+    }
+
     /// The names of what the worker offers, for a person.
     pub(super) fn offer(&self) -> String {
         let offered: Vec<String> = self

@@ -64,7 +64,7 @@ fn serve_pipes(worker: Worker, pipes: Option<(File, File)>) -> ! {
     let signals = block_signals();
     let crew = start(worker, FromHost::pipe(from_host), ToHost::Pipe(to_host), &signals);
     let end = crew.await_end();
-    leave_after(end)
+    leave_as(end.leave())
 }
 
 #[cfg(feature = "grpc")]
@@ -91,7 +91,7 @@ fn serve_grpc(worker: Worker) -> ! {
     let end = crew.await_end();
     crew.end_output();
     served.server.finish();
-    leave_after(end)
+    leave_as(end.leave())
 }
 
 /// Waits for the end of the pipe that the host holds open for as long as it wants the worker.
@@ -119,12 +119,7 @@ fn block_signals() -> SigSet {
 fn start(worker: Worker, from_host: FromHost, to_host: ToHost, signals: &SigSet) -> Arc<Crew> {
     let crew = match worker.start(from_host, to_host) {
         Ok(crew) => crew,
-        Err(StartFailure::HostGone) => leave(0, ""),
-        Err(StartFailure::HostBrokeContract(what)) => leave(BROKEN_CONTRACT, &what),
-        Err(StartFailure::NoCommonVersion { offered }) => {
-            leave(WRONG_WIRE, &format!("the host speaks versions {offered:?} of the contract, this worker 1"))
-        }
-        Err(StartFailure::NoThread(error)) => no_thread(&error),
+        Err(failure) => leave_as(failure.leave()),
     };
     let (listens, signals) = (Arc::clone(&crew), *signals);
     in_thread("snakepit-signals", move || take_signals(&signals, &listens));
@@ -141,12 +136,41 @@ fn no_thread(error: &io::Error) -> ! {
     leave(NO_THREAD, &format!("no thread could be started: {error}"))
 }
 
-fn leave_after(end: End) -> ! {
-    match end {
-        End::Done => leave(0, ""),
-        End::HostBrokeContract(what) => leave(BROKEN_CONTRACT, &what),
-        End::Panicked => leave(PANICKED, ""),
+/// Serves on two pipes, and says with which code the process would leave.
+#[cfg(feature = "testkit")]
+pub(super) fn serve_on(worker: Worker, from_host: File, to_host: File) -> i32 {
+    let started = worker.start(FromHost::pipe(from_host), ToHost::Pipe(to_host));
+    started.map_or_else(StartFailure::leave, |crew| crew.await_end().leave()).0
+}
+
+/// With which code the process leaves, and what it says of that.
+type Leave = (i32, String);
+
+impl StartFailure {
+    fn leave(self) -> Leave {
+        match self {
+            Self::HostGone => (0, String::new()),
+            Self::HostBrokeContract(what) => (BROKEN_CONTRACT, what),
+            Self::NoCommonVersion { offered } => {
+                (WRONG_WIRE, format!("the host speaks versions {offered:?} of the contract, this worker 1"))
+            }
+            Self::NoThread(error) => (NO_THREAD, format!("no thread could be started: {error}")),
+        }
     }
+}
+
+impl End {
+    fn leave(self) -> Leave {
+        match self {
+            Self::Done => (0, String::new()),
+            Self::HostBrokeContract(what) => (BROKEN_CONTRACT, what),
+            Self::Panicked => (PANICKED, String::new()),
+        }
+    }
+}
+
+fn leave_as((code, why): Leave) -> ! {
+    leave(code, &why)
 }
 
 /// SIGTERM asks to leave. SIGINT is for the host, which has the same terminal: it decides.

@@ -136,7 +136,7 @@ impl Decoder {
             format!("{} bytes of a frame for request {} are missing", arriving.left, arriving.id)
         } else if !self.buffer.is_empty() {
             format!("only its first {} bytes came", self.buffer.len())
-        } else if let Some((id, body)) = self.cut.iter().next() {
+        } else if let Some((id, body)) = self.cut.iter().min_by_key(|(id, _)| **id) {
             let kind = body.kind.map_or("an unknown kind", Kind::name);
             format!("the rest of {kind} for request {id} is missing")
         } else {

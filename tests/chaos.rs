@@ -27,7 +27,6 @@ mod threads;
 use std::error::Error;
 use std::process::ExitCode;
 
-use snakepit_tests::chance;
 use snakepit_tests::roles;
 use snakepit_tests::stranger::Strangers;
 

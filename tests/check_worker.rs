@@ -1,7 +1,7 @@
 //! Holds any worker program against the worker contract: a row for each rule, exit code 0 only if none is broken.
 //!
 //! ```text
-//! cargo run -p snakepit-tests --bin check-worker -- [--stdio] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]
+//! cargo run -p snakepit-tests --bin check-worker -- [--stdio | --grpc] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]
 //! ```
 //! Start the program with what makes it offer the commands of `proto/README.md`, section 13: for the SDKs, `--conformance`.
 //! Rules that need a command which it does not have say `not offered`, and are no fault. Exit code 1: a rule is broken; 2:
@@ -11,15 +11,25 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use snakepit_adapters::PortAdapter;
 use snakepit_adapters::contract::{Examination, RULES, Verdict};
+use snakepit_adapters::{GrpcAdapter, PortAdapter};
 use tokio::runtime::Builder;
 
-const USAGE: &str = "usage: check-worker [--stdio] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]";
+const USAGE: &str =
+    "usage: check-worker [--stdio | --grpc] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]";
+
+#[derive(Clone, Copy)]
+enum Wire {
+    Port,
+    Stdio,
+    Grpc,
+}
 
 /// What the command line asks for.
 struct Asked {
-    adapter: PortAdapter,
+    program: String,
+    args: Vec<String>,
+    wire: Wire,
     patience: Option<Duration>,
     /// One of the rules; none: all.
     rule: Option<String>,
@@ -41,26 +51,31 @@ fn main() -> ExitCode {
 }
 
 fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, Box<dyn Error>> {
-    let (mut stdio, mut patience, mut rule) = (false, None, None);
+    let (mut wire, mut patience, mut rule) = (Wire::Port, None, None);
     let program = loop {
         match args.next().ok_or(USAGE)?.as_str() {
-            "--stdio" => stdio = true,
+            "--stdio" => wire = Wire::Stdio,
+            "--grpc" => wire = Wire::Grpc,
             "--patience" => patience = Some(Duration::from_secs(args.next().ok_or(USAGE)?.parse()?)),
             "--rule" => rule = Some(args.next().ok_or(USAGE)?),
             flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}\n{USAGE}").into()),
             program => break program.to_owned(),
         }
     };
-    let adapter = PortAdapter::new(program).args(args);
     if rule.as_ref().is_some_and(|name| RULES.iter().all(|rule| rule.name != name)) {
         return Err(format!("there is no rule {}", rule.unwrap_or_default()).into());
     }
-    Ok(Asked { adapter: if stdio { adapter.stdio() } else { adapter }, patience, rule })
+    Ok(Asked { program, args: args.collect(), wire, patience, rule })
 }
 
 /// Prints the rows as they come, and says how many rules are broken.
 async fn check(asked: Asked) -> std::io::Result<usize> {
-    let mut examination = Examination::of(asked.adapter).await?;
+    let Asked { program, args, .. } = asked;
+    let mut examination = match asked.wire {
+        Wire::Port => Examination::of(PortAdapter::new(program).args(args)).await?,
+        Wire::Stdio => Examination::of(PortAdapter::new(program).args(args).stdio()).await?,
+        Wire::Grpc => Examination::of(GrpcAdapter::new(program).args(args)).await?,
+    };
     if let Some(patience) = asked.patience {
         examination = examination.patience(patience);
     }

@@ -1,11 +1,12 @@
 //! Everything of ours that keeps the contract, rule by rule.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use snakepit_adapters::PortAdapter;
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::contract::{Examination, RULES, Row, Verdict};
+use snakepit_adapters::{GrpcAdapter, PortAdapter};
 use tokio::runtime::Builder;
 
 use crate::adapter_contract::in_process::InProcess;
@@ -88,19 +89,38 @@ fn stdio_and_perl_without_an_sdk() {
     keeps_the_contract(perl().stdio(), &[]);
 }
 
+/// Rules about single frames on pipes.
+const ABOUT_FRAMES: &[&str] = &[
+    "byte_by_byte",
+    "pong_numbers",
+    "optional_frames",
+    "cut_requests",
+    "late_words",
+    "no_common_version",
+    "torn_frame",
+    "breaches",
+];
+
+#[test]
+fn grpc_and_rust() {
+    let rust = GrpcAdapter::new(env!("CARGO_BIN_EXE_stub-worker")).args(["--conformance", "--threads", "3"]);
+    keeps_the_contract(rust, ABOUT_FRAMES);
+}
+
+#[test]
+fn grpc_and_python() {
+    let has_grpcio = Command::new("python3").args(["-c", "import grpc"]).stderr(Stdio::null()).status();
+    if !has_grpcio.is_ok_and(|status| status.success()) {
+        println!("SKIPPED grpc_and_python: python3 has no grpcio");
+        return;
+    }
+    let python = GrpcAdapter::python(from_root("tests/workers/test_worker.py")).arg("--conformance");
+    keeps_the_contract(python, &[ABOUT_FRAMES, &["several_at_once"]].concat());
+}
+
 #[test]
 fn an_actor_in_this_process() {
     let about_processes =
         ["terminate", "terminate_while_busy", "interrupt", "host_death", "host_death_while_busy"];
-    let about_frames = [
-        "byte_by_byte",
-        "pong_numbers",
-        "optional_frames",
-        "cut_requests",
-        "late_words",
-        "no_common_version",
-        "torn_frame",
-        "breaches",
-    ];
-    keeps_the_contract(InProcess, &[&about_processes[..], &about_frames[..]].concat());
+    keeps_the_contract(InProcess, &[&about_processes[..], ABOUT_FRAMES].concat());
 }

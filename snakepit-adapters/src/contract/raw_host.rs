@@ -1,5 +1,7 @@
 //! A host made of frames, so that it can send any: for the rules about single frames.
 
+use std::ffi::OsStr;
+
 use bytes::BytesMut;
 use serde_json::{Value, json};
 use snakepit_core::testkit::TestProcess;
@@ -33,6 +35,11 @@ impl<'a> RawHost<'a> {
         let context = examination.next_life()?;
         let spec =
             examination.adapter.process_spec(&context).map_err(Finding::broken)?.ok_or_else(no_pipes)?;
+        // Other wires may have pipes, too, for what is theirs.
+        let wire = spec.env.get(OsStr::new("SNAKEPIT_WIRE"));
+        if !wire.is_some_and(|wire| wire == "port" || wire == "stdio") {
+            return Err(no_pipes());
+        }
         let started = examination.launchpad.start(spec, &context.life).await;
         let (process, pipes) = started.map_err(Finding::broken)?;
         let pipes = pipes.ok_or_else(no_pipes)?;

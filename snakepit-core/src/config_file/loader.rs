@@ -1,5 +1,6 @@
 //! A configuration file with what is laid over it, read into a builder.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
@@ -96,9 +97,13 @@ impl ConfigFile {
         list("", &pit, &mut keys);
         keys.push(format!("{POOLS}.NAME.{ADAPTER}"));
         list(&format!("{POOLS}.NAME."), &pool, &mut keys);
+        let mut own = Vec::new();
         for kind in self.kinds.all() {
-            list(&format!("{POOLS}.NAME."), kind.fields.as_deref().unwrap_or_default(), &mut keys);
+            list(&format!("{POOLS}.NAME."), kind.fields.as_deref().unwrap_or_default(), &mut own);
         }
+        // Adapters may share options: those that run a program do.
+        let mut seen = BTreeSet::new();
+        keys.extend(own.into_iter().filter(|key| seen.insert(key.clone())));
         keys
     }
 

@@ -8,6 +8,7 @@ mod binders;
 mod kept;
 mod message;
 mod recency;
+mod spots;
 mod table;
 
 pub(crate) use actor::{SessionAffinity, SessionAffinityArgs};

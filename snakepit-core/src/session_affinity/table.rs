@@ -10,6 +10,7 @@ use crate::pool::Life;
 use crate::session_affinity::binders::{Binders, Turn};
 use crate::session_affinity::kept::Kept;
 use crate::session_affinity::recency::{Recency, Spot};
+use crate::session_affinity::spots::{OfSession, Spots};
 
 /// What a request is told.
 #[must_use = "a request that is told nothing waits until its deadline"]
@@ -73,7 +74,7 @@ pub(crate) enum Told {
 /// Sessions and what they are bound to.
 #[derive(Debug)]
 pub(super) struct SessionTable {
-    spots: HashMap<SessionId, Spot>,
+    spots: Spots,
     /// Sessions that no request uses are in the order of their last use; the others are held out of it.
     bindings: Recency<Binding>,
     /// How many of them each life keeps; those that lost theirs are kept by none.
@@ -113,10 +114,16 @@ impl Binding {
     }
 }
 
+impl OfSession for Binding {
+    fn session(&self) -> &SessionId {
+        &self.session
+    }
+}
+
 impl SessionTable {
     pub(super) fn new(ttl: Duration, limit: usize, now: Instant) -> Self {
         Self {
-            spots: HashMap::new(),
+            spots: Spots::default(),
             bindings: Recency::default(),
             kept: Kept::default(),
             binders: HashMap::new(),
@@ -205,7 +212,8 @@ impl SessionTable {
             let Life { slot, incarnation } = life;
             let standing = Standing::Bound;
             let binding = Binding { session: session.clone(), incarnation, used_ms, uses, slot, standing };
-            self.spots.insert(session.clone(), self.bindings.insert(binding));
+            let spot = self.bindings.insert(binding);
+            self.spots.insert(session, spot, &self.bindings);
         }
         self.kept.more(life);
         let told = held.into_iter().map(|id| (id, RouteVerdict::Bound { life, reset })).collect();
@@ -229,7 +237,7 @@ impl SessionTable {
             }
             Some(Turn::Ends) => {
                 self.binders.remove(session);
-                let lost = self.spots.get(session).copied();
+                let lost = self.spots.find(session, &self.bindings);
                 match lost {
                     Some(_) if parting.told != Told::Nothing => drop(self.end(session)),
                     Some(spot) => self.bindings.settle(spot),
@@ -265,8 +273,8 @@ impl SessionTable {
     /// Every request under way has ended with the life of the pool that knew it. What nobody was told stays untold.
     pub(super) fn pool_restarted(&mut self) {
         for (session, _) in self.binders.drain() {
-            if let Some(spot) = self.spots.get(&session) {
-                self.bindings.settle(*spot);
+            if let Some(spot) = self.spots.find(&session, &self.bindings) {
+                self.bindings.settle(spot);
             }
         }
         for spot in self.bindings.spots() {
@@ -284,15 +292,17 @@ impl SessionTable {
         if self.binders.contains_key(session) {
             return EndVerdict::NotFound;
         }
-        let binding = self.spots.remove(session).and_then(|spot| self.bindings.remove(spot));
-        match binding {
-            None => EndVerdict::NotFound,
-            Some(binding) if binding.standing == Standing::Lost => EndVerdict::LostAlready,
-            Some(binding) => {
-                self.kept.less(binding.life());
-                EndVerdict::Ended(EndedSession { life: binding.life(), session: binding.session })
-            }
+        self.spots.find(session, &self.bindings).map_or(EndVerdict::NotFound, |spot| self.forget(spot))
+    }
+
+    fn forget(&mut self, spot: Spot) -> EndVerdict {
+        let Some(binding) = self.bindings.remove(spot) else { return EndVerdict::NotFound };
+        self.spots.remove(&binding.session, spot);
+        if binding.standing == Standing::Lost {
+            return EndVerdict::LostAlready;
         }
+        self.kept.less(binding.life());
+        EndVerdict::Ended(EndedSession { life: binding.life(), session: binding.session })
     }
 
     /// Ends at most `most` sessions that have been idle for their time. Returns how many ended, and those whose worker may
@@ -316,7 +326,7 @@ impl SessionTable {
     }
 
     fn has_expired(&self, session: &SessionId, now: Instant) -> bool {
-        let binding = self.spots.get(session).and_then(|spot| self.bindings.get(*spot));
+        let binding = self.spots.find(session, &self.bindings).and_then(|spot| self.bindings.get(spot));
         binding.is_some_and(|binding| binding.uses == 0 && self.is_over_age(binding, now))
     }
 
@@ -329,7 +339,7 @@ impl SessionTable {
     }
 
     fn binding_mut(&mut self, session: &SessionId) -> Option<(Spot, &mut Binding)> {
-        let spot = *self.spots.get(session)?;
+        let spot = self.spots.find(session, &self.bindings)?;
         self.bindings.get_mut(spot).map(|binding| (spot, binding))
     }
 
@@ -340,8 +350,9 @@ impl SessionTable {
 
     /// Makes room. Where every session is in use there is none to be made, and the requests under way are the limit.
     fn end_oldest(&mut self) -> Option<EndedSession> {
-        let session = self.bindings.oldest()?.1.session.clone();
-        self.end(&session).ended()
+        // What is in the order is used by nobody, and nobody binds it.
+        let (spot, _) = self.bindings.oldest()?;
+        self.forget(spot).ended()
     }
 }
 

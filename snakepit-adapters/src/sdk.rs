@@ -50,6 +50,7 @@ const FILES: &[EmbeddedFile] = embed![
     "lifetime.py",
     "listening.py",
     "log_frames.py",
+    "message_pack.py",
     "outgoing.py",
     "payload.py",
     "port.py",

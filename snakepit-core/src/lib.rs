@@ -50,7 +50,7 @@ pub use error::{
     RecycleError, ResizeError, StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
-pub use payload::{JSON, OCTET_STREAM, Payload, PayloadError};
+pub use payload::{Encoding, JSON, MSGPACK, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
     HealthReason, HealthStatus, Next, Origin, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef,
     PoolRequest, PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream,

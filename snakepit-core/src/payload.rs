@@ -1,6 +1,11 @@
 //! What a request carries to a worker and what comes back: opaque bytes with a content type.
 
+mod encoding;
+
+pub use encoding::Encoding;
+
 use std::borrow::Cow;
+use std::error::Error;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -8,6 +13,8 @@ use serde::de::DeserializeOwned;
 
 /// The content type of JSON, the default.
 pub const JSON: &str = "application/json";
+/// The content type of MessagePack.
+pub const MSGPACK: &str = "application/msgpack";
 /// The content type of raw bytes.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
@@ -29,25 +36,27 @@ pub struct Payload {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
-    /// A value has no JSON form, such as a map with keys that are not text.
-    #[error("the arguments cannot be written as JSON: {source}")]
+    /// A value has no form in the encoding, such as, in JSON, a map with keys that are not text.
+    #[error("the arguments cannot be written as {encoding}: {source}")]
     Encode {
+        /// How they were to be written.
+        encoding: Encoding,
         /// What the encoder said.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// The bytes are JSON of another shape than the caller asked for, or no JSON.
+    /// The bytes are of another shape than the caller asked for, or not what their content type says.
     #[error("the answer cannot be read as {expected}: {source}")]
     Decode {
         /// The Rust type that was asked for.
         expected: &'static str,
         /// What the decoder said.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// The payload is not JSON, so a typed call cannot read it.
+    /// The payload is in no encoding that a typed call can read. MessagePack is one where the feature `msgpack` is enabled.
     #[error("the answer is {content_type}, which a typed call cannot read")]
-    NotJson {
+    NotDecodable {
         /// What the worker said it is.
         content_type: String,
     },
@@ -59,7 +68,7 @@ impl PayloadError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Encode { .. } => "invalid_argument",
-            Self::Decode { .. } | Self::NotJson { .. } => "invalid_answer",
+            Self::Decode { .. } | Self::NotDecodable { .. } => "invalid_answer",
         }
     }
 }
@@ -70,8 +79,27 @@ impl Payload {
     /// # Errors
     /// [`PayloadError::Encode`] where the value has no JSON form.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
-        let data = serde_json::to_vec(value).map_err(|source| PayloadError::Encode { source })?;
-        Ok(Self { content_type: Cow::Borrowed(JSON), data: data.into(), attachments: Vec::new() })
+        Self::encode(value, Encoding::Json)
+    }
+
+    /// Encodes a value as MessagePack, structs as maps. Shorter than JSON, and quicker to read in most languages; bytes
+    /// within it (`serde_bytes`) travel as they are. A worker that can read it answers in it.
+    ///
+    /// # Errors
+    /// [`PayloadError::Encode`] where the value has no form in MessagePack.
+    #[cfg(feature = "msgpack")]
+    pub fn msgpack<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
+        Self::encode(value, Encoding::MessagePack)
+    }
+
+    /// Encodes a value.
+    ///
+    /// # Errors
+    /// [`PayloadError::Encode`] where the value has no form in that encoding.
+    pub fn encode<T: Serialize + ?Sized>(value: &T, encoding: Encoding) -> Result<Self, PayloadError> {
+        let data = encoding.write(value).map_err(|source| PayloadError::Encode { encoding, source })?;
+        let content_type = Cow::Borrowed(encoding.content_type());
+        Ok(Self { content_type, data: data.into(), attachments: Vec::new() })
     }
 
     /// Takes raw bytes as they are.
@@ -79,15 +107,21 @@ impl Payload {
         Self { content_type: Cow::Borrowed(OCTET_STREAM), data: data.into(), attachments: Vec::new() }
     }
 
-    /// Reads a JSON payload as a value.
+    /// How `data` is encoded, where that is something that serde can read here.
+    pub fn encoding(&self) -> Option<Encoding> {
+        Encoding::of(&self.content_type)
+    }
+
+    /// Reads a payload as a value.
     ///
     /// # Errors
-    /// [`PayloadError::NotJson`] for another content type, [`PayloadError::Decode`] for another shape.
+    /// [`PayloadError::NotDecodable`] for another content type, [`PayloadError::Decode`] for another shape.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        if self.content_type != JSON {
-            return Err(PayloadError::NotJson { content_type: self.content_type.to_string() });
-        }
-        serde_json::from_slice(&self.data)
+        let Some(encoding) = self.encoding() else {
+            return Err(PayloadError::NotDecodable { content_type: self.content_type.to_string() });
+        };
+        encoding
+            .read(&self.data)
             .map_err(|source| PayloadError::Decode { expected: std::any::type_name::<T>(), source })
     }
 
@@ -108,6 +142,23 @@ mod tests {
         assert_eq!(payload.content_type, JSON);
         assert_eq!(payload.size(), 11);
         assert_eq!(payload.decode::<HashMap<String, Vec<u8>>>().unwrap()["a"], [1, 2]);
+    }
+
+    #[cfg(feature = "msgpack")]
+    #[test]
+    fn message_pack_goes_in_and_comes_out_shorter_than_json() {
+        let value = HashMap::from([("a".to_owned(), vec![1_u8, 2])]);
+        let payload = Payload::msgpack(&value).unwrap();
+        assert_eq!(
+            (payload.content_type.as_ref(), payload.encoding()),
+            (MSGPACK, Some(Encoding::MessagePack))
+        );
+        assert_eq!(payload.data.as_ref(), b"\x81\xa1a\x92\x01\x02");
+        assert_eq!(payload.decode::<HashMap<String, Vec<u8>>>().unwrap(), value);
+        let error = payload.decode::<i64>().unwrap_err().to_string();
+        assert!(error.contains("i64"), "{error}");
+        let torn = Payload { data: payload.data.slice(..3), ..payload };
+        assert!(matches!(torn.decode::<HashMap<String, Vec<u8>>>(), Err(PayloadError::Decode { .. })));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Requests and their answers, the good and the bad.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use snakepit_adapters::{ExecuteError, Payload, Progress, Request};
+use snakepit_adapters::{ExecuteError, MSGPACK, Payload, Progress, Request};
 use snakepit_tests::oracle;
 use tokio::task::JoinSet;
 
@@ -20,6 +21,37 @@ fn a_first_request_is_answered() {
         let value = json!({"text": "ä\u{1f40d}", "list": [1, 2.5, null, true], "nested": {"a": {}}});
         let echoed: Value = subject.pit.call("echo", &json!({"value": value})).await.unwrap();
         assert_eq!(echoed, value);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn arguments_in_message_pack_are_answered_in_it() {
+    everywhere(|kind| async move {
+        let subject = Subject::start(kind).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let ask = async |command: &str, args: Value| {
+            pool.request(command).payload(Payload::msgpack(&args).unwrap()).send().await
+        };
+        match ask("add", json!({"a": 1, "b": 2})).await {
+            Ok(answer) => {
+                assert_eq!(answer.payload.content_type, MSGPACK);
+                assert_eq!(answer.payload.decode::<i64>().unwrap(), 3);
+                let refused = ask("add", json!({"a": 1})).await.unwrap_err();
+                assert_eq!(refused.code(), "invalid_argument");
+                let packed = Payload::msgpack(&json!({"n": 2})).unwrap();
+                let mut items = pool.request("count").payload(packed).stream().unwrap();
+                let item: Value = items.next().await.unwrap().unwrap().decode().unwrap();
+                assert_eq!(item, json!({"i": 0}));
+            }
+            // Which is an answer, too: a worker need not be able to read it.
+            Err(error) if kind == Kind::Python && error.to_string().contains("install msgpack") => {
+                // Past the capture of the test runner.
+                let _ =
+                    writeln!(std::io::stderr(), "\nSKIPPED MessagePack in Python: msgpack is not installed");
+            }
+            Err(error) => panic!("{error}"),
+        }
         subject.stop().await;
     });
 }

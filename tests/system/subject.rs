@@ -57,9 +57,9 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py")
 }
 
-/// The interpreter of the virtual environment in which `.ci/run` has installed the SDK with its extra `grpc`.
+/// The interpreter of the virtual environment in which `.ci/run` has installed the SDK with its extras.
 fn python_with_grpc() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python-grpc/bin/python3")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python3")
 }
 
 /// The kinds of workers that can be run here.
@@ -68,7 +68,7 @@ fn kinds() -> Vec<Kind> {
     if python_with_grpc().exists() {
         kinds.push(Kind::GrpcPython);
     } else {
-        println!("SKIPPED grpc_python: grpcio is not installed in target/python-grpc, as .ci/run does");
+        println!("SKIPPED grpc_python: grpcio is not installed in target/python, as .ci/run does");
     }
     kinds
 }

@@ -63,14 +63,14 @@ class Alone:
             raise Refused(refusal)
         value = self._done(command.call(request))
         if not command.is_stream:
-            yield sendable(value, payload_limit)
+            yield sendable(value, payload_limit, request.content_type)
             return
         items = self._stepwise(value) if hasattr(value, "__aiter__") else value
         for item in items:
             if request.cancelled:
                 getattr(items, "close", lambda: None)()
                 raise Refused(error_body("cancelled", "the caller cancelled the stream"))
-            yield sendable(item, payload_limit)
+            yield sendable(item, payload_limit, request.content_type)
 
     def _done(self, value: Any) -> Any:
         return self._loop.run_until_complete(_awaited(value)) if self._loop is not None and hasattr(value, "__await__") else value

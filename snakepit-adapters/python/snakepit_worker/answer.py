@@ -8,7 +8,7 @@ from .failure import error_body
 from .frame import ERROR, PIECE, RESULT, encode, encode_cut
 from .json_text import dumps
 from .payload import payload_of
-from .request import BYTES_TYPE
+from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class Unsendable(Exception):
         self.body = body
 
 
-def sendable(value: Any, payload_limit: int) -> Payload:
-    """The payload of a result or of a stream's item. Raises `Unsendable`."""
+def sendable(value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Payload:
+    """The payload of a result or of a stream's item; `asked_in` as in `payload_of`. Raises `Unsendable`."""
     try:
-        payload = payload_of(value)
+        payload = payload_of(value, asked_in)
     except Exception as error:
         # Whatever a value's own methods raise while it is encoded: the worker answers, and lives.
         reason = "it is nested too deeply, or contains itself" if isinstance(error, RecursionError) else str(error)
@@ -69,13 +69,14 @@ def error_frame(request_id: int, body: bytes) -> Iterable[bytes]:
     return _framed(ERROR, request_id, body)
 
 
-def result_frames(request_id: int, value: Any, payload_limit: int) -> Iterable[bytes]:
-    """The one answer to an Execute whose command returned `value`."""
-    frame = _small_frame(request_id, value, min(payload_limit, SMALL))
-    if frame is not None:
-        return (frame,)
+def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Iterable[bytes]:
+    """The one answer to an Execute whose command returned `value`; `asked_in` as in `payload_of`."""
+    if asked_in is not MSGPACK_TYPE:
+        frame = _small_frame(request_id, value, min(payload_limit, SMALL))
+        if frame is not None:
+            return (frame,)
     try:
-        return payload_frames(RESULT, request_id, sendable(value, payload_limit))
+        return payload_frames(RESULT, request_id, sendable(value, payload_limit, asked_in))
     except Unsendable as unsendable:
         return error_frame(request_id, unsendable.body)
 

@@ -7,7 +7,7 @@ import time
 from .context import Context
 from .failure import error_body
 from .json_text import loads
-from .request import JSON_TYPE
+from .request import JSON_TYPE, MSGPACK_TYPE
 from .signature import CONTEXT, IS_ASYNC_GENERATOR, IS_COROUTINE, IS_GENERATOR, flags_of, signature_of
 
 TYPE_CHECKING = False
@@ -106,13 +106,10 @@ class Command:
     def _arguments(self, content_type: str, data: bytes) -> Arguments:
         signature = self.signature
         positional: Tuple[Any, ...] = ()
-        if content_type != JSON_TYPE and not _is_json(content_type):
+        if content_type != JSON_TYPE and content_type != MSGPACK_TYPE and not _is_json(content_type):
             positional = (data,)
         elif data:
-            try:
-                value = loads(data)
-            except (ValueError, RecursionError) as error:
-                raise InvalidArgument(f"the arguments of {self.name}() are not JSON: {error}") from None
+            value = self._message_pack(data) if content_type == MSGPACK_TYPE else self._json(data)
             if type(value) is dict:
                 if signature.is_plain and value.keys() <= signature.by_name and signature.required <= value.keys():
                     return (), value
@@ -120,10 +117,29 @@ class Command:
             if type(value) is list:
                 positional = tuple(value)
             elif value is not None:
-                raise InvalidArgument(f"the arguments of {self.name}() must be a JSON object, array or null, not {_json_name(value)}")
+                raise InvalidArgument(f"the arguments of {self.name}() must be an object, an array or null, not {_name(value)}")
         if signature.fewest <= len(positional) <= signature.most:
             return positional, {}
         return self._checked(positional, {})
+
+    def _json(self, data: bytes) -> Any:
+        try:
+            return loads(data)
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgument(f"the arguments of {self.name}() are not JSON: {error}") from None
+
+    def _message_pack(self, data: bytes) -> Any:
+        from . import message_pack
+
+        try:
+            value = message_pack.loads(data)
+        except message_pack.NotInstalled as error:
+            raise InvalidArgument(str(error)) from None
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgument(f"the arguments of {self.name}() are not MessagePack: {error}") from None
+        if type(value) is dict and not all(type(name) is str for name in value):
+            raise InvalidArgument(f"the arguments of {self.name}() are named by something other than text")
+        return value
 
     def _checked(self, positional: Tuple[Any, ...], named: Dict[str, Any]) -> Arguments:
         """Raises `InvalidArgument` that names what is wrong. Names given for positional-only parameters become positions."""
@@ -161,8 +177,9 @@ def _is_json(content_type: str) -> bool:
     return bare == "application/json" or bare.endswith("+json")
 
 
-def _json_name(value: Any) -> str:
-    return {str: "a string", bool: "true or false", int: "a number", float: "a number"}[type(value)]
+def _name(value: Any) -> str:
+    names = {str: "a string", bool: "true or false", int: "a number", float: "a number", bytes: "bytes"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _count(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from .json_text import dumps
-from .request import BYTES_TYPE, JSON_TYPE
+from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,10 +52,17 @@ class Payload:
         return b"".join((head, lengths, content_type, self.data, *self.attachments))
 
 
-def payload_of(value: Any) -> Payload:
-    """The payload of what a command returned. Raises TypeError, ValueError or RecursionError where it has none."""
+def payload_of(value: Any, asked_in: str = JSON_TYPE) -> Payload:
+    """The payload of what a command returned. Raises TypeError, ValueError or RecursionError where it has none.
+
+    `asked_in`: the content type of the arguments, which the answer takes after.
+    """
     if isinstance(value, Payload):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Payload(value)
+    if asked_in == MSGPACK_TYPE:
+        from . import message_pack
+
+        return Payload(message_pack.dumps(value), MSGPACK_TYPE)
     return Payload(dumps(value), JSON_TYPE)

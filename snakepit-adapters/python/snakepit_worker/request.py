@@ -19,8 +19,9 @@ FIXED = struct.Struct(">IHHHHIHHI")
 PAIR = struct.Struct(">HH")
 JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"
+MSGPACK_TYPE = "application/msgpack"
 SILENT = Voice()
-KNOWN_TYPES = {b"": JSON_TYPE, JSON_TYPE.encode(): JSON_TYPE, BYTES_TYPE.encode(): BYTES_TYPE}
+KNOWN_TYPES = {b"": JSON_TYPE, JSON_TYPE.encode(): JSON_TYPE, BYTES_TYPE.encode(): BYTES_TYPE, MSGPACK_TYPE.encode(): MSGPACK_TYPE}
 
 
 class Request:

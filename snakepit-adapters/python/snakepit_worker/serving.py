@@ -71,7 +71,7 @@ class Serving:
             if request.is_stream:
                 self._stream(request, value)
             else:
-                self._answer(request, result_frames(request.id, value, self._intake.payload_limit))
+                self._answer(request, result_frames(request.id, value, self._intake.payload_limit, request.content_type))
 
     def _checked(self, request: Request) -> Optional[Command]:
         """The command that is to run, or None if the request is answered because none can."""
@@ -111,7 +111,7 @@ class Serving:
 
     def _send_items(self, request: Request, items: Any) -> Iterable[bytes]:
         for item in items:
-            payload = sendable(item, self._intake.payload_limit)
+            payload = sendable(item, self._intake.payload_limit, request.content_type)
             frames = payload_frames(CHUNK, request.id, payload)
             # Credit is waited for with an item in hand, not before the next is made: thus the end needs no credit.
             while not request.cancelled and not request.has_credit():

@@ -143,12 +143,12 @@ class TaskServing(Serving):
             value = await value
         if request.is_stream:
             return await self._send_each(request, value)
-        return result_frames(request.id, value, self._intake.payload_limit)
+        return result_frames(request.id, value, self._intake.payload_limit, request.content_type)
 
     async def _send_each(self, request: Request, items: Any) -> Iterable[bytes]:
         try:
             async for item in items if hasattr(items, "__aiter__") else _one_by_one(items):
-                payload = sendable(item, self._intake.payload_limit)
+                payload = sendable(item, self._intake.payload_limit, request.content_type)
                 frames = payload_frames(CHUNK, request.id, payload)
                 while not request.cancelled and not request.has_credit():
                     await self._credit_for(request)

@@ -1,4 +1,4 @@
-"""The JSON form of common values that JSON has no word for. Loaded when the first of them is met.
+"""The form of common values that JSON, or MessagePack, has no word for. Loaded when the first of them is met.
 
 The types are looked for only in modules that are loaded: of any other module no value can be at hand.
 """
@@ -45,7 +45,12 @@ def json_form(value: Any) -> Any:
         return value.tolist()
     if _is(value, "numpy", "generic"):
         return _python_scalar(value)
-    raise TypeError(f"a value of type {_type_name(kind)} has no form in JSON")
+    raise TypeError(f"a value of type {_type_name(kind)} has no form")
+
+
+def message_pack_form(value: Any) -> Any:
+    """The same for MessagePack, which has a word for bytes."""
+    return bytes(value) if isinstance(value, (bytearray, memoryview)) else json_form(value)
 
 
 def _is(value: Any, module_name: str, *type_names: str) -> bool:

@@ -43,8 +43,8 @@ impl Worker {
         }
     }
 
-    /// Adds a command that answers once. Its arguments are JSON: a struct takes an object or an array, a tuple an
-    /// array, `()` and `Option` take none.
+    /// Adds a command that answers once. Its arguments are JSON, or MessagePack with the feature `msgpack`, and it answers
+    /// as it is asked: a struct takes an object or an array, a tuple an array, `()` and `Option` take none.
     pub fn command<A, R>(
         self,
         name: impl Into<String>,
@@ -55,7 +55,8 @@ impl Worker {
         R: Serialize,
     {
         self.raw_command(name, move |context, payload| {
-            command::result(&run(context, command::arguments(&payload)?)?)
+            let encoding = command::answer_encoding(&payload);
+            command::result(&run(context, command::arguments(&payload)?)?, encoding)
         })
     }
 

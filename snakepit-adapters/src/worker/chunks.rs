@@ -1,7 +1,7 @@
 //! Where a command that answers with a stream puts its items.
 
 use serde::Serialize;
-use snakepit_core::Payload;
+use snakepit_core::{Encoding, Payload};
 
 use crate::worker::command;
 use crate::worker::crew::Crew;
@@ -11,19 +11,20 @@ use crate::worker::error::CommandResult;
 pub struct Chunks<'a> {
     id: u64,
     crew: &'a Crew,
+    encoding: Encoding,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(id: u64, crew: &'a Crew) -> Self {
-        Self { id, crew }
+    pub(super) fn new(id: u64, crew: &'a Crew, encoding: Encoding) -> Self {
+        Self { id, crew, encoding }
     }
 
-    /// Sends an item as JSON, once there is credit for it.
+    /// Sends an item, in the encoding of the arguments, once there is credit for it.
     ///
     /// # Errors
-    /// `cancelled` once nobody reads: pass it on with `?`. An item that has no JSON form, or is over the limit.
+    /// `cancelled` once nobody reads: pass it on with `?`. An item that has no form in it, or is over the limit.
     pub fn send<T: Serialize + ?Sized>(&mut self, item: &T) -> CommandResult<()> {
-        self.send_payload(&command::result(item)?)
+        self.send_payload(&command::result(item, self.encoding)?)
     }
 
     /// Sends an item as it is, once there is credit for it.

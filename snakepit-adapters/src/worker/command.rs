@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use snakepit_core::{JSON, Payload, WorkerErrorKind};
+use snakepit_core::{Encoding, Payload, WorkerErrorKind};
 
 use crate::port::frame::{CommandInfo, Kind};
 use crate::worker::chunks::Chunks;
@@ -55,13 +55,22 @@ impl Commands {
     }
 }
 
-/// Reads arguments: an object or an array of JSON, or nothing.
+/// Reads arguments: an object or an array, or nothing.
 pub(super) fn arguments<A: DeserializeOwned>(payload: &Payload) -> CommandResult<A> {
-    if payload.content_type != JSON {
-        let message = format!("the arguments are {}, the command takes JSON", payload.content_type);
-        return Err(CommandError::invalid_argument(message));
+    match payload.encoding() {
+        Some(Encoding::Json) => json_arguments(&payload.data),
+        // Another encoding that is known here says "no arguments" in one way.
+        Some(_) => payload.decode().map_err(|error| CommandError::invalid_argument(error.to_string())),
+        None => {
+            let message =
+                format!("the arguments are {}, which this worker cannot read", payload.content_type);
+            Err(CommandError::invalid_argument(message))
+        }
     }
-    let data = if payload.data.is_empty() { b"null" } else { payload.data.trim_ascii() };
+}
+
+fn json_arguments<A: DeserializeOwned>(data: &[u8]) -> CommandResult<A> {
+    let data = if data.is_empty() { b"null" } else { data.trim_ascii() };
     serde_json::from_slice(data).or_else(|error| {
         // A caller says "no arguments" in one of three ways, and a command in another.
         let read = if NO_ARGUMENTS.contains(&data) {
@@ -75,9 +84,14 @@ pub(super) fn arguments<A: DeserializeOwned>(payload: &Payload) -> CommandResult
 
 const NO_ARGUMENTS: [&[u8]; 3] = [b"null", b"{}", b"[]"];
 
+/// The encoding that the answer to a request is written in: that of its arguments, where a value can be written so.
+pub(super) fn answer_encoding(arguments: &Payload) -> Encoding {
+    arguments.encoding().unwrap_or(Encoding::Json)
+}
+
 /// Writes a result.
-pub(super) fn result<R: Serialize + ?Sized>(value: &R) -> CommandResult<Payload> {
-    Ok(Payload::json(value)?)
+pub(super) fn result<R: Serialize + ?Sized>(value: &R, encoding: Encoding) -> CommandResult<Payload> {
+    Ok(Payload::encode(value, encoding)?)
 }
 
 #[cfg(test)]
@@ -107,12 +121,31 @@ mod tests {
         for (payload, text) in [
             (json(r#"{"a": 1}"#), "missing field `b`"),
             (json("{"), "EOF while parsing"),
-            (Payload::bytes("x"), "the arguments are application/octet-stream"),
+            (
+                Payload::bytes("x"),
+                "the arguments are application/octet-stream, which this worker cannot read",
+            ),
         ] {
             let error = arguments::<Add>(&payload).unwrap_err().0;
             assert_eq!(error.kind, WorkerErrorKind::InvalidArgument);
             assert!(error.message.contains(text), "{}", error.message);
         }
+    }
+
+    #[cfg(feature = "msgpack")]
+    #[test]
+    fn arguments_in_message_pack_are_answered_in_message_pack() {
+        let payload = Payload::msgpack(&serde_json::json!({"a": 1, "b": 2})).unwrap();
+        assert_eq!(arguments::<Add>(&payload).unwrap(), Add { a: 1, b: 2 });
+        let answer = result(&3, answer_encoding(&payload)).unwrap();
+        assert_eq!(
+            (answer.content_type.as_ref(), answer.data.as_ref()),
+            (snakepit_core::MSGPACK, &[3_u8][..])
+        );
+        assert_eq!(arguments::<Option<i64>>(&Payload::msgpack(&()).unwrap()).unwrap(), None);
+        let torn = Payload { data: payload.data.slice(..4), ..payload };
+        assert_eq!(arguments::<Add>(&torn).unwrap_err().0.kind, WorkerErrorKind::InvalidArgument);
+        assert_eq!(answer_encoding(&Payload::bytes("x")), Encoding::Json);
     }
 
     #[test]

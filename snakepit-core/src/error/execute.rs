@@ -207,7 +207,7 @@ impl From<PayloadError> for ExecuteError {
     fn from(error: PayloadError) -> Self {
         match error {
             PayloadError::Encode { .. } => Self::InvalidArgument { message: error.to_string() },
-            PayloadError::Decode { .. } | PayloadError::NotJson { .. } => Self::Payload(error),
+            PayloadError::Decode { .. } | PayloadError::NotDecodable { .. } => Self::Payload(error),
         }
     }
 }

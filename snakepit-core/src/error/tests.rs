@@ -176,8 +176,8 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
     for (error, code, retryable) in starts {
         assert_eq!((error.code(), error.is_retryable()), (code, retryable));
     }
-    let not_json = PayloadError::NotJson { content_type: "text/plain".to_owned() };
-    assert_eq!(not_json.code(), ExecuteError::from(not_json).code());
+    let unreadable = PayloadError::NotDecodable { content_type: "text/plain".to_owned() };
+    assert_eq!(unreadable.code(), ExecuteError::from(unreadable).code());
     let no_form = Payload::json(&std::collections::HashMap::from([(vec![1], 1)])).unwrap_err();
     assert_eq!(no_form.code(), ExecuteError::from(no_form).code());
 }

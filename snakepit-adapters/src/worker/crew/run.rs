@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::port::frame::{BodyLayout, Event, Kind, LogLine, PayloadLayout, Recycle};
 use crate::worker::chunks::Chunks;
-use crate::worker::command::Handler;
+use crate::worker::command::{self, Handler};
 use crate::worker::context::Context;
 use crate::worker::crew::Crew;
 use crate::worker::error::{CommandError, CommandResult};
@@ -50,7 +50,8 @@ impl Crew {
         match handler {
             Handler::Answer(answer) => answer(&context, payload).map(Some),
             Handler::Stream(stream) => {
-                stream(&context, payload, &mut Chunks::new(job.id, self))?;
+                let encoding = command::answer_encoding(&payload);
+                stream(&context, payload, &mut Chunks::new(job.id, self, encoding))?;
                 if self.is_cancelled(job.id) { Err(CommandError::cancelled()) } else { Ok(None) }
             }
         }

@@ -208,6 +208,11 @@ impl ScriptedLife {
         }
     }
 
+    /// Whether the life is over, and all that it was told has been looked at.
+    pub(crate) fn has_left(&mut self) -> bool {
+        self.messages.is_closed() && !self.has_more()
+    }
+
     /// The next thing, which must be a request.
     pub(crate) async fn next_request(&mut self) -> RequestId {
         self.next_command().await.0

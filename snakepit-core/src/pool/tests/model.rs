@@ -35,6 +35,16 @@ enum Step {
         heard_out: bool,
     },
     EndSession(u8),
+    Resize(u16),
+    /// Somebody asks for another worker in place of one.
+    Recycle {
+        worker: usize,
+    },
+    /// A worker asks for it itself.
+    Tire {
+        worker: usize,
+    },
+    RollingRestart,
     Pass {
         ms: u16,
     },
@@ -81,6 +91,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<usize>().prop_map(|worker| Step::Begin { worker }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(worker, heard_out)| Step::Crash { worker, heard_out }),
         1 => (0u8..3).prop_map(Step::EndSession),
+        1 => (1u16..5).prop_map(Step::Resize),
+        1 => any::<usize>().prop_map(|worker| Step::Recycle { worker }),
+        1 => any::<usize>().prop_map(|worker| Step::Tire { worker }),
+        1 => Just(Step::RollingRestart),
         2 => (0u16..3_000).prop_map(|ms| Step::Pass { ms }),
     ]
 }

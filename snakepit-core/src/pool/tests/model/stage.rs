@@ -14,7 +14,8 @@ use crate::id::{RequestId, SessionId};
 use crate::pool::message::Life;
 use crate::pool::tests::bench::{Bench, options, request};
 use crate::pool::tests::model::{Setting, Step, Wish};
-use crate::pool::{Permit, Response};
+use crate::pool::{Permit, PoolStats, Response};
+use crate::worker::WorkerPhase;
 
 /// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -28,6 +29,10 @@ pub(super) struct Stage {
     workers: Vec<Worker>,
     /// Which living worker the model last saw a session on.
     sessions: BTreeMap<u8, Life>,
+    /// How many workers the pool is to have.
+    size: u16,
+    /// Those who asked for other workers.
+    changes: Vec<JoinHandle<()>>,
     /// Whether one of the pool's own actors has died: then its counts begin anew.
     was_killed: bool,
     /// Whether a caller has left who may not have come to ask.
@@ -93,6 +98,8 @@ impl Stage {
             permits: Vec::new(),
             workers: Vec::new(),
             sessions: BTreeMap::new(),
+            size: setting.size,
+            changes: Vec::new(),
             was_killed: false,
             left_in_turn: false,
         };
@@ -115,6 +122,21 @@ impl Stage {
             Step::Begin { worker } => self.begin(worker),
             Step::Crash { worker, heard_out } => self.crash(worker, heard_out),
             Step::EndSession(session) => self.end_session(session).await,
+            Step::Resize(size) => {
+                self.size = size;
+                self.bench.pool.resize(size).await.unwrap();
+            }
+            Step::Recycle { worker } => self.recycle(worker),
+            Step::Tire { worker } => {
+                if let Some(worker) = pick(&mut self.workers, worker) {
+                    worker.end.reports.recycle("tired".to_owned());
+                }
+            }
+            Step::RollingRestart => {
+                let pool = self.bench.pool.clone();
+                // What became of each worker depends on what else happens.
+                self.changes.push(tokio::spawn(async move { drop(pool.rolling_restart().await) }));
+            }
             Step::Pass { ms } => self.let_happen(Duration::from_millis(ms.into())).await,
             Step::KillPool => {
                 self.bench.kill_pool().await;
@@ -203,6 +225,12 @@ impl Stage {
         worker.end.end(AdapterFailure::Disconnected);
     }
 
+    fn recycle(&mut self, worker: usize) {
+        let Some(worker) = pick(&mut self.workers, worker) else { return };
+        let (pool, slot) = (self.bench.pool.clone(), worker.life().slot);
+        self.changes.push(tokio::spawn(async move { drop(pool.recycle(slot).await) }));
+    }
+
     async fn end_session(&mut self, session: u8) {
         self.sessions.remove(&session);
         let session_name = name(session);
@@ -220,6 +248,9 @@ impl Stage {
         while let Ok(end) = self.bench.lives.try_recv() {
             self.workers.push(Worker { end, has: Vec::new() });
         }
+        let ready = self.ready_lives().await;
+        // Who is to leave may still be in the middle of a session that has started afresh elsewhere.
+        self.sessions.retain(|_, life| ready.contains(life));
         for worker in &mut self.workers {
             while worker.end.has_more() {
                 match worker.end.next().await {
@@ -228,7 +259,9 @@ impl Stage {
                         worker.has.push(Task { id, call, begun: false });
                         let Call { wish, given, .. } = &mut self.calls[call];
                         given.to(Life::from(&worker.end.life), *wish);
-                        if let Some(session) = wish.session {
+                        if let Some(session) = wish.session
+                            && ready.contains(&worker.life())
+                        {
                             is_where_it_belongs(self.setting, &mut self.sessions, session, worker.life());
                         }
                     }
@@ -247,6 +280,29 @@ impl Stage {
         // Whoever waited for a place has used it by now.
         let held = self.bench.pool.shared().reservations.held();
         assert_eq!(held, self.permits.len(), "a place is held by nobody, or by two");
+        self.see_off();
+    }
+
+    /// The lives that take requests.
+    async fn ready_lives(&self) -> HashSet<Life> {
+        let workers = self.bench.pool.workers().await.unwrap_or_default();
+        let ready = workers.into_iter().filter(|worker| worker.phase == WorkerPhase::Ready);
+        ready.map(|worker| Life { slot: worker.slot, incarnation: worker.incarnation }).collect()
+    }
+
+    /// Workers that have left as they were asked to had nothing that anybody waits for.
+    fn see_off(&mut self) {
+        for mut worker in std::mem::take(&mut self.workers) {
+            if !worker.end.has_left() {
+                self.workers.push(worker);
+                continue;
+            }
+            for task in worker.has {
+                let call = &mut self.calls[task.call];
+                assert!(call.task.is_none(), "a worker left with a request that somebody waits for");
+                call.given.now = None;
+            }
+        }
     }
 
     async fn hear_answers(&mut self) {
@@ -267,6 +323,7 @@ impl Stage {
         self.permits.clear();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while self.calls.iter().any(|call| call.task.is_some())
+            || self.changes.iter().any(|change| !change.is_finished())
             || self.workers.iter().any(|w| !w.has.is_empty())
         {
             assert!(tokio::time::Instant::now() < deadline, "somebody still waits");
@@ -275,8 +332,13 @@ impl Stage {
             }
             self.let_happen(Duration::from_millis(10)).await;
         }
-        let size = usize::from(self.setting.size);
-        let stats = self.bench.settled(|stats| stats.available == size && stats.running == 0).await;
+        for change in self.changes.drain(..) {
+            change.await.expect("a change panicked");
+        }
+        let size = usize::from(self.size);
+        let is_calm =
+            |stats: &PoolStats| stats.available == size && stats.total == size && stats.running == 0;
+        let stats = self.bench.settled(is_calm).await;
         self.let_happen(Duration::from_millis(1)).await;
         assert_eq!((stats.waiting, stats.stalls, stats.quarantined), (0, 0, 0), "{stats:?}");
         if !self.was_killed {

@@ -26,7 +26,7 @@ const SET: [(&str, &str); 4] = [
 ];
 
 /// What the example shows of the others.
-const SHOWN: [(&str, &str); 25] = [
+const SHOWN: [(&str, &str); 29] = [
     ("instance", "\"replica-0\""),
     ("require_level", "\"tree\""),
     ("shim_program", "\"bin/snakepit-shim\""),
@@ -51,6 +51,10 @@ const SHOWN: [(&str, &str); 25] = [
     ("term", "\"main\""),
     ("orphan_grace", "\"0s\""),
     ("startup_concurrency", "4"),
+    ("recycle.max_requests", "10000"),
+    ("recycle.max_age", "\"12h\""),
+    ("recycle.idle", "\"30m\""),
+    ("recycle.max_rss", "\"2GiB\""),
     ("restart.stable_after", "\"1m\""),
 ];
 

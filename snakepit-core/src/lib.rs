@@ -40,7 +40,9 @@ pub mod testkit;
 mod timer;
 mod worker;
 
-pub use config::{Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RestartOptions, Telemetry, size};
+pub use config::{
+    Affinity, Heartbeat, OnStuck, PoolConfig, PoolOptions, RecycleOptions, RestartOptions, Telemetry, size,
+};
 #[cfg(feature = "toml")]
 pub use config_file::ConfigFile;
 #[cfg(feature = "grpc-status")]

@@ -45,6 +45,7 @@ mod stream;
 pub(crate) mod tests;
 mod waiting_line;
 mod watchdog;
+mod wear;
 
 pub(crate) use actor::{Pool, PoolArgs};
 pub use builder::RequestBuilder;

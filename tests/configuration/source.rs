@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where they are declared.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "snakepit-core/src/config_file/pit.rs",
     "snakepit-core/src/config/options.rs",
     "snakepit-core/src/config/heartbeat.rs",
     "snakepit-core/src/config/telemetry.rs",
+    "snakepit-core/src/config/recycle.rs",
     "snakepit-core/src/config/restart.rs",
     "snakepit-core/src/adapter/chunks.rs",
     "snakepit-core/src/process/spec.rs",

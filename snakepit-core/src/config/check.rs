@@ -32,9 +32,15 @@ impl PoolOptions {
             ("stream_window.bytes", u64::from(self.stream_window.bytes)),
             ("heartbeat.misses", u64::from(self.heartbeat.misses)),
             ("poison_limit", u64::from(self.poison_limit)),
+            ("recycle.at_once", u64::from(self.recycle.at_once)),
+            ("recycle.max_requests", self.recycle.max_requests.unwrap_or(1)),
+            ("recycle.max_rss", self.recycle.max_rss.unwrap_or(1)),
         ];
         if let Some((option, _)) = at_least_1.into_iter().find(|(_, value)| *value == 0) {
             return Err((option, "must be at least 1".to_owned()));
+        }
+        if !(0.0..=1.0).contains(&self.recycle.jitter) {
+            return Err(("recycle.jitter", "must be from 0 to 1".to_owned()));
         }
         if self.payload_limit > u32::MAX as usize {
             return Err(("payload_limit", format!("must not be over {} bytes", u32::MAX)));
@@ -52,6 +58,8 @@ impl PoolOptions {
             ("telemetry.interval", self.telemetry.interval),
             ("restart.period", self.restart.period),
             ("restart.backoff_base", self.restart.backoff_base),
+            ("recycle.max_age", self.recycle.max_age.unwrap_or(Duration::from_secs(1))),
+            ("recycle.idle", self.recycle.idle.unwrap_or(Duration::from_secs(1))),
         ];
         if let Some((option, _)) = above_zero.into_iter().find(|(_, value)| value.is_zero()) {
             return Err((option, "must be longer than zero".to_owned()));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use snakepit_supervisor::RestartPolicy;
 
 use crate::adapter::StreamWindow;
-use crate::config::{Affinity, Heartbeat, RestartOptions, Telemetry, size};
+use crate::config::{Affinity, Heartbeat, RecycleOptions, RestartOptions, Telemetry, size};
 
 /// The options of a pool. In configuration files a duration is written `"250ms"`, and a size `"512MiB"` or as a number of
 /// bytes.
@@ -85,6 +85,8 @@ pub struct PoolOptions {
     pub kill_grace: Duration,
     /// What the pool tells of its work without being asked.
     pub telemetry: Telemetry,
+    /// When a worker that works is replaced by another.
+    pub recycle: RecycleOptions,
     /// When a worker that ended is started again, and when its slot is given up for a while.
     pub restart: RestartOptions,
 }
@@ -136,6 +138,7 @@ impl Default for PoolOptions {
             stop_grace: Duration::from_secs(5),
             kill_grace: Duration::from_secs(2),
             telemetry: Telemetry::default(),
+            recycle: RecycleOptions::default(),
             restart: RestartOptions::default(),
         }
     }

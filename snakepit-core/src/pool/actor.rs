@@ -28,6 +28,7 @@ use crate::pool::shared::{PoolShared, Vitals};
 use crate::pool::statistics::Counters;
 use crate::pool::waiting_line::WaitingLine;
 use crate::pool::watchdog::Watchdog;
+use crate::pool::wear::Wear;
 use crate::session_affinity::SessionAffinityMessage;
 use crate::telemetry::Event;
 use crate::timer::Timer;
@@ -77,6 +78,9 @@ pub(crate) struct PoolState {
     /// The latest life of each slot, and the workers that are not ready yet.
     pub(super) lives: Lives<ActorRef<WorkerMessage>>,
     pub(super) recyclings: Recyclings,
+    pub(super) wear: Wear,
+    /// Held, so that it rings; `None` where nobody looks how worn the workers are.
+    pub(super) wear_timer: Option<Timer>,
     /// Slots that are to take over from others; each rings when its time is over.
     pub(super) substitutes: HashMap<Slot, Timer>,
     /// Slots that are to go, and whose workers have something left to finish.
@@ -132,6 +136,7 @@ impl Actor for Pool {
         state.args.shared.address.publish(state.myself.clone());
         state.start_slots(Instant::now());
         state.tell_statistics_later();
+        state.await_wear();
         Ok(state)
     }
 
@@ -175,6 +180,7 @@ impl Actor for Pool {
 
 impl PoolState {
     pub(super) fn new(args: PoolArgs, myself: ActorRef<PoolMessage>) -> Self {
+        let wear = Wear::new(args.shared.options.recycle.clone());
         Self {
             roster: Roster::default(),
             boots: Boots::new(args.shared.options.startup_concurrency),
@@ -194,6 +200,8 @@ impl PoolState {
             quarantines: HashMap::new(),
             lives: Lives::default(),
             recyclings: Recyclings::default(),
+            wear,
+            wear_timer: None,
             substitutes: HashMap::new(),
             retiring: BTreeSet::new(),
             ready_waiters: Vec::new(),
@@ -270,7 +278,8 @@ impl PoolState {
             PoolTimer::GaugesDue => self.gauges_due(),
             PoolTimer::StatisticsDue => self.statistics_due(),
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
-            PoolTimer::SubstituteDue { slot } => self.substitute_due(slot),
+            PoolTimer::SubstituteDue { slot } => self.substitute_due(slot, now),
+            PoolTimer::WearDue => self.wear_due(now),
             PoolTimer::CloseOver => self.refuse_everything(),
         }
     }

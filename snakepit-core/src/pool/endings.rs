@@ -50,6 +50,9 @@ impl PoolState {
         } else {
             self.leave_session(id, &flight, Told::Nothing);
         }
+        if self.wear.counts_requests() {
+            self.look_at_wear(life, now);
+        }
         self.serve(life, now);
     }
 

@@ -138,7 +138,7 @@ fn prospect(flight: &Flight, heard_out: bool) -> Prospect {
 }
 
 /// A number in `0..1` that differs from request to request.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     // Every `RandomState` has keys of its own.
     let bits = RandomState::new().hash_one(()) >> 32;
     bits as f64 / f64::from(u32::MAX)

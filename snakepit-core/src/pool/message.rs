@@ -238,6 +238,8 @@ pub(crate) enum PoolTimer {
     SubstituteDue {
         slot: Slot,
     },
+    /// Time to look how worn the workers are.
+    WearDue,
     CloseOver,
 }
 

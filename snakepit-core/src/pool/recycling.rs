@@ -1,6 +1,7 @@
 //! Workers that are replaced while they serve: who waits to be, who is being, and who is to be told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -32,6 +33,28 @@ pub enum RecycleReason {
         /// What it said.
         why: String,
     },
+    /// It has served as many requests as it was to.
+    Requests {
+        /// How many.
+        done: u64,
+    },
+    /// It has served as long as it was to.
+    Age {
+        /// How long.
+        #[serde(with = "humantime_serde")]
+        age: Duration,
+    },
+    /// It has had nothing to do for as long as it might.
+    Idle {
+        /// How long.
+        #[serde(with = "humantime_serde")]
+        idle: Duration,
+    },
+    /// Its processes hold more memory than they may.
+    Rss {
+        /// How many bytes, resident.
+        rss_bytes: u64,
+    },
 }
 
 /// The answer to whoever wants a worker replaced.
@@ -62,7 +85,11 @@ impl Recycling {
     fn is_wanted(&self) -> bool {
         match self.reason {
             RecycleReason::Asked => self.replies.iter().any(|reply| !reply.is_closed()),
-            RecycleReason::Worker { .. } => true,
+            RecycleReason::Worker { .. }
+            | RecycleReason::Requests { .. }
+            | RecycleReason::Age { .. }
+            | RecycleReason::Idle { .. }
+            | RecycleReason::Rss { .. } => true,
         }
     }
 
@@ -96,6 +123,11 @@ impl Recyclings {
             }
         }
         None
+    }
+
+    /// Whether a worker is to be replaced.
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.all.contains_key(&slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Recycling> {

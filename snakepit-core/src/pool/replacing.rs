@@ -9,9 +9,11 @@ use tracing::info;
 use crate::error::RecycleError;
 use crate::id::{Slot, WorkerId};
 use crate::pool::actor::PoolState;
+use crate::pool::losses::chance;
 use crate::pool::message::{Life, PoolMessage, PoolTimer};
 use crate::pool::recycling::{RecycleReason, RecycleReply, Recycled};
 use crate::pool::slot_plan::{Duty, Retirement};
+use crate::pool::wear::{LOOK_EVERY, WearFacts};
 use crate::telemetry::Event;
 use crate::timer::Timer;
 
@@ -114,18 +116,54 @@ impl PoolState {
         self.begin_replacements(now);
     }
 
-    pub(super) fn substitute_due(&mut self, slot: Slot) {
+    pub(super) fn substitute_due(&mut self, slot: Slot, now: Instant) {
         let limit = self.replacement_limit();
-        self.withdraw(slot, |worker| RecycleError::TimedOut { worker, limit });
+        self.withdraw(slot, |worker| RecycleError::TimedOut { worker, limit }, now);
     }
 
     /// A substitute goes before it has taken over; whom it was to replace stays.
-    pub(super) fn withdraw(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError) {
+    pub(super) fn withdraw(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError, now: Instant) {
         let duty = self.args.shared.plan().duty(slot);
         let Some(Duty::Substitute { of, .. }) = duty else { return };
         self.substitutes.remove(&slot);
+        self.wear.not_replaced(of, now);
         self.end_recycling(of, why);
         self.retire(slot, Retirement::Withdrawn);
+    }
+
+    /// Sets the reminder to look how worn the workers are, where there is anything to look for.
+    pub(super) fn await_wear(&mut self) {
+        if self.wear.is_watched() {
+            let due = PoolMessage::Timer(PoolTimer::WearDue);
+            self.wear_timer = Some(Timer::after(LOOK_EVERY, &self.myself, due));
+        }
+    }
+
+    pub(super) fn wear_due(&mut self, now: Instant) {
+        for life in self.roster.ready_lives() {
+            self.look_at_wear(life, now);
+        }
+        self.await_wear();
+    }
+
+    /// Has a worker replaced that is too worn.
+    pub(super) fn look_at_wear(&mut self, life: Life, now: Instant) {
+        let Some(ready) = self.roster.get(life) else { return };
+        let is_going = self.roster.is_retiring(life.slot) || self.recyclings.has(life.slot);
+        if is_going || !self.wear.is_watched() {
+            return;
+        }
+        let vitals = &ready.worker.vitals;
+        let (served, failed) = vitals.totals();
+        let facts = WearFacts {
+            done: served + failed,
+            running: vitals.running(),
+            age: vitals.age(now),
+            rss: vitals.rss(),
+        };
+        if let Some(reason) = self.wear.look(life, facts, now, chance()) {
+            self.recycle(life.slot, reason, None, now);
+        }
     }
 
     fn end_recycling(&mut self, slot: Slot, why: impl FnOnce(WorkerId) -> RecycleError) {

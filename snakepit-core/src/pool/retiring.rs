@@ -20,7 +20,7 @@ impl PoolState {
             plan.substitute_of(slot)
         };
         if let Some(substitute) = substitute {
-            self.withdraw(substitute, |worker| RecycleError::InTransit { worker });
+            self.withdraw(substitute, |worker| RecycleError::InTransit { worker }, Instant::now());
         }
         self.quarantines.remove(&slot);
         self.boots.forget(slot);
@@ -78,6 +78,7 @@ impl PoolState {
         self.roster.remove(slot);
         self.args.shared.plan().forget(slot);
         self.args.shared.forget_slot(slot);
+        self.wear.forget(slot);
         self.replacement_over(slot, now);
         // In the largest pool another slot may have waited for this number.
         self.man_slots();

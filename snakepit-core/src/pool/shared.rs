@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ractor::{ActorCell, ActorId};
 use snakepit_supervisor::StarterRef;
@@ -71,6 +72,9 @@ pub(crate) struct Vitals {
     running: AtomicU32,
     served: AtomicU64,
     failed: AtomicU64,
+    /// What its processes had resident when they were last looked at, in bytes; 0: nobody has looked.
+    rss: AtomicU64,
+    ready_since: OnceLock<Instant>,
 }
 
 /// A request on its way into the hands of a worker. Dropped before it is there, as by a panic of an adapter's own message
@@ -248,10 +252,9 @@ impl PoolShared {
         }
     }
 
-    /// How many workers are replaced at once. One: each holds a worker's memory once more, and boots beside those that serve.
-    #[expect(clippy::unused_self, reason = "it is the pool's to say")]
+    /// How many workers are replaced at once.
     pub(crate) fn replacements_at_once(&self) -> usize {
-        1
+        usize::from(self.options.recycle.at_once)
     }
 
     /// Says when everything must be over. A later call may only bring it forward.
@@ -324,6 +327,21 @@ impl Vitals {
 
     pub(crate) fn running(&self) -> u32 {
         self.running.load(Ordering::Relaxed)
+    }
+
+    /// What the worker's processes have resident was looked at.
+    pub(crate) fn measured(&self, rss_bytes: u64) {
+        self.rss.store(rss_bytes, Ordering::Relaxed);
+    }
+
+    /// What the worker's processes had resident when they were last looked at.
+    pub(crate) fn rss(&self) -> Option<u64> {
+        Some(self.rss.load(Ordering::Relaxed)).filter(|rss| *rss > 0)
+    }
+
+    /// How long the worker has been ready. Counted from the first call, which the first life of its pool makes at once.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.ready_since.get_or_init(|| now))
     }
 
     /// Requests answered, and requests that failed.

@@ -107,6 +107,7 @@ impl PoolState {
             return;
         }
         self.tell_ready();
+        self.look_at_wear(life, now);
         self.give_up_pins(slot);
         self.serve(life, now);
     }
@@ -126,7 +127,7 @@ impl PoolState {
         self.args.shared.lost(&loss, now);
         self.boot_over(slot);
         if self.substitutes.contains_key(&slot) {
-            return self.withdraw(slot, |worker| RecycleError::Failed { worker, loss });
+            return self.withdraw(slot, |worker| RecycleError::Failed { worker, loss }, now);
         }
         let had_failed = self.roster.failure().is_some();
         let times = self.roster.given_up(slot, Arc::clone(&loss));

@@ -23,3 +23,4 @@ mod sessions;
 mod streams;
 mod strict_sessions;
 mod watchdog;
+mod wear;

@@ -40,6 +40,8 @@ pub(crate) struct WorkerState {
     pub(super) heartbeat: Heartbeat,
     /// Held, so that it rings; `None` while nobody listens for a heartbeat.
     pub(super) heartbeat_timer: Option<Timer>,
+    /// A look at the memory of its processes that is under way, or was the last.
+    pub(super) measuring: Option<tokio::task::JoinHandle<()>>,
     /// The one reminder that is under way: the end of the startup, or of the farewell.
     reminder: Option<Timer>,
 }
@@ -66,6 +68,7 @@ impl WorkerState {
             linked: None,
             heartbeat: Heartbeat::default(),
             heartbeat_timer: None,
+            measuring: None,
             reminder: Some(startup),
         }
     }

@@ -1,5 +1,7 @@
 //! How a worker watches whether its process lives: it asks for signs, and carries out what its heartbeat finds.
 
+use std::sync::Arc;
+
 use crate::adapter::AdapterMessage;
 use crate::error::LossCause;
 use crate::process::TreeUsage;
@@ -31,6 +33,7 @@ impl WorkerState {
         if self.phase != Phase::Ready {
             return PhaseVerdict::Stay;
         }
+        self.measure(worker);
         let verdict = self.heartbeat.on_beat(self.beat());
         self.carry_on(worker, verdict)
     }
@@ -66,6 +69,22 @@ impl WorkerState {
                 self.event(PhaseEvent::Condemned { cause: LossCause::Unresponsive { misses } })
             }
         }
+    }
+
+    /// Has the memory of the worker's processes looked at, where there is a limit to it. One look at a time.
+    fn measure(&mut self, worker: &Worker) {
+        if self.args.pool.options.recycle.max_rss.is_none()
+            || self.measuring.as_ref().is_some_and(|measuring| !measuring.is_finished())
+        {
+            return;
+        }
+        let usage = self.args.launcher.read_usage(worker.farewell.process(|process| process.usage()));
+        let vitals = Arc::clone(&self.vitals);
+        self.measuring = Some(tokio::spawn(async move {
+            if let Some(usage) = usage.await {
+                vitals.measured(usage.rss_bytes);
+            }
+        }));
     }
 
     /// Has the usage read in a task: a look at a large tree takes its time, and the worker may be stopped meanwhile. The

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Case, ONE_POOL};
 use crate::adapter::StreamWindow;
-use crate::config::{Affinity, Heartbeat, OnStuck, PoolOptions, RestartOptions, Telemetry};
+use crate::config::{Affinity, Heartbeat, OnStuck, PoolOptions, RecycleOptions, RestartOptions, Telemetry};
 
 /// A duration as short and as long as options may have, and as precise as the clock.
 fn duration() -> impl Strategy<Value = Duration> {
@@ -68,6 +68,14 @@ fn options() -> impl Strategy<Value = PoolOptions> {
                     stop_grace: times[6],
                     kill_grace: times[7],
                     telemetry: Telemetry { enabled: is_stable_said, interval: times[5] },
+                    recycle: RecycleOptions {
+                        max_requests: is_stable_said.then_some(u64::from(positive)),
+                        max_age: is_stable_said.then_some(times[0]),
+                        idle: is_stable_said.then_some(times[2]),
+                        max_rss: is_stable_said.then_some(u64::from(sizes.0)),
+                        jitter: 0.5,
+                        at_once: counts.4,
+                    },
                     restart,
                 }
             },

@@ -35,6 +35,9 @@ impl Written {
 async fn a_call_is_a_span_with_its_queue_and_its_run_below_it() {
     let written = Written::default();
     let writer = written.clone();
+    // With one subscriber alone, tracing asks the thread that first meets a span whether anybody listens, and that may be
+    // another test's. With two it asks them all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_max_level(Level::ERROR).finish());
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(Level::DEBUG)

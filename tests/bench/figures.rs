@@ -13,6 +13,7 @@ pub(crate) enum Unit {
 }
 
 /// One thing that is measured.
+#[derive(Clone, Copy)]
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     unit: Unit,

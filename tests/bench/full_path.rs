@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::port::PortAdapter;
 use snakepit_adapters::{Payload, PoolConfig, PoolRef, Request, Snakepit};
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use crate::figures::Laps;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pit with one pool, and the folder that it lives in.
-struct Bench {
+pub(crate) struct Bench {
     pit: Snakepit,
     _folder: tempfile::TempDir,
 }
@@ -33,9 +34,9 @@ impl Bench {
         Self::start(folder, PortAdapter::python(script), size, prefetch).await
     }
 
-    async fn start(
+    pub(crate) async fn start(
         folder: tempfile::TempDir,
-        worker: PortAdapter,
+        worker: impl Adapter,
         size: u16,
         prefetch: u16,
     ) -> Result<Self, Box<dyn Error>> {
@@ -94,7 +95,7 @@ pub(crate) async fn rust_throughput(callers: usize, calls: usize) -> Result<f64,
     throughput(Bench::rust(1).await?, callers, calls).await
 }
 
-async fn p50(
+pub(crate) async fn p50(
     bench: Bench,
     command: &'static str,
     payload: Payload,
@@ -116,7 +117,7 @@ async fn p50(
     Ok(p50)
 }
 
-async fn throughput(bench: Bench, callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
+pub(crate) async fn throughput(bench: Bench, callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
     let mut tasks = JoinSet::new();
     let each = calls / callers;
     let start = Instant::now();

@@ -12,6 +12,8 @@ mod child;
 mod echo;
 mod figures;
 mod full_path;
+mod grpc;
+mod grpc_bare;
 mod mux;
 mod pipe_block;
 mod process_pool;
@@ -49,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("echo-worker") => return Ok(echo::bare()?),
         Some("port-worker") => echo::port(),
+        Some("tonic-echo") => return grpc_bare::serve(&std::env::args().nth(2).unwrap_or_default()),
         _ => {}
     }
     let ask = Ask::parse(std::env::args().skip(1))?;
@@ -58,13 +61,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?
     };
     let mut figures = Figures::default();
+    let programs = [PROGRAMS, grpc::PROGRAMS].concat();
     for round in 1..=ask.rounds {
         eprintln!("round {round} of {}", ask.rounds);
-        for program in PROGRAMS.iter().filter(|program| ask.wants(program.name)) {
+        for program in programs.iter().filter(|program| ask.wants(program.name)) {
+            if let Some(missing) = grpc::missing(program.name) {
+                eprintln!("SKIPPED {}: no {missing}", program.name);
+                continue;
+            }
             figures.add(program.name, runtime.block_on(measure(program.name, ask.calls))?);
         }
     }
-    println!("{}", figures.table(PROGRAMS));
+    println!("{}", figures.table(&programs));
     Ok(())
 }
 
@@ -89,6 +97,6 @@ async fn measure(program: &str, calls: usize) -> Result<f64, Box<dyn Error>> {
         "t4_python_d64" => full_path::python_throughput(64, calls * 2).await,
         "t6_python_d2" => full_path::python_throughput(2, calls).await,
         "t7_rust_d64" => full_path::rust_throughput(64, calls * 20).await,
-        other => Err(format!("there is no program {other}").into()),
+        grpc => grpc::measure(grpc, calls).await,
     }
 }

@@ -1,0 +1,60 @@
+//! The full path over gRPC, and its references: T8 to T11.
+
+use std::error::Error;
+
+use snakepit_adapters::GrpcAdapter;
+
+use crate::echo;
+use crate::figures::{Program, Unit};
+use crate::full_path::{Bench, p50, throughput};
+use crate::grpc_bare::{self, Reference};
+
+pub(crate) const PROGRAMS: &[Program] = &[
+    Program::new("tonic_unary", Unit::Micros, &[]),
+    Program::new("tonic_bidi", Unit::Micros, &[]),
+    Program::new("t8_grpc_rust", Unit::Micros, &[("tonic_bidi", "<= 1.25"), ("tonic_unary", "")]),
+    Program::new("tonic_unary_d64", Unit::PerSecond, &[]),
+    Program::new("tonic_bidi_d64", Unit::PerSecond, &[]),
+    Program::new("t9_grpc_rust_d64", Unit::PerSecond, &[("tonic_unary_d64", ">= 8"), ("tonic_bidi_d64", "")]),
+    Program::new("grpcio_unary", Unit::Micros, &[]),
+    Program::new("t10_grpc_python", Unit::Micros, &[("grpcio_unary", "<= 0.6")]),
+    Program::new("grpcio_unary_d64", Unit::PerSecond, &[]),
+    Program::new("t11_grpc_python_d64", Unit::PerSecond, &[("grpcio_unary_d64", ">= 10")]),
+];
+
+/// What is missing for a program, if something is.
+pub(crate) fn missing(program: &str) -> Option<&'static str> {
+    let needs_grpcio = program.contains("grpcio") || program.contains("grpc_python");
+    (needs_grpcio && !grpc_bare::python().exists()).then_some("grpcio in target/python-grpc")
+}
+
+/// One round of one program: microseconds, or calls per second.
+pub(crate) async fn measure(program: &str, calls: usize) -> Result<f64, Box<dyn Error>> {
+    let payload = || snakepit_adapters::Payload::bytes(vec![7; 64]);
+    match program {
+        "tonic_unary" => Reference::tonic().await?.unary_p50(calls).await,
+        "tonic_bidi" => Reference::tonic().await?.bidi_p50(calls).await,
+        "tonic_unary_d64" => Reference::tonic().await?.unary_throughput(64, calls * 5).await,
+        "tonic_bidi_d64" => Reference::tonic().await?.bidi_throughput(64, calls * 20).await,
+        "t8_grpc_rust" => p50(rust().await?, "echo", payload(), calls).await,
+        "t9_grpc_rust_d64" => throughput(rust().await?, 64, calls * 20).await,
+        "grpcio_unary" => Reference::grpcio().await?.unary_p50(calls).await,
+        "grpcio_unary_d64" => Reference::grpcio().await?.unary_throughput(64, calls).await,
+        "t10_grpc_python" => p50(python(0).await?, "echo", payload(), calls).await,
+        "t11_grpc_python_d64" => throughput(python(63).await?, 64, calls * 10).await,
+        other => Err(format!("there is no program {other}").into()),
+    }
+}
+
+async fn rust() -> Result<Bench, Box<dyn Error>> {
+    let worker = GrpcAdapter::new(std::env::current_exe()?).arg("port-worker");
+    Bench::start(tempfile::tempdir()?, worker, 1, 0).await
+}
+
+async fn python(prefetch: u16) -> Result<Bench, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("echo.py");
+    std::fs::write(&script, echo::PYTHON_PORT)?;
+    let worker = GrpcAdapter::new(grpc_bare::python()).arg(script);
+    Bench::start(folder, worker, 1, prefetch).await
+}

@@ -264,6 +264,7 @@ def life_cycle(folder: Path) -> None:
         pit.say(id=8, op="execute", command="crash")
         lost = pit.until(is_event("snakepit.worker.lost"))[-1]["event"]
         check("events: a worker was lost", lost["worker"]["pool"] == "default", lost)
+        explained(pit)
         pit.say(id=9, op="cancel", target="pool")
         ended = pit.until(lambda line: line.get("id") == "pool" and "error" in line)[-1]
         check("events: cancelled", ended["error"]["code"] == "cancelled", ended)
@@ -274,6 +275,17 @@ def life_cycle(folder: Path) -> None:
         check("events: the end is the last of them", heard[-1] == "snakepit.shutdown.ended", heard)
         check("events: the end", {"id": "pit", "end": True} in lines, lines[-3:])
         check("a subscriber keeps no host", lines[-1]["shutdown"]["processes_left"] == [], lines[-1])
+
+
+def explained(pit: Pit) -> None:
+    """A worker that came after a crash says what it came after."""
+    worker = pit.until_it_says(lambda workers: workers[0]["phase"] == "ready" and workers[0]["restarts"] > 0, id="w", op="workers")[0]
+    why = pit.ask(id="e", op="explain", worker=worker["id"])["ok"]
+    check("explain: it names the life", why["incarnation"] == worker["incarnation"], [why, worker])
+    check("explain: it came after a loss", why["because"]["is"] == "restarted" and why["last_loss"] is not None, why)
+    check("explain: for people, too", worker["id"] in why["text"], why)
+    check("explain nobody", pit.error(id="e", op="explain", worker="default/99") == "not_found", None)
+    check("explain what is no worker", pit.error(id="e", op="explain", worker="default") == "bad_request", None)
 
 
 def replaced(pit: Pit) -> None:

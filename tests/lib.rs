@@ -4,6 +4,7 @@ pub mod chance;
 pub mod fuzz;
 pub mod host;
 pub mod keeper;
+pub mod lacking;
 pub mod oracle;
 pub mod otp;
 pub mod roles;

@@ -1,7 +1,7 @@
 //! Operations, carried out.
 
 use serde_json::{Value, json};
-use snakepit_core::{ExecuteError, PoolRef, ProgressReceiver, Request, Response, Snakepit};
+use snakepit_core::{ExecuteError, PoolRef, ProgressReceiver, Request, Response, Slot, Snakepit};
 use tokio::sync::oneshot;
 
 use crate::pit::answer::{self, Answers};
@@ -57,6 +57,7 @@ async fn carry_out(pit: &Snakepit, answers: &Answers, id: &LineId, operation: Op
             Ok(pool) => Ok(json!(pool.health().await)),
             Err(error) => Err(answer::execute_error(&error)),
         },
+        Operation::Explain { pool, slot } => explain(pit, &pool, slot).await,
         Operation::Stats { pool } => stats(pit, pool.as_deref()).await,
         Operation::Workers { pool } => workers(pit, pool.as_deref()).await,
         Operation::Tree => Ok(json!(pit.tree().await)),
@@ -116,6 +117,18 @@ async fn tell_progress<T>(
         () = &mut telling => request.await,
         result = &mut request => result,
     }
+}
+
+/// Why a worker is in its present life, for programs and, as `text`, for people.
+async fn explain(pit: &Snakepit, pool: &str, slot: Slot) -> Result<Value, Value> {
+    let pool = pit.pool(pool).map_err(|error| answer::execute_error(&error))?;
+    let Some(explanation) = pool.explain(slot).await else {
+        let worker = format!("pool {} has no worker {slot}", pool.name());
+        return Err(answer::told("not_found", false, &worker));
+    };
+    let mut value = json!(explanation);
+    value["text"] = explanation.to_string().into();
+    Ok(value)
 }
 
 async fn stats(pit: &Snakepit, pool: Option<&str>) -> Result<Value, Value> {

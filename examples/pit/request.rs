@@ -67,6 +67,7 @@ pub(crate) enum Operation {
     Stats { pool: Option<String> },
     Workers { pool: Option<String> },
     Health { pool: Option<String> },
+    Explain { pool: String, slot: Slot },
     Tree,
     AwaitReady { pool: Option<String>, patience: Duration },
 }
@@ -79,7 +80,7 @@ pub(crate) struct BadLine {
 }
 
 /// What can be asked for.
-const OPERATIONS: [&str; 14] = [
+const OPERATIONS: [&str; 15] = [
     "execute",
     "stream",
     "cancel",
@@ -90,6 +91,7 @@ const OPERATIONS: [&str; 14] = [
     "stats",
     "workers",
     "health",
+    "explain",
     "events",
     "tree",
     "await_ready",
@@ -160,6 +162,10 @@ impl Line {
             "stats" => Operation::Stats { pool },
             "workers" => Operation::Workers { pool },
             "health" => Operation::Health { pool },
+            "explain" => {
+                let (pool, slot) = worker(&self.worker.ok_or("worker is missing")?, pool)?;
+                Operation::Explain { pool, slot }
+            }
             "tree" => Operation::Tree,
             "await_ready" => Operation::AwaitReady { pool, patience: timeout.unwrap_or(PATIENCE) },
             "events" => return Ok(Asked::Events { pool }),

@@ -1,12 +1,12 @@
 //! Everything of ours that keeps the contract, rule by rule.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::contract::{Examination, RULES, Row, Verdict};
 use snakepit_adapters::{GrpcAdapter, PortAdapter};
+use snakepit_tests::lacking::{python_with_extras, skipped};
 use tokio::runtime::Builder;
 
 use crate::adapter_contract::in_process::InProcess;
@@ -109,12 +109,11 @@ fn grpc_and_rust() {
 
 #[test]
 fn grpc_and_python() {
-    let has_grpcio = Command::new("python3").args(["-c", "import grpc"]).stderr(Stdio::null()).status();
-    if !has_grpcio.is_ok_and(|status| status.success()) {
-        println!("SKIPPED grpc_and_python: python3 has no grpcio");
-        return;
-    }
-    let python = GrpcAdapter::python(from_root("tests/workers/test_worker.py")).arg("--conformance");
+    let Some(interpreter) = python_with_extras() else {
+        return skipped("grpc_and_python", "a virtual environment with grpcio, which .ci/run makes");
+    };
+    let script = from_root("tests/workers/test_worker.py");
+    let python = GrpcAdapter::new(interpreter).args([script.as_os_str(), "--conformance".as_ref()]);
     keeps_the_contract(python, &[ABOUT_FRAMES, &["several_at_once"]].concat());
 }
 

@@ -1,6 +1,5 @@
 //! A host under test, and the proof at its end that nothing of it is left.
 
-use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
@@ -120,12 +119,6 @@ pub(crate) fn args(data_dir: &Path, flags: &[&str], misdeeds: &[&str]) -> Vec<St
     // A host that held its workers less firmly would be another test.
     let words = ["host", "--level", "tree"].iter().chain(flags).chain(&worker).chain(misdeeds);
     words.map(|&word| word.to_owned()).collect()
-}
-
-/// Says that a test, or a part of it, could not be done here. Written past the test runner, which would keep it to itself.
-pub(crate) fn skipped(number: &str, missing: &str) {
-    // Nobody to tell it is no failure of the test's.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED {number}: {missing}");
 }
 
 /// Signals to processes of a host's own.

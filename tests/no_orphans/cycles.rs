@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use snakepit_tests::keeper::Limit;
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::{self, ProcessHandle};
 
-use crate::no_orphans::bed::{TestHost, skipped};
+use crate::no_orphans::bed::TestHost;
 
 /// How many descriptors above those in use are tried.
 const SWEEP: usize = 21;

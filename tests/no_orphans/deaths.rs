@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use snakepit_tests::keeper::{HANG, Limit};
+use snakepit_tests::lacking::skipped;
 
-use crate::no_orphans::bed::{TestHost, skipped};
+use crate::no_orphans::bed::TestHost;
 
 /// Hosts in mid-churn that are hit a few milliseconds later each; says how each ended.
 fn hit_in_churn(rounds: u64, mut hit: impl FnMut(&mut TestHost)) -> Vec<String> {

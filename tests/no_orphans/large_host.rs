@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use snakepit_tests::keeper::HANG;
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::children;
 
-use crate::no_orphans::bed::{PATIENCE, ROLES, args, keeping, numbers, skipped};
+use crate::no_orphans::bed::{PATIENCE, ROLES, args, keeping, numbers};
 
 #[test]
 fn p21_a_large_host_never_forks_its_own_memory() {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use snakepit_adapters::{AwaitReadyError, LossCause, PoolConfig, PortAdapter, ProcessExit, Snakepit};
 use snakepit_tests::keeper::HANG;
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::{self, Mark, ProcessHandle};
 
-use crate::no_orphans::bed::{PATIENCE, ROLES, args, keeping, numbers, skipped};
+use crate::no_orphans::bed::{PATIENCE, ROLES, args, keeping, numbers};
 
 /// Starts a pit over a program in this very process, and says why its workers are lost.
 fn loss_of(adapter: PortAdapter) -> LossCause {

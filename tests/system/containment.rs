@@ -12,6 +12,7 @@ use snakepit_adapters::{
     ContainmentLevel, PoolConfig, PortAdapter, Resource, ResourceLimit, Snakepit, SnakepitBuilder,
     StartError, UserIds, WorkerLife,
 };
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::{self, Mark, signal};
 
 use crate::system::host_death::{Host, parent};
@@ -137,8 +138,7 @@ fn a_worker_gets_its_priority_its_limits_and_its_oom_score() {
 #[test]
 fn a_worker_runs_as_the_user_that_was_named() {
     if !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED a_worker_runs_as_the_user_that_was_named: only root may become another user");
-        return;
+        return skipped("a_worker_runs_as_the_user_that_was_named", "only root may become another user");
     }
     on_both_runtimes(|| async {
         let (directory, mark) = (tempfile::tempdir().unwrap(), Mark::new());
@@ -292,8 +292,7 @@ fn a_program_with_more_rights_than_its_caller_is_no_shim() {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     use std::os::unix::process::CommandExt;
     if !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED a_program_with_more_rights_than_its_caller_is_no_shim: only root may make one");
-        return;
+        return skipped("a_program_with_more_rights_than_its_caller_is_no_shim", "only root may make one");
     }
     let directory = tempfile::tempdir().unwrap();
     let set_id = directory.path().join("set-id");

@@ -10,6 +10,7 @@ use serde_json::json;
 use snakepit_adapters::GrpcAdapter;
 use snakepit_adapters::grpc::generated::Frames;
 use snakepit_adapters::grpc::generated::worker_client::WorkerClient;
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::{self, Mark, eventually};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -86,8 +87,7 @@ fn a_client_without_the_token_cannot_call_a_worker() {
 #[test]
 fn another_user_cannot_reach_the_socket() {
     if !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED another_user_cannot_reach_the_socket: only root may become another user");
-        return;
+        return skipped("another_user_cannot_reach_the_socket", "only root may become another user");
     }
     on_both_runtimes(|| async {
         let subject = Subject::start_with(Kind::GrpcRust, |options| options.size = 1).await;

@@ -1,12 +1,12 @@
 //! Requests and their answers, the good and the bad.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use snakepit_adapters::{ExecuteError, MSGPACK, Payload, Progress, Request};
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle;
 use tokio::task::JoinSet;
 
@@ -46,9 +46,7 @@ fn arguments_in_message_pack_are_answered_in_it() {
             }
             // Which is an answer, too: a worker need not be able to read it.
             Err(error) if kind == Kind::Python && error.to_string().contains("install msgpack") => {
-                // Past the capture of the test runner.
-                let _ =
-                    writeln!(std::io::stderr(), "\nSKIPPED MessagePack in Python: msgpack is not installed");
+                skipped("MessagePack in Python", "msgpack is not installed");
             }
             Err(error) => panic!("{error}"),
         }

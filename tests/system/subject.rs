@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::{GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit};
+use snakepit_tests::lacking::{python_with_extras, skipped};
 use snakepit_tests::oracle::Mark;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -48,7 +49,10 @@ pub(crate) fn adapter(kind: Kind, mark: &Mark) -> PortAdapter {
 pub(crate) fn grpc_adapter(kind: Kind, mark: &Mark) -> GrpcAdapter {
     let adapter = match kind {
         Kind::Rust | Kind::GrpcRust => GrpcAdapter::new(stub()),
-        Kind::Python | Kind::GrpcPython => GrpcAdapter::new(python_with_grpc()).arg(script()),
+        Kind::Python | Kind::GrpcPython => {
+            let python = python_with_extras().expect("asked for before the kind is chosen");
+            GrpcAdapter::new(python).arg(script())
+        }
     };
     adapter.env(Mark::VARIABLE, mark.value())
 }
@@ -57,18 +61,13 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("workers/test_worker.py")
 }
 
-/// The interpreter of the virtual environment in which `.ci/run` has installed the SDK with its extras.
-fn python_with_grpc() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python3")
-}
-
 /// The kinds of workers that can be run here.
 fn kinds() -> Vec<Kind> {
     let mut kinds = vec![Kind::Rust, Kind::Python, Kind::GrpcRust];
-    if python_with_grpc().exists() {
+    if python_with_extras().is_some() {
         kinds.push(Kind::GrpcPython);
     } else {
-        println!("SKIPPED grpc_python: grpcio is not installed in target/python, as .ci/run does");
+        skipped("gRPC in Python", "a virtual environment with grpcio, which .ci/run makes");
     }
     kinds
 }

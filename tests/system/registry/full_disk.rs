@@ -10,11 +10,12 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use snakepit_adapters::registry::{ProcessRow, ProcessState, list};
 use snakepit_adapters::{PoolConfig, Snakepit, StartError};
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::{self, Mark};
 use tempfile::TempDir;
 
 use crate::system::host_death::start;
-use crate::system::registry::stage::{file, once, skip};
+use crate::system::registry::stage::{file, once};
 use crate::system::subject::{HANG, Kind, adapter};
 
 /// How long anything may take here before the test fails. A hang limit and no expectation.
@@ -91,7 +92,7 @@ async fn until_restarts(pit: &Snakepit, count: u64) {
 
 #[test]
 fn p13_a_full_disk_starts_nothing_unrecorded_and_room_mends_it() {
-    let Some(disk) = SmallDisk::mount() else { return skip("p13", "the right to mount a small disk") };
+    let Some(disk) = SmallDisk::mount() else { return skipped("p13", "the right to mount a small disk") };
     once(|| async {
         let mark = Mark::new();
         let pool = PoolConfig::new("default", adapter(Kind::Rust, &mark)).size(2).with(|options| {
@@ -126,7 +127,7 @@ fn p13_a_full_disk_starts_nothing_unrecorded_and_room_mends_it() {
 
 #[test]
 fn p13_a_start_without_room_is_refused_and_harms_no_record() {
-    let Some(disk) = SmallDisk::mount() else { return skip("p13", "the right to mount a small disk") };
+    let Some(disk) = SmallDisk::mount() else { return skipped("p13", "the right to mount a small disk") };
     once(|| async {
         let mark = Mark::new();
         start(&disk.data_dir(), &mark).await.unwrap().shutdown(HANG).await;

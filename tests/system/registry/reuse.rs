@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle::Mark;
 
 use crate::system::host_death::{Host, start};
-use crate::system::registry::stage::{RECORDS, Sleeper, file, once, rows, skip, write};
+use crate::system::registry::stage::{RECORDS, Sleeper, file, once, rows, write};
 use crate::system::subject::{HANG, stub};
 
 /// Field 22 of a process's `stat`.
@@ -88,7 +89,7 @@ fn p09_a_number_that_was_given_out_again_is_not_signalled() {
     namespace.arg(directory.path()).arg(env!("CARGO_BIN_EXE_test-host")).arg(stub());
     let output = match namespace.arg(ROUNDS.to_string()).output() {
         Ok(output) if output.status.code() != Some(77) && !output.stdout.is_empty() => output,
-        _ => return skip("p09", "a process namespace whose numbers can be chosen"),
+        _ => return skipped("p09", "a process namespace whose numbers can be chosen"),
     };
     let said = String::from_utf8(output.stdout).unwrap();
     let noise = String::from_utf8_lossy(&output.stderr);

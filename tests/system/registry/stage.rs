@@ -1,7 +1,6 @@
 //! What these tests play with: processes that were left behind, processes that were not, and the registry's file.
 
 use std::future::Future;
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,13 +21,6 @@ pub(super) fn once<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let in_time = runtime.block_on(async { tokio::time::timeout(HANG, test()).await });
     in_time.expect("the test hangs");
-}
-
-/// Says that a test, or part of it, cannot be done here; past the capture of its output, for the log.
-pub(super) fn skip(test: &str, what_is_missing: &str) {
-    let line = format!("SKIPPED {test}: {what_is_missing}\n");
-    // Written and not printed: what a test prints is shown only when it fails.
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A process that the test started, in a group of its own, killed with the test at the latest.

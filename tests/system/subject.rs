@@ -142,6 +142,15 @@ impl Subject {
         }
     }
 
+    /// Waits until the one worker of the pool is ready and is no longer that process.
+    pub(crate) async fn replaced(&self, former: i32) {
+        let deadline = tokio::time::Instant::now() + HANG;
+        while self.pids().await.first().is_none_or(|pid| *pid == former) {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", self.pit.workers("default").await);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until the workers have so many requests.
     pub(crate) async fn until_running(&self, count: usize) {
         let deadline = tokio::time::Instant::now() + HANG;

@@ -3,11 +3,12 @@
 use std::error::Error;
 
 use snakepit_adapters::GrpcAdapter;
+use snakepit_tests::lacking::python_with_extras;
 
 use crate::echo;
 use crate::figures::{Program, Unit};
 use crate::full_path::{Bench, p50, throughput};
-use crate::grpc_bare::{self, Reference};
+use crate::grpc_bare::Reference;
 
 pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("tonic_unary", Unit::Micros, &[]),
@@ -25,7 +26,8 @@ pub(crate) const PROGRAMS: &[Program] = &[
 /// What is missing for a program, if something is.
 pub(crate) fn missing(program: &str) -> Option<&'static str> {
     let needs_grpcio = program.contains("grpcio") || program.contains("grpc_python");
-    (needs_grpcio && !grpc_bare::python().exists()).then_some("grpcio in target/python-grpc")
+    (needs_grpcio && python_with_extras().is_none())
+        .then_some("virtual environment with grpcio, which .ci/run makes")
 }
 
 /// One round of one program: microseconds, or calls per second.
@@ -55,6 +57,7 @@ async fn python(prefetch: u16) -> Result<Bench, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("echo.py");
     std::fs::write(&script, echo::PYTHON_PORT)?;
-    let worker = GrpcAdapter::new(grpc_bare::python()).arg(script);
+    let worker =
+        GrpcAdapter::new(python_with_extras().ok_or("no virtual environment with grpcio")?).arg(script);
     Bench::start(folder, worker, 1, prefetch).await
 }

@@ -1,7 +1,6 @@
 //! The references over gRPC: echo servers with tonic and with grpcio, asked by a tonic client, and nothing around them.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use snakepit_adapters::grpc::generated::{
     CancelRequest, CancelResponse, DrainRequest, DrainResponse, EndSessionRequest, EndSessionResponse,
     ExecuteRequest, ExecuteResponse, ExecuteStreamResponse, Frames, Payload,
 };
+use snakepit_tests::lacking::python_with_extras;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,11 +34,6 @@ server.add_insecure_port('unix:' + sys.argv[1])
 server.start()
 server.wait_for_termination()
 ";
-
-/// The interpreter of the virtual environment in which `.ci/run` has installed grpcio.
-pub(crate) fn python() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python-grpc/bin/python3")
-}
 
 /// Serves as the child of a reference.
 pub(crate) fn serve(socket: &str) -> Result<(), Box<dyn Error>> {
@@ -66,7 +61,7 @@ impl Reference {
     }
 
     pub(crate) async fn grpcio() -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(python());
+        let mut command = Command::new(python_with_extras().ok_or("no virtual environment with grpcio")?);
         command.args(["-c", GRPCIO]);
         Self::start(command).await
     }

@@ -67,8 +67,8 @@ pub struct PoolOptions {
     /// The most bytes that a request or an answer may hold. Default 64 MiB.
     #[serde(with = "size")]
     pub payload_limit: usize,
-    /// How many lines a second of what a worker prints and logs are handed on to the program's log; the others are read,
-    /// counted, and left out.
+    /// How many lines a second a worker's stdout, its stderr and its log may each hand on to the program's log; the others
+    /// are read, counted, and left out.
     ///
     /// Default 1000: more than anybody reads, and little enough that a worker gone wild costs the program nothing. 0 hands
     /// none on. The last lines of stderr, which tell of a loss, are kept in any case.

@@ -153,7 +153,7 @@ declare_events! {
             worker: WorkerLife,
             /// How many lines were left out.
             lines: u64,
-            /// The pool's `output_limit`, in lines a second.
+            /// The pool's `output_limit`, in lines a second for each of stdout, stderr and log.
             limit: u32,
         }
         /// A worker ended so often that its slot rests before the next try.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What one life may still say in this second.
+/// What one life may still say in this second, in one of the ways that it has.
 #[derive(Debug)]
 pub(super) struct LineBudget {
     limit: u32,

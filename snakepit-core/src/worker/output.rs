@@ -1,4 +1,4 @@
-//! What a worker prints and logs, handed on to the host's own log, as far as its budget of lines goes.
+//! What a worker prints and logs, handed on to the host's own log, as far as its budgets of lines go.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,37 +17,45 @@ use crate::worker::line_budget::LineBudget;
 pub(super) struct WorkerOutput {
     life: WorkerLife,
     pool: Arc<PoolShared>,
-    budget: Mutex<LineBudget>,
+    /// One for each way that it has: a flood on stdout must not drown what is wrong, which stderr and the log tell.
+    stdout: Mutex<LineBudget>,
+    stderr: Mutex<LineBudget>,
+    log: Mutex<LineBudget>,
 }
 
 impl WorkerOutput {
     pub(super) fn new(life: WorkerLife, pool: Arc<PoolShared>) -> Self {
-        let budget = Mutex::new(LineBudget::new(pool.options.output_limit));
-        Self { life, pool, budget }
+        let budget = || Mutex::new(LineBudget::new(pool.options.output_limit));
+        let (stdout, stderr, log) = (budget(), budget(), budget());
+        Self { life, pool, stdout, stderr, log }
     }
 
     /// It printed a line.
     pub(super) fn printed(&self, stream: OutputStream, line: &OutputLine) {
-        if self.admits() {
+        let budget = match stream {
+            OutputStream::Stdout => &self.stdout,
+            OutputStream::Stderr => &self.stderr,
+        };
+        if self.admits(budget) {
             trace_output(&self.life, stream, line);
         }
     }
 
     /// It logged something.
     pub(super) fn logged(&self, log: &WorkerLog) {
-        if self.admits() {
+        if self.admits(&self.log) {
             trace_log(&self.life, log);
         }
     }
 
     /// All that it ever said has been read, as far as it can be: what was left out is told.
     pub(super) fn ended(&self) {
-        let rest = self.budget().rest();
-        self.tell(rest);
+        let rest = [&self.stdout, &self.stderr, &self.log].map(|budget| lock(budget).rest());
+        self.tell(rest.into_iter().sum());
     }
 
-    fn admits(&self) -> bool {
-        let verdict = self.budget().on_line(Instant::now());
+    fn admits(&self, budget: &Mutex<LineBudget>) -> bool {
+        let verdict = lock(budget).on_line(Instant::now());
         self.tell(verdict.left_out);
         verdict.passes
     }
@@ -58,10 +66,10 @@ impl WorkerOutput {
             self.pool.emit(Event::WorkerOutputSuppressed { worker: self.life.clone(), lines, limit });
         }
     }
+}
 
-    fn budget(&self) -> MutexGuard<'_, LineBudget> {
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(budget: &Mutex<LineBudget>) -> MutexGuard<'_, LineBudget> {
+    budget.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for WorkerOutput {

@@ -44,12 +44,12 @@ fn p03_a_host_killed_after_any_step_of_a_start_leaves_nothing_and_no_worker_with
             let needed = usize::from(may_have_worker);
             assert!(usize::try_from(recovered[0]).unwrap() >= needed, "{step}: {recovered:?}");
             assert_eq!(recovered[2], 0, "{step}: {recovered:?}");
-            next.ask("shutdown 5000");
+            let report = next.ask("shutdown 5000");
             next.say("leave");
             assert!(next.until_ended(PATIENCE).is_some());
             let mut last = TestHost::start_in(next.assert_nothing_left(), &[], &[]);
             assert_eq!(last.pids_line().len(), 2);
-            assert_eq!(last.ask("recovered"), "0 0 0", "{step}: the registry was not empty");
+            assert_eq!(last.ask("recovered"), "0 0 0", "{step}: the registry was not empty after {report}");
             last.kill();
         }
     }

@@ -12,7 +12,8 @@ use crate::process_registry::ledger::Change;
 
 /// How much may wait before an intent is refused. All workers of a large host can wait at once.
 ///
-/// Only an intent is ever refused. What follows it is bounded by it: a life is reserved once, and changes a few times.
+/// Only an intent is ever refused. What follows it is bounded by it: a life is reserved once, changes a few times, and its
+/// worker waits once for its release.
 const INTENT_LIMIT: usize = 4096;
 
 /// A change, and who waits for it to be written.
@@ -65,6 +66,8 @@ impl Queue {
                 waiting.lives.insert(request.life.clone());
             }
             Change::Release if waiting.lives.remove(&request.life) => {}
+            // Somebody has handed it in before, and whether it is written yet is what this one waits for.
+            Change::Release if request.reply.is_some() => {}
             Change::Activate { .. } | Change::Stopping | Change::Stuck { .. }
                 if waiting.lives.contains(&request.life) => {}
             Change::Activate { .. } | Change::Stopping | Change::Stuck { .. } | Change::Release => {

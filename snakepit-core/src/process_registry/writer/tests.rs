@@ -93,6 +93,40 @@ async fn requests_that_arrive_together_are_one_commit() {
     assert_eq!(on_disk(directory.path()).len(), 200);
 }
 
+/// Whoever sees a tree off hands its release in; the worker that asked for the end comes second, and used to hear at once
+/// that there was no such record, while the release still waited to be written. A host that left then left the record.
+#[tokio::test]
+async fn who_waits_for_a_release_waits_also_where_another_handed_it_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let (handle, writer) = open(directory.path());
+    let write = || {
+        let Taken::Requests(requests) = writer.queue.take(None) else { panic!("they wait") };
+        with(&writer.desk, |desk| desk.write(requests, &writer.queue));
+    };
+    let reserving = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.reserve(life(0), None).await }
+    });
+    while handle.queue().waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    write();
+    reserving.await.unwrap().unwrap();
+    handle.release(life(0));
+    let stopping = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.release_and_wait(life(0)).await }
+    });
+    while handle.queue().waiting() < 2 {
+        assert!(!stopping.is_finished(), "it was told that all is done, and nothing was written");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(on_disk(directory.path()), ["0 Intent"]);
+    write();
+    stopping.await.unwrap();
+    assert_eq!(on_disk(directory.path()), [""; 0]);
+}
+
 #[tokio::test]
 async fn requests_outlive_a_thread_that_panics() {
     let directory = tempfile::tempdir().unwrap();

@@ -261,6 +261,7 @@ def life_cycle(folder: Path) -> None:
         check("resize to nothing", pit.error(id=7, op="resize", size=0) == "no_workers", None)
         check("resize to nobody knows", pit.error(id=7, op="resize") == "bad_request", None)
         replaced(pit)
+        drained(pit)
         pit.say(id=8, op="execute", command="crash")
         lost = pit.until(is_event("snakepit.worker.lost"))[-1]["event"]
         check("events: a worker was lost", lost["worker"]["pool"] == "default", lost)
@@ -286,6 +287,24 @@ def explained(pit: Pit) -> None:
     check("explain: for people, too", worker["id"] in why["text"], why)
     check("explain nobody", pit.error(id="e", op="explain", worker="default/99") == "not_found", None)
     check("explain what is no worker", pit.error(id="e", op="explain", worker="default") == "bad_request", None)
+
+
+def drained(pit: Pit) -> None:
+    """A pool takes no requests for a while, and finishes those that it has."""
+    pit.say(id="long", op="execute", command="sleep", args={"ms": 60000})
+    pit.until_it_says(lambda stats: stats["running"] == 1, id="s", op="stats")
+    left = pit.ask(id="d", op="drain", timeout_ms=1)["error"]
+    check("drain: it says what is left", left["code"] == "timed_out" and left["details"] == {"waiting": 0, "running": 1}, left)
+    code = pit.error(id="x", op="execute", command="add", args={"a": 1, "b": 2})
+    check("drain: nothing more is let in", code == "pool_draining", code)
+    reason = pit.ask(id="h", op="health", pool="default")["ok"]["reason"]
+    check("drain: health says so", reason == {"is": "draining", "waiting": 0, "running": 1}, reason)
+    pit.say(id="c", op="cancel", target="long")
+    pit.until(lambda line: line.get("id") == "long")
+    check("drain: it is drained", pit.ask(id="d", op="drain")["ok"] == {"finished": 0}, None)
+    check("resume", pit.ask(id="r", op="resume")["ok"] == {"resumed": True}, None)
+    answer = pit.ask(id="x", op="execute", command="add", args={"a": 1, "b": 2})
+    check("resume: requests are let in again", answer["ok"] == 3, answer)
 
 
 def replaced(pit: Pit) -> None:

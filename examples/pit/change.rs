@@ -1,7 +1,9 @@
 //! How a pool is changed while it serves.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use snakepit_core::{PoolRef, RecycleError, RollOutcome, RolledWorker, SessionId, Slot};
+use snakepit_core::{DrainError, PoolRef, RecycleError, RollOutcome, RolledWorker, SessionId, Slot};
 
 use crate::pit::answer;
 
@@ -12,6 +14,8 @@ pub(crate) enum Change {
     Resize { size: u16 },
     Recycle { slot: Slot },
     RollingRestart,
+    Drain { patience: Duration },
+    Resume,
 }
 
 impl Change {
@@ -37,6 +41,14 @@ impl Change {
                 }
                 Err(error) => Err(recycle_error(&error)),
             },
+            Self::Drain { patience } => match pool.drain(patience).await {
+                Ok(drained) => Ok(json!(drained)),
+                Err(error) => Err(drain_error(&error)),
+            },
+            Self::Resume => match pool.resume().await {
+                Ok(()) => Ok(json!({"resumed": true})),
+                Err(error) => Err(answer::told(error.code(), error.is_retryable(), &error)),
+            },
         }
     }
 }
@@ -58,6 +70,15 @@ fn rolled(worker: &RolledWorker) -> Value {
         _ => "unknown",
     };
     value["outcome"] = outcome.into();
+    value
+}
+
+/// Says what is left, where anything is.
+fn drain_error(error: &DrainError) -> Value {
+    let mut value = answer::told(error.code(), error.is_retryable(), error);
+    if let DrainError::TimedOut { waiting, running, .. } = error {
+        value["details"] = json!({"waiting": waiting, "running": running});
+    }
     value
 }
 

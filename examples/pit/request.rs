@@ -80,7 +80,7 @@ pub(crate) struct BadLine {
 }
 
 /// What can be asked for.
-const OPERATIONS: [&str; 15] = [
+const OPERATIONS: [&str; 17] = [
     "execute",
     "stream",
     "cancel",
@@ -88,6 +88,8 @@ const OPERATIONS: [&str; 15] = [
     "resize",
     "recycle",
     "rolling_restart",
+    "drain",
+    "resume",
     "stats",
     "workers",
     "health",
@@ -97,7 +99,7 @@ const OPERATIONS: [&str; 15] = [
     "await_ready",
     "shutdown",
 ];
-/// How long `await_ready` waits where the line does not say.
+/// How long `await_ready` and `drain` wait where the line does not say.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a shutdown may take where the line does not say.
 pub(crate) const SHUTDOWN_BUDGET: Duration = Duration::from_secs(10);
@@ -159,6 +161,11 @@ impl Line {
                 Operation::Change { pool: Some(pool), change: Change::Recycle { slot } }
             }
             "rolling_restart" => Operation::Change { pool, change: Change::RollingRestart },
+            "drain" => {
+                let patience = timeout.unwrap_or(PATIENCE);
+                Operation::Change { pool, change: Change::Drain { patience } }
+            }
+            "resume" => Operation::Change { pool, change: Change::Resume },
             "stats" => Operation::Stats { pool },
             "workers" => Operation::Workers { pool },
             "health" => Operation::Health { pool },

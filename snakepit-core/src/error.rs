@@ -1,6 +1,7 @@
 //! What can go wrong, one enum per operation that a caller can act on.
 
 mod config;
+mod drain;
 mod execute;
 #[cfg(feature = "grpc-status")]
 mod grpc_status;
@@ -16,6 +17,7 @@ mod tests;
 mod worker;
 
 pub use config::{ConfigError, ConfigPlace};
+pub use drain::{DrainError, ResumeError};
 pub use execute::ExecuteError;
 #[cfg(feature = "grpc-status")]
 pub use grpc_status::GrpcCode;

@@ -48,15 +48,16 @@ pub use config_file::ConfigFile;
 #[cfg(feature = "grpc-status")]
 pub use error::GrpcCode;
 pub use error::{
-    AwaitReadyError, ConfigError, ConfigPlace, EndSessionError, ExecuteError, LossCause, PoolFailure,
-    RecycleError, ResizeError, StartError, TriedDirectory, WorkerError, WorkerErrorKind, WorkerLoss,
+    AwaitReadyError, ConfigError, ConfigPlace, DrainError, EndSessionError, ExecuteError, LossCause,
+    PoolFailure, RecycleError, ResizeError, ResumeError, StartError, TriedDirectory, WorkerError,
+    WorkerErrorKind, WorkerLoss,
 };
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{Encoding, JSON, MSGPACK, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
-    HealthReason, HealthStatus, Next, Origin, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef,
-    PoolRequest, PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream,
-    RollOutcome, RolledWorker, RollingReport, WorkerExplanation,
+    Drained, HealthReason, HealthStatus, Next, Origin, Permit, PoolHealth, PoolProxy, PoolProxyState,
+    PoolRef, PoolRequest, PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response,
+    ResponseStream, RollOutcome, RolledWorker, RollingReport, WorkerExplanation,
 };
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};

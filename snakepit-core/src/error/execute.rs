@@ -48,6 +48,12 @@ pub enum ExecuteError {
         #[source]
         reason: PoolFailure,
     },
+    /// The pool is drained: it takes no requests until it is resumed.
+    #[error("pool {pool} is drained and takes no requests until it is resumed")]
+    PoolDraining {
+        /// Which pool.
+        pool: PoolName,
+    },
     /// The pool's actor ended while the request was under way. It may have run.
     #[error("pool {pool} restarted; the request may have run")]
     PoolRestarted {
@@ -152,6 +158,7 @@ impl ExecuteError {
             Self::Saturated { .. } => "saturated",
             Self::ShuttingDown { .. } => "shutting_down",
             Self::PoolFailed { .. } => "pool_failed",
+            Self::PoolDraining { .. } => "pool_draining",
             Self::PoolRestarted { .. } => "pool_restarted",
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Cancelled => "cancelled",
@@ -178,7 +185,8 @@ impl ExecuteError {
             | Self::WorkerLost { .. }
             | Self::WorkerBusy { .. }
             | Self::Protocol { .. }
-            | Self::PoolFailed { .. } => true,
+            | Self::PoolFailed { .. }
+            | Self::PoolDraining { .. } => true,
             Self::Worker { error } => error.retryable,
             Self::PoolNotFound { .. }
             | Self::ShuttingDown { .. }

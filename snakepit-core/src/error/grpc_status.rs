@@ -60,6 +60,7 @@ impl ExecuteError {
             Self::Saturated { .. }
             | Self::ShuttingDown { .. }
             | Self::PoolFailed { .. }
+            | Self::PoolDraining { .. }
             | Self::PoolRestarted { .. }
             | Self::WorkerLost { .. }
             | Self::Protocol { .. }
@@ -80,6 +81,7 @@ mod tests {
             ("saturated", 14),
             ("shutting_down", 14),
             ("pool_failed", 14),
+            ("pool_draining", 14),
             ("pool_restarted", 14),
             ("deadline_exceeded", 4),
             ("cancelled", 1),

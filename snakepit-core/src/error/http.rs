@@ -21,7 +21,7 @@ impl ExecuteError {
     /// | 500 | `poisoned`, and `worker_error` unless the worker says that trying again may help |
     /// | 501 | `unknown_command`, `streaming_not_supported` |
     /// | 502 | `worker_lost`, `protocol_error`, `invalid_answer`, `payload_too_large` of an answer |
-    /// | 503 | `saturated`, `shutting_down`, `pool_failed`, `pool_restarted`, `worker_busy`, a `worker_error` that may pass |
+    /// | 503 | `saturated`, `shutting_down`, `pool_failed`, `pool_draining`, `pool_restarted`, `worker_busy`, a `worker_error` that may pass |
     /// | 504 | `deadline_exceeded` |
     ///
     /// Whatever [`is_retryable`](Self::is_retryable) is 502 or 503.
@@ -42,6 +42,7 @@ impl ExecuteError {
             Self::Saturated { .. }
             | Self::ShuttingDown { .. }
             | Self::PoolFailed { .. }
+            | Self::PoolDraining { .. }
             | Self::PoolRestarted { .. }
             | Self::WorkerBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::DeadlineExceeded { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -73,6 +74,7 @@ mod tests {
             ("saturated", 503),
             ("shutting_down", 503),
             ("pool_failed", 503),
+            ("pool_draining", 503),
             ("pool_restarted", 503),
             ("deadline_exceeded", 504),
             ("cancelled", 499),

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{
-    AwaitReadyError, ConfigError, EndSessionError, ExecuteError, LossCause, PoolFailure, ResizeError,
-    StartError, WorkerError, WorkerErrorKind, WorkerLoss,
+    AwaitReadyError, ConfigError, DrainError, EndSessionError, ExecuteError, LossCause, PoolFailure,
+    ResizeError, ResumeError, StartError, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 use crate::id::{Incarnation, PoolName, SessionId, Slot, WorkerId, WorkerLife};
 use crate::payload::{Payload, PayloadError};
 
 /// The codes of [`one_of_each`], in its order.
-pub(super) const CODES: [&str; 18] = [
+pub(super) const CODES: [&str; 19] = [
     "pool_not_found",
     "saturated",
     "shutting_down",
     "pool_failed",
+    "pool_draining",
     "pool_restarted",
     "deadline_exceeded",
     "cancelled",
@@ -55,6 +56,7 @@ pub(super) fn one_of_each() -> [ExecuteError; CODES.len()] {
             pool: pool.clone(),
             reason: PoolFailure { last: loss(LossCause::Disconnected) },
         },
+        ExecuteError::PoolDraining { pool: pool.clone() },
         ExecuteError::PoolRestarted { pool },
         ExecuteError::DeadlineExceeded { running: true, timeout: Duration::ZERO },
         ExecuteError::Cancelled,
@@ -89,20 +91,21 @@ fn place(error: &ExecuteError) -> usize {
         ExecuteError::Saturated { .. } => 1,
         ExecuteError::ShuttingDown { .. } => 2,
         ExecuteError::PoolFailed { .. } => 3,
-        ExecuteError::PoolRestarted { .. } => 4,
-        ExecuteError::DeadlineExceeded { .. } => 5,
-        ExecuteError::Cancelled => 6,
-        ExecuteError::WorkerLost { .. } => 7,
-        ExecuteError::WorkerBusy { .. } => 8,
-        ExecuteError::SessionLost { .. } => 9,
-        ExecuteError::Protocol { .. } => 10,
-        ExecuteError::Poisoned { .. } => 11,
-        ExecuteError::Worker { .. } => 12,
-        ExecuteError::UnknownCommand { .. } => 13,
-        ExecuteError::InvalidArgument { .. } => 14,
-        ExecuteError::PayloadTooLarge { .. } => 15,
-        ExecuteError::StreamingNotSupported { .. } => 16,
-        ExecuteError::Payload(_) => 17,
+        ExecuteError::PoolDraining { .. } => 4,
+        ExecuteError::PoolRestarted { .. } => 5,
+        ExecuteError::DeadlineExceeded { .. } => 6,
+        ExecuteError::Cancelled => 7,
+        ExecuteError::WorkerLost { .. } => 8,
+        ExecuteError::WorkerBusy { .. } => 9,
+        ExecuteError::SessionLost { .. } => 10,
+        ExecuteError::Protocol { .. } => 11,
+        ExecuteError::Poisoned { .. } => 12,
+        ExecuteError::Worker { .. } => 13,
+        ExecuteError::UnknownCommand { .. } => 14,
+        ExecuteError::InvalidArgument { .. } => 15,
+        ExecuteError::PayloadTooLarge { .. } => 16,
+        ExecuteError::StreamingNotSupported { .. } => 17,
+        ExecuteError::Payload(_) => 18,
     }
 }
 
@@ -163,11 +166,24 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
         (ResizeError::NoWorkers { pool: pool.clone() }, "no_workers", false),
         (ResizeError::OpenFilesLimit { pool: pool.clone(), need: 2, limit: 1 }, "open_files_limit", false),
         (ResizeError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
-        (ResizeError::ShuttingDown { pool }, "shutting_down", false),
+        (ResizeError::ShuttingDown { pool: pool.clone() }, "shutting_down", false),
     ];
     for (error, code, retryable) in sizes {
         assert_eq!((error.code(), error.is_retryable()), (code, retryable));
     }
+    let timed_out =
+        DrainError::TimedOut { pool: pool.clone(), timeout: Duration::ZERO, waiting: 1, running: 1 };
+    let drains = [
+        (timed_out, "timed_out", true),
+        (DrainError::Resumed { pool: pool.clone() }, "resumed", true),
+        (DrainError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
+        (DrainError::ShuttingDown { pool: pool.clone() }, "shutting_down", false),
+    ];
+    for (error, code, retryable) in drains {
+        assert_eq!((error.code(), error.is_retryable()), (code, retryable));
+    }
+    let resume = ResumeError::ShuttingDown { pool };
+    assert_eq!((resume.code(), resume.is_retryable()), ("shutting_down", false));
     let in_use = StartError::DataDirInUse { path: "d".into(), holder: "1".to_owned() };
     let limit = StartError::OpenFilesLimit { need: 2, limit: 1 };
     let config = StartError::from(ConfigError::NoPool);

@@ -14,6 +14,7 @@ use crate::id::Slot;
 use crate::pool::boots::Boots;
 use crate::pool::calls::Accounts;
 use crate::pool::deadlines::Deadlines;
+use crate::pool::draining::DrainReply;
 use crate::pool::in_flight::InFlight;
 use crate::pool::lives::Lives;
 use crate::pool::message::{
@@ -86,6 +87,8 @@ pub(crate) struct PoolState {
     /// Slots that are to go, and whose workers have something left to finish.
     pub(super) retiring: BTreeSet<Slot>,
     pub(super) ready_waiters: Vec<(Wanted, ReadyReply)>,
+    /// Who waits for the pool to have nothing left to do.
+    pub(super) drainers: Vec<DrainReply>,
     pub(super) closing: Option<Closing>,
     pub(super) saturation: Saturation,
     pub(super) counters: Counters,
@@ -160,6 +163,7 @@ impl Actor for Pool {
         state.watch(now);
         state.clear_retired(now);
         state.finish_close_if_empty();
+        state.finish_drain();
         state.grant_reservations();
         if !is_a_report {
             state.gauge_soon();
@@ -205,6 +209,7 @@ impl PoolState {
             substitutes: HashMap::new(),
             retiring: BTreeSet::new(),
             ready_waiters: Vec::new(),
+            drainers: Vec::new(),
             closing: None,
             saturation: Saturation::default(),
         }
@@ -223,6 +228,9 @@ impl PoolState {
                 self.recycle(slot, RecycleReason::Asked, Some(reply), now);
             }
             PoolCommand::Resize { size, reply } => self.resize(size, reply),
+            PoolCommand::Drain { reply } => self.drain(reply),
+            PoolCommand::Resume { reply } => self.resume(reply),
+            PoolCommand::GetUnderWay { reply } => self.get_under_way(reply),
             PoolCommand::GetHealth { reply } => self.get_health(reply),
             PoolCommand::GetStats { reply } => self.get_stats(reply),
             PoolCommand::GetRoster { reply } => self.get_roster(reply),

@@ -10,6 +10,8 @@ pub(super) enum AdmissionVerdict {
     ShuttingDown,
     /// Every worker has given up.
     Failed,
+    /// It is drained, until somebody wants it to go on.
+    Draining,
     /// As many requests wait as may.
     Saturated,
 }
@@ -17,8 +19,9 @@ pub(super) enum AdmissionVerdict {
 /// What the verdict depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdmissionFacts {
-    pub(super) draining: bool,
+    pub(super) closing: bool,
     pub(super) failed: bool,
+    pub(super) draining: bool,
     /// Requests that no worker has yet.
     pub(super) waiting: usize,
     /// Places that are held for requests which have not come yet.
@@ -42,10 +45,12 @@ impl AdmissionFacts {
 
     /// Judges a request for which a place is held.
     pub(super) fn judge_in_place(self) -> AdmissionVerdict {
-        if self.draining {
+        if self.closing {
             AdmissionVerdict::ShuttingDown
         } else if self.failed {
             AdmissionVerdict::Failed
+        } else if self.draining {
+            AdmissionVerdict::Draining
         } else {
             AdmissionVerdict::Admit
         }
@@ -58,7 +63,10 @@ impl AdmissionFacts {
             AdmissionVerdict::Admit => {
                 self.places().saturating_sub(self.waiting).min(self.places().div_ceil(2))
             }
-            AdmissionVerdict::ShuttingDown | AdmissionVerdict::Failed | AdmissionVerdict::Saturated => 0,
+            AdmissionVerdict::ShuttingDown
+            | AdmissionVerdict::Failed
+            | AdmissionVerdict::Draining
+            | AdmissionVerdict::Saturated => 0,
         }
     }
 
@@ -71,8 +79,15 @@ impl AdmissionFacts {
 mod tests {
     use super::*;
 
-    const OPEN: AdmissionFacts =
-        AdmissionFacts { draining: false, failed: false, waiting: 0, reserved: 0, queue_limit: 2, room: 0 };
+    const OPEN: AdmissionFacts = AdmissionFacts {
+        closing: false,
+        failed: false,
+        draining: false,
+        waiting: 0,
+        reserved: 0,
+        queue_limit: 2,
+        room: 0,
+    };
 
     #[test]
     fn the_first_reason_that_holds_decides() {
@@ -108,8 +123,18 @@ mod tests {
                 AdmissionVerdict::Failed,
             ),
             (
-                "draining and failed",
+                "drained and full",
+                AdmissionFacts { draining: true, waiting: 2, ..open },
+                AdmissionVerdict::Draining,
+            ),
+            (
+                "drained and failed",
                 AdmissionFacts { draining: true, failed: true, ..open },
+                AdmissionVerdict::Failed,
+            ),
+            (
+                "closing and failed",
+                AdmissionFacts { closing: true, failed: true, ..open },
                 AdmissionVerdict::ShuttingDown,
             ),
         ];
@@ -122,10 +147,12 @@ mod tests {
     fn a_place_that_is_held_is_no_place_in_a_pool_that_takes_nothing() {
         let full = AdmissionFacts { waiting: 2, reserved: 1, ..OPEN };
         assert_eq!(full.judge_in_place(), AdmissionVerdict::Admit);
+        let drained = AdmissionFacts { draining: true, ..full };
+        assert_eq!(drained.judge_in_place(), AdmissionVerdict::Draining);
         let failed = AdmissionFacts { failed: true, ..full };
         assert_eq!(failed.judge_in_place(), AdmissionVerdict::Failed);
-        let draining = AdmissionFacts { draining: true, ..failed };
-        assert_eq!(draining.judge_in_place(), AdmissionVerdict::ShuttingDown);
+        let closing = AdmissionFacts { closing: true, ..failed };
+        assert_eq!(closing.judge_in_place(), AdmissionVerdict::ShuttingDown);
     }
 
     #[test]
@@ -140,7 +167,8 @@ mod tests {
             ("no place", AdmissionFacts { queue_limit: 0, ..line }, 0),
             ("held ones count already", AdmissionFacts { reserved: 5, ..line }, 5),
             ("failed", AdmissionFacts { failed: true, ..line }, 0),
-            ("draining", AdmissionFacts { draining: true, ..line }, 0),
+            ("drained", AdmissionFacts { draining: true, ..line }, 0),
+            ("closing", AdmissionFacts { closing: true, ..line }, 0),
         ];
         for (case, facts, expected) in table {
             assert_eq!(facts.reservable(), expected, "{case}");

@@ -9,8 +9,9 @@ impl PoolState {
     pub(super) fn admission(&self) -> AdmissionFacts {
         let shared = &self.args.shared;
         AdmissionFacts {
-            draining: self.closing.is_some(),
+            closing: self.closing.is_some(),
             failed: self.roster.failure().is_some(),
+            draining: shared.intake.is_closed(),
             waiting: self.waiting(),
             reserved: shared.reservations.held(),
             queue_limit: shared.options.queue_limit,
@@ -25,6 +26,7 @@ impl PoolState {
             AdmissionVerdict::Admit => None,
             AdmissionVerdict::ShuttingDown => Some(ExecuteError::ShuttingDown { pool: shared.name.clone() }),
             AdmissionVerdict::Failed => Some(self.failure().unwrap_or(ExecuteError::Cancelled)),
+            AdmissionVerdict::Draining => Some(ExecuteError::PoolDraining { pool: shared.name.clone() }),
             AdmissionVerdict::Saturated => {
                 let queued = self.waiting() + shared.reservations.held();
                 Some(ExecuteError::Saturated {

@@ -40,8 +40,11 @@ impl PoolState {
         if matches!(flight.stage, Stage::Running(_)) {
             let answer = self.response(&flight, run, outcome, ran);
             self.call_ends(id, &mut flight, Some(run), answer.as_ref().err(), now);
-            if let (Some(closing), true) = (&mut self.closing, flight.is_awaited()) {
-                closing.finished += 1;
+            if flight.is_awaited() {
+                self.args.shared.intake.answered();
+                if let Some(closing) = &mut self.closing {
+                    closing.finished += 1;
+                }
             }
             // The session hears first, so that the caller's next request finds it as it is now.
             let hears = answer.is_ok() && flight.binding.reset && flight.is_awaited();

@@ -69,6 +69,13 @@ pub enum HealthReason {
         /// The last loss.
         failure: PoolFailure,
     },
+    /// It was told to take no requests: it is drained, until somebody resumes it.
+    Draining {
+        /// How many requests wait, that it still has.
+        waiting: usize,
+        /// How many a worker has, those whose caller no longer waits included.
+        running: usize,
+    },
     /// The pit shuts down.
     ShuttingDown,
     /// The pool's own actor is being started again.
@@ -89,6 +96,10 @@ impl fmt::Display for HealthReason {
             }
             Self::Saturated { waiting, limit } => write!(f, "{waiting} requests wait, limit {limit}"),
             Self::Failed { failure } => failure.fmt(f),
+            Self::Draining { waiting: 0, running: 0 } => f.write_str("it is drained"),
+            Self::Draining { waiting, running } => {
+                write!(f, "it is being drained: {waiting} requests wait, {running} run")
+            }
             Self::ShuttingDown => f.write_str("it is shutting down"),
             Self::Restarting => f.write_str("its own actor is being started again"),
             Self::Down { why } => write!(f, "its own actors failed too often: {why}"),
@@ -101,24 +112,28 @@ impl fmt::Display for HealthReason {
 struct HealthFacts {
     shutting_down: bool,
     failure: Option<PoolFailure>,
+    draining: bool,
     ready: usize,
     size: usize,
     quarantined: usize,
     saturated: bool,
     waiting: usize,
     limit: usize,
+    running: usize,
 }
 
 impl HealthFacts {
     fn judge(self) -> (HealthStatus, Option<HealthReason>) {
-        let Self { shutting_down, failure, ready, size, quarantined, saturated, waiting, limit } = self;
-        if shutting_down {
+        let Self { ready, size, quarantined, waiting, limit, running, .. } = self;
+        if self.shutting_down {
             (HealthStatus::NotReady, Some(HealthReason::ShuttingDown))
-        } else if let Some(failure) = failure {
+        } else if let Some(failure) = self.failure {
             (HealthStatus::Failed, Some(HealthReason::Failed { failure }))
+        } else if self.draining {
+            (HealthStatus::NotReady, Some(HealthReason::Draining { waiting, running }))
         } else if ready == 0 {
             (HealthStatus::NotReady, Some(HealthReason::Short { ready, size, quarantined }))
-        } else if saturated {
+        } else if self.saturated {
             (HealthStatus::Degraded, Some(HealthReason::Saturated { waiting, limit }))
         } else if ready < size {
             (HealthStatus::Degraded, Some(HealthReason::Short { ready, size, quarantined }))
@@ -134,12 +149,14 @@ impl PoolState {
         let facts = HealthFacts {
             shutting_down: self.closing.is_some() || shared.is_stopping(),
             failure: self.roster.failure().map(|last| PoolFailure { last: last.clone() }),
+            draining: shared.intake.is_closed(),
             ready: counts.available + counts.busy,
             size: usize::from(shared.plan().size()),
             quarantined: counts.quarantined,
             saturated: self.admission().judge() == AdmissionVerdict::Saturated,
             waiting: self.waiting(),
             limit: shared.options.queue_limit,
+            running: self.roster.running(),
         };
         let (status, reason) = facts.judge();
         // Whoever asked may have stopped waiting.
@@ -167,12 +184,14 @@ mod tests {
         let well = HealthFacts {
             shutting_down: false,
             failure: None,
+            draining: false,
             ready: 4,
             size: 4,
             quarantined: 0,
             saturated: false,
             waiting: 7,
             limit: 7,
+            running: 2,
         };
         let short = |ready, quarantined| HealthReason::Short { ready, size: 4, quarantined };
         let full = HealthReason::Saturated { waiting: 7, limit: 7 };
@@ -189,7 +208,12 @@ mod tests {
                 Some(short(0, 3)),
             ),
             (
-                HealthFacts { ready: 0, failure: Some(failure()), ..well.clone() },
+                HealthFacts { ready: 0, draining: true, saturated: true, ..well.clone() },
+                HealthStatus::NotReady,
+                Some(HealthReason::Draining { waiting: 7, running: 2 }),
+            ),
+            (
+                HealthFacts { ready: 0, draining: true, failure: Some(failure()), ..well.clone() },
                 HealthStatus::Failed,
                 Some(failed),
             ),

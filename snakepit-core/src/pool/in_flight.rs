@@ -215,6 +215,10 @@ impl InFlight {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// The requests that a life of a worker has.
     pub(super) fn on_worker(&self, life: Life) -> Vec<RequestId> {
         let runs_there = |run: Run| run.life == life;

@@ -48,6 +48,11 @@ impl<W> Lives<W> {
         self.hear(life, LifeStage::Over);
     }
 
+    /// Whether anything was ever said of a slot's worker.
+    pub(super) fn has_heard_of(&self, slot: Slot) -> bool {
+        self.latest.contains_key(&slot)
+    }
+
     /// Whether a life is known to be over: because it was said, or because a later one was heard of.
     pub(super) fn is_over(&self, life: Life) -> bool {
         self.latest.get(&life.slot).is_some_and(|latest| {

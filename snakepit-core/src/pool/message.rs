@@ -11,9 +11,10 @@ use tracing::Span;
 
 use crate::adapter::{AdapterRef, ChunkSender, Outcome};
 use crate::address::Address;
-use crate::error::{AwaitReadyError, ExecuteError, ResizeError, WorkerLoss};
+use crate::error::{AwaitReadyError, ExecuteError, ResizeError, ResumeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
+use crate::pool::draining::{DrainReply, UnderWay};
 use crate::pool::health::PoolHealth;
 use crate::pool::recycling::RecycleReply;
 use crate::pool::reservations::{Reservation, ReservationReply};
@@ -137,6 +138,17 @@ pub(crate) enum PoolCommand {
     Resize {
         size: u16,
         reply: RpcReplyPort<Result<Resized, ResizeError>>,
+    },
+    /// Takes no more requests until `Resume`; answered when none is left.
+    Drain {
+        reply: DrainReply,
+    },
+    Resume {
+        reply: RpcReplyPort<Result<(), ResumeError>>,
+    },
+    /// What a drain has not done yet; `None`: nothing.
+    GetUnderWay {
+        reply: RpcReplyPort<Option<UnderWay>>,
     },
     GetHealth {
         reply: RpcReplyPort<PoolHealth>,

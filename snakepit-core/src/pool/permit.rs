@@ -54,7 +54,7 @@ impl PoolRef {
     /// that permits which lie idle never shut out whoever does not reserve.
     ///
     /// # Errors
-    /// [`ExecuteError::ShuttingDown`] and [`ExecuteError::PoolFailed`], at once; [`ExecuteError::PoolRestarted`] where
+    /// [`ExecuteError::ShuttingDown`], [`ExecuteError::PoolFailed`] and [`ExecuteError::PoolDraining`], at once; [`ExecuteError::PoolRestarted`] where
     /// the pool's actor is not back within 5 s; [`ExecuteError::Saturated`] where as many callers wait for a place as
     /// requests may (`queue_limit`, and 1,024 at least).
     ///

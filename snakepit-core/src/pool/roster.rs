@@ -258,6 +258,11 @@ impl<W> Roster<W> {
         self.room
     }
 
+    /// How many requests the ready workers have.
+    pub(super) fn running(&self) -> usize {
+        self.slots().filter_map(|(_, place)| place.ready()).map(|ready| usize::from(ready.running)).sum()
+    }
+
     pub(super) fn counts(&self) -> RosterCounts {
         let mut counts = RosterCounts::default();
         for (_, place) in self.slots() {

@@ -19,7 +19,7 @@ use crate::request::Request;
 /// - `call` uses the place, and so is not refused as saturated. A call without readiness comes as any other request.
 /// - A service that is dropped gives its place back. A clone has none, and reserves its own.
 /// - `poll_ready` fails only when the pool shuts down, since tower discards a service whose readiness has failed. What may
-///   pass, such as a pool that has failed and is tried again, is told by the next `call`.
+///   pass, such as a pool that has failed and is tried again, or is drained, is told by the next `call`.
 ///
 /// A request's deadline counts from `call`: the time that its caller waited for readiness is the caller's own.
 ///

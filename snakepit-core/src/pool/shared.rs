@@ -15,6 +15,7 @@ use crate::config::PoolOptions;
 use crate::error::{ExecuteError, WorkerLoss};
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::explanation::GivenUp;
+use crate::pool::intake::Intake;
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
 use crate::pool::slot_plan::SlotPlan;
@@ -30,6 +31,7 @@ pub(crate) struct PoolShared {
     pub(crate) options: PoolOptions,
     pub(crate) address: Address<PoolMessage>,
     pub(crate) reservations: Reservations,
+    pub(crate) intake: Intake,
     pub(crate) sessions: Address<SessionAffinityMessage>,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
@@ -108,6 +110,7 @@ impl PoolShared {
             name,
             address: Address::default(),
             reservations: Reservations::default(),
+            intake: Intake::default(),
             sessions: Address::default(),
             requests,
             events,

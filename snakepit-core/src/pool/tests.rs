@@ -3,6 +3,7 @@
 mod bench;
 mod calls;
 mod deadlines;
+mod draining;
 mod explain;
 mod health;
 mod heartbeat;

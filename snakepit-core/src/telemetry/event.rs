@@ -191,7 +191,7 @@ declare_events! {
             /// Which pool.
             pool: PoolName,
         }
-        /// A pool takes no more requests and finishes those that it has.
+        /// A pool takes no more requests and finishes those that it has: it is drained, or the pit shuts down.
         PoolDraining("snakepit.pool.draining", INFO) {
             /// Which pool.
             pool: PoolName,
@@ -206,6 +206,11 @@ declare_events! {
             finished: usize,
             /// How many were told that time was up.
             abandoned: usize,
+        }
+        /// A pool that was drained takes requests again.
+        PoolResumed("snakepit.pool.resumed", INFO) {
+            /// Which pool.
+            pool: PoolName,
         }
         /// What a pool has done so far, every so often; see the option `telemetry`.
         PoolStatistics("snakepit.pool.statistics", DEBUG) {

@@ -79,6 +79,7 @@ async fn crowds(events: &EventSink) {
     assert!(recycled.new.worker.slot <= last);
     let (withdrawn, resized) = tokio::join!(bench.pool.recycle(last), bench.pool.resize(1));
     assert!(withdrawn.is_err() && resized.is_ok(), "{withdrawn:?}");
+    assert!(bench.pool.drain(Duration::from_secs(1)).await.is_ok() && bench.pool.resume().await.is_ok());
     bench.pool.shared().stop_by(Instant::now());
     bench.pool.close(Instant::now()).await;
     bench.supervisor.stop(Some("shutdown".to_owned()));

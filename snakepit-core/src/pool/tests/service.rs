@@ -181,3 +181,22 @@ fn a_service_may_be_shared_between_threads_and_held_by_a_router() {
     fn fits<S: Clone + Send + Sync + 'static>() {}
     fits::<PoolService>();
 }
+
+#[tokio::test(start_paused = true)]
+async fn s30_a_service_of_a_drained_pool_lives_on_and_tells_its_calls() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut service = bench.pool.service();
+    assert!(service.ready().await.is_ok());
+    assert!(bench.pool.drain(Duration::from_mins(1)).await.is_ok());
+    for _ in 0..2 {
+        // The first call has a place from before, the second could not get one.
+        let refused = service.ready().await.unwrap().call(request("late")).await.unwrap_err();
+        assert_eq!(refused.code(), "pool_draining");
+    }
+    bench.pool.resume().await.unwrap();
+    let call = tokio::spawn(service.ready().await.unwrap().call(request("again")));
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+}

@@ -4,6 +4,8 @@
 //! the same session are held until it has, so that two first requests never end up on two workers.
 
 mod actor;
+#[cfg(feature = "testkit")]
+mod alone;
 mod binders;
 mod kept;
 mod message;
@@ -12,5 +14,7 @@ mod spots;
 mod table;
 
 pub(crate) use actor::{SessionAffinity, SessionAffinityArgs};
+#[cfg(feature = "testkit")]
+pub use alone::TestSessions;
 pub(crate) use message::SessionAffinityMessage;
 pub(crate) use table::{Parting, Told};

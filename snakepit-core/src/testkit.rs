@@ -1,4 +1,5 @@
-//! A worker's process without a pit around it, for test kits of adapters (feature `testkit`).
+//! A worker's process without a pit around it, for test kits of adapters (feature `testkit`); and, for benches, the
+//! sessions without a pool.
 //!
 //! What starts here is held as firmly as any worker: dropping a [`TestProcess`], or killing the program that holds it,
 //! ends the process and all that it has started.
@@ -14,6 +15,8 @@ use crate::process::{
     HostMark, HostRun, Launcher, OsProcess, ProcessExit, ProcessIdentity, ProcessSpec, RegistryId, RunId,
     Spawned, StderrTail, TreeEnd, TreeState, WirePipes,
 };
+
+pub use crate::session_affinity::TestSessions;
 
 /// Starts the processes that adapters describe.
 #[derive(Clone, Debug)]

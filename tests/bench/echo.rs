@@ -1,8 +1,9 @@
 //! The echo workers: bare ones for the references, and ones that keep the worker contract.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
-use snakepit_adapters::worker::Worker;
+use snakepit_adapters::worker::{Context, Worker};
 
 /// Echoes whatever comes, read by read: no frame is looked into, so that nothing is faster.
 pub(crate) fn bare() -> io::Result<()> {
@@ -20,7 +21,12 @@ pub(crate) fn bare() -> io::Result<()> {
 
 /// A worker of the full path.
 pub(crate) fn port() -> ! {
-    Worker::new().capacity(64).raw_command("echo", |_ctx, payload| Ok(payload)).serve()
+    let hold = |ctx: &Context, payload| {
+        ctx.cancelled_within(Duration::from_mins(10));
+        Ok(payload)
+    };
+    let worker = Worker::new().capacity(64);
+    worker.raw_command("echo", |_ctx, payload| Ok(payload)).raw_command("hold", hold).serve()
 }
 
 /// The least that a Python worker can be: read what is there, cut it into frames, answer each in one joined write.
@@ -73,9 +79,16 @@ while True:
 
 /// A Python worker of the full path.
 pub(crate) const PYTHON_PORT: &str = r"
+import time
 from snakepit_worker import Worker
 
 worker = Worker()
+
+
+@worker.command
+def hold(data: bytes) -> bytes:
+    time.sleep(600)
+    return data
 
 
 @worker.command

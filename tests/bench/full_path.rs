@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::port::PortAdapter;
-use snakepit_adapters::{Payload, PoolConfig, PoolRef, Request, Snakepit};
+use snakepit_adapters::{ExecuteError, Payload, PoolConfig, PoolOptions, PoolRef, Request, Snakepit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::echo;
 use crate::figures::Laps;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A limit and no expectation: a start takes seconds where others keep the machine busy.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A pit with one pool, and the folder that it lives in.
 pub(crate) struct Bench {
@@ -21,62 +22,82 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    async fn rust(size: u16) -> Result<Self, Box<dyn Error>> {
-        let worker = PortAdapter::new(std::env::current_exe()?).arg("port-worker");
-        Self::start(tempfile::tempdir()?, worker, size, 0).await
+    pub(crate) async fn rust(size: u16) -> Result<Self, Box<dyn Error>> {
+        let (folder, worker) = port_worker(Language::Rust)?;
+        Self::start(folder, worker, size, 0).await
     }
 
     /// `prefetch`: how many requests beyond the one that it runs each worker is handed.
     async fn python(size: u16, prefetch: u16) -> Result<Self, Box<dyn Error>> {
-        let folder = tempfile::tempdir()?;
-        let script = folder.path().join("echo.py");
-        std::fs::write(&script, echo::PYTHON_PORT)?;
-        Self::start(folder, PortAdapter::python(script), size, prefetch).await
+        let (folder, worker) = port_worker(Language::Python)?;
+        Self::start(folder, worker, size, prefetch).await
     }
 
+    /// Starts a pool, and waits until every worker is ready.
     pub(crate) async fn start(
         folder: tempfile::TempDir,
         worker: impl Adapter,
         size: u16,
         prefetch: u16,
     ) -> Result<Self, Box<dyn Error>> {
-        let pool = PoolConfig::new("default", worker).size(size).with(|options| {
-            options.capacity = 64;
-            options.prefetch = prefetch;
+        let bench = Self::begin(folder, worker, |options| {
+            (options.size, options.capacity, options.prefetch) = (size, 64, prefetch);
         });
-        let pit = Snakepit::builder().data_dir(folder.path().join("data")).pool(pool).start().await?;
-        let bench = Self { pit, _folder: folder };
-        // Every worker has answered before anything is measured.
-        while bench.ready_workers().await? < usize::from(size) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let bench = bench.await?;
+        bench.pool()?.await_full(PATIENCE).await?;
         Ok(bench)
     }
 
-    async fn ready_workers(&self) -> Result<usize, Box<dyn Error>> {
-        self.pit.await_ready("default", PATIENCE).await?;
-        let stats = self.pool()?.stats().await?;
-        Ok(stats.available + stats.busy)
+    /// Starts a pool, and waits for no worker.
+    pub(crate) async fn begin(
+        folder: tempfile::TempDir,
+        worker: impl Adapter,
+        options: impl FnOnce(&mut PoolOptions),
+    ) -> Result<Self, Box<dyn Error>> {
+        let pool = PoolConfig::new("default", worker).with(options);
+        let pit = Snakepit::builder().data_dir(folder.path().join("data")).pool(pool).start().await?;
+        Ok(Self { pit, _folder: folder })
     }
 
-    fn pool(&self) -> Result<PoolRef, Box<dyn Error>> {
+    pub(crate) fn pool(&self) -> Result<PoolRef, Box<dyn Error>> {
         Ok(self.pit.pool("default")?.clone())
     }
 
-    async fn end(self) -> Result<(), Box<dyn Error>> {
+    pub(crate) async fn end(self) -> Result<(), Box<dyn Error>> {
         let report = self.pit.shutdown(PATIENCE).await;
         if report.processes_left.is_empty() { Ok(()) } else { Err(format!("{report:?}").into()) }
     }
 }
 
+/// What a worker is written in.
+#[derive(Clone, Copy)]
+pub(crate) enum Language {
+    Rust,
+    Python,
+}
+
+/// A worker that echoes, and the folder that it lives in.
+pub(crate) fn port_worker(language: Language) -> Result<(tempfile::TempDir, PortAdapter), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let worker = match language {
+        Language::Rust => PortAdapter::new(std::env::current_exe()?).arg("port-worker"),
+        Language::Python => {
+            let script = folder.path().join("echo.py");
+            std::fs::write(&script, echo::PYTHON_PORT)?;
+            PortAdapter::python(script)
+        }
+    };
+    Ok((folder, worker))
+}
+
 /// One caller, a Rust worker, 64 bytes: microseconds.
 pub(crate) async fn rust_p50(calls: usize) -> Result<f64, Box<dyn Error>> {
-    p50(Bench::rust(1).await?, "echo", Payload::bytes(vec![7; 64]), calls).await
+    echo_p50(Bench::rust(1).await?, calls).await
 }
 
 /// One caller, a Python worker, 64 bytes: microseconds.
 pub(crate) async fn python_p50(calls: usize) -> Result<f64, Box<dyn Error>> {
-    p50(Bench::python(1, 0).await?, "echo", Payload::bytes(vec![7; 64]), calls).await
+    echo_p50(Bench::python(1, 0).await?, calls).await
 }
 
 /// One caller, a Python worker, 5 keys that are read and written: microseconds.
@@ -95,13 +116,35 @@ pub(crate) async fn rust_throughput(callers: usize, calls: usize) -> Result<f64,
     throughput(Bench::rust(1).await?, callers, calls).await
 }
 
+/// One caller, 64 bytes: microseconds.
+pub(crate) async fn echo_p50(bench: Bench, calls: usize) -> Result<f64, Box<dyn Error>> {
+    p50(bench, "echo", Payload::bytes(vec![7; 64]), calls).await
+}
+
 pub(crate) async fn p50(
     bench: Bench,
     command: &'static str,
     payload: Payload,
     calls: usize,
 ) -> Result<f64, Box<dyn Error>> {
-    let pool = bench.pool()?;
+    let p50 = one_caller(bench.pool()?, command, payload, calls).await?;
+    bench.end().await?;
+    Ok(p50)
+}
+
+pub(crate) async fn throughput(bench: Bench, callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
+    let per_second = many_callers(&bench.pool()?, callers, calls).await?;
+    bench.end().await?;
+    Ok(per_second)
+}
+
+/// The median of one call after the other, in microseconds.
+pub(crate) async fn one_caller(
+    pool: PoolRef,
+    command: &'static str,
+    payload: Payload,
+    calls: usize,
+) -> Result<f64, Box<dyn Error>> {
     let caller = tokio::spawn(async move {
         let mut laps = Laps::default();
         for _ in 0..calls {
@@ -110,31 +153,32 @@ pub(crate) async fn p50(
             pool.execute(request).await?;
             laps.add(start);
         }
-        Ok::<_, snakepit_adapters::ExecuteError>(laps.p50())
+        Ok::<_, ExecuteError>(laps.p50())
     });
-    let p50 = caller.await??;
-    bench.end().await?;
-    Ok(p50)
+    Ok(caller.await??)
 }
 
-pub(crate) async fn throughput(bench: Bench, callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
+/// Calls per second of so many callers at once.
+pub(crate) async fn many_callers(
+    pool: &PoolRef,
+    callers: usize,
+    calls: usize,
+) -> Result<f64, Box<dyn Error>> {
     let mut tasks = JoinSet::new();
     let each = calls / callers;
     let start = Instant::now();
     for _ in 0..callers {
-        let pool = bench.pool()?;
+        let pool = pool.clone();
         tasks.spawn(async move {
             let payload = Payload::bytes(vec![7; 64]);
             for _ in 0..each {
                 pool.execute(Request::new("echo", payload.clone())).await?;
             }
-            Ok::<_, snakepit_adapters::ExecuteError>(())
+            Ok::<_, ExecuteError>(())
         });
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    let per_second = (each * callers) as f64 / start.elapsed().as_secs_f64();
-    bench.end().await?;
-    Ok(per_second)
+    Ok((each * callers) as f64 / start.elapsed().as_secs_f64())
 }

@@ -6,6 +6,8 @@ use snakepit_adapters::GrpcAdapter;
 use snakepit_tests::lacking::python_with_extras;
 
 use crate::echo;
+use crate::figures::Aim::{AtLeast, AtMost, Open};
+use crate::figures::Judged::Ratio;
 use crate::figures::{Program, Unit};
 use crate::full_path::{Bench, p50, throughput};
 use crate::grpc_bare::Reference;
@@ -13,14 +15,22 @@ use crate::grpc_bare::Reference;
 pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("tonic_unary", Unit::Micros, &[]),
     Program::new("tonic_bidi", Unit::Micros, &[]),
-    Program::new("t8_grpc_rust", Unit::Micros, &[("tonic_bidi", "<= 1.25"), ("tonic_unary", "")]),
+    Program::new(
+        "t8_grpc_rust",
+        Unit::Micros,
+        &[Ratio("tonic_bidi", AtMost(1.25)), Ratio("tonic_unary", Open)],
+    ),
     Program::new("tonic_unary_d64", Unit::PerSecond, &[]),
     Program::new("tonic_bidi_d64", Unit::PerSecond, &[]),
-    Program::new("t9_grpc_rust_d64", Unit::PerSecond, &[("tonic_unary_d64", ">= 8"), ("tonic_bidi_d64", "")]),
+    Program::new(
+        "t9_grpc_rust_d64",
+        Unit::PerSecond,
+        &[Ratio("tonic_unary_d64", AtLeast(8.0)), Ratio("tonic_bidi_d64", Open)],
+    ),
     Program::new("grpcio_unary", Unit::Micros, &[]),
-    Program::new("t10_grpc_python", Unit::Micros, &[("grpcio_unary", "<= 0.6")]),
+    Program::new("t10_grpc_python", Unit::Micros, &[Ratio("grpcio_unary", AtMost(0.6))]),
     Program::new("grpcio_unary_d64", Unit::PerSecond, &[]),
-    Program::new("t11_grpc_python_d64", Unit::PerSecond, &[("grpcio_unary_d64", ">= 10")]),
+    Program::new("t11_grpc_python_d64", Unit::PerSecond, &[Ratio("grpcio_unary_d64", AtLeast(10.0))]),
 ];
 
 /// What is missing for a program, if something is.

@@ -1,0 +1,93 @@
+//! A worker is killed at work: when its caller hears, and when its slot answers again. T18.
+
+use std::error::Error;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use snakepit_adapters::{ExecuteError, Payload, PoolRef, Request, Response};
+use snakepit_tests::oracle::ProcessHandle;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::figures::Aim::AtMost;
+use crate::figures::Judged::{Itself, Ratio};
+use crate::figures::{Brought, Program, Unit, median};
+use crate::full_path::{Bench, Language, PATIENCE, port_worker};
+
+pub(crate) const PROGRAMS: &[Program] = &[
+    Program::new("t18_heard_rust", Unit::Millis, &[Itself(AtMost(2.0))]),
+    Program::new("t18_again_rust", Unit::Millis, &[Ratio("spawn_rust", AtMost(1.3))]),
+    Program::new("t18_heard_python", Unit::Millis, &[Itself(AtMost(2.0))]),
+    Program::new("t18_again_python", Unit::Millis, &[Ratio("spawn_python", AtMost(1.3))]),
+];
+
+/// Deaths in one round.
+const DEATHS: usize = 10;
+/// How many requests wait for the worker that is killed.
+const WAITING: usize = 8;
+
+/// One round: what the caller of the running request waits from the kill to its error, and what the first of those that
+/// wait does from the kill to its answer.
+pub(crate) async fn measure(program: &'static str) -> Result<Brought, Box<dyn Error>> {
+    let (language, names) = match program {
+        "t18_heard_rust" | "t18_again_rust" => (Language::Rust, ["t18_heard_rust", "t18_again_rust"]),
+        _ => (Language::Python, ["t18_heard_python", "t18_again_python"]),
+    };
+    let (folder, worker) = port_worker(language)?;
+    let bench = Bench::begin(folder, worker, |options| {
+        (options.size, options.capacity) = (1, 1);
+        // Workers that are killed here are no reason to wait or to give up.
+        (options.restart.intensity, options.restart.consecutive) = (u32::MAX, u32::MAX);
+        options.restart.backoff_base = Duration::from_micros(1);
+        options.restart.backoff_max = Duration::from_millis(1);
+    });
+    let bench = bench.await?;
+    let pool = bench.pool()?;
+    pool.await_full(PATIENCE).await?;
+    let (mut heard, mut again) = (Vec::new(), Vec::new());
+    for _ in 0..DEATHS {
+        let (heard_ms, again_ms) = death(&pool).await?;
+        heard.push(heard_ms);
+        again.push(again_ms);
+    }
+    bench.end().await?;
+    Ok(names.into_iter().zip([median(heard), median(again)]).collect())
+}
+
+async fn death(pool: &PoolRef) -> Result<(f64, f64), Box<dyn Error>> {
+    let running = tokio::spawn(answered(pool.clone(), "hold"));
+    let pid = loop {
+        let workers = pool.workers().await?;
+        if let Some(pid) = workers.iter().find(|worker| worker.running > 0).and_then(|worker| worker.os_pid) {
+            break pid;
+        }
+        sleep(Duration::from_millis(1)).await;
+    };
+    let mut waiting = JoinSet::new();
+    for _ in 0..WAITING {
+        waiting.spawn(answered(pool.clone(), "echo"));
+    }
+    while pool.stats().await?.waiting < WAITING {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let millis = |since: Instant, at: Instant| (at - since).as_secs_f64() * 1e3;
+    let (worker, killed) = (ProcessHandle::open(pid)?, Instant::now());
+    worker.signal(Signal::SIGKILL);
+    let (lost, heard) = running.await?;
+    if !matches!(lost, Err(ExecuteError::WorkerLost { .. })) {
+        return Err(format!("the request of a killed worker ends in {lost:?}").into());
+    }
+    let mut first = None;
+    for (answer, at) in waiting.join_all().await {
+        // A request that had not begun is nobody's loss.
+        answer?;
+        first = first.min(Some(at)).or(Some(at));
+    }
+    Ok((millis(killed, heard), millis(killed, first.ok_or("nobody waited")?)))
+}
+
+/// An answer, and when it came.
+async fn answered(pool: PoolRef, command: &'static str) -> (Result<Response, ExecuteError>, Instant) {
+    let answer = pool.execute(Request::new(command, Payload::bytes(vec![7; 64]))).await;
+    (answer, Instant::now())
+}

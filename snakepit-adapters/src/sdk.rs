@@ -32,6 +32,7 @@ const FILES: &[EmbeddedFile] = embed![
     "alone.py",
     "annotations.py",
     "answer.py",
+    "beginning.py",
     "by_hand.py",
     "invocation.py",
     "conformance.py",

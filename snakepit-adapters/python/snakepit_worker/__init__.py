@@ -17,8 +17,9 @@
 
 Rooms, in the order in which a request meets them: `frame` (bytes on the pipes), `incoming` (frames to messages), `request`, `intake`
 (what is answered at once), `waiting_line`, `serving` (from the check to the answer), `invocation` (arguments against `signature` and
-`annotations`), `context`, `answer`, `failure`, `outgoing`. Three ways of serving: `inline` with `reading` (who reads while the main
-thread computes), `threads` and `tasks` with `listening`; `stopping` is what SIGTERM does to each. Around them: `worker`, `registry`,
+`annotations`), `context`, `answer`, `failure`, `outgoing`. Three ways of serving: `inline` with `beginning` (which requests
+begin in one breath) and `reading` (who reads while the main thread computes), `threads` and `tasks` with `listening`; `stopping` is
+what SIGTERM does to each. Around them: `worker`, `registry`,
 `service` (classes with commands), `lifetime` (set-up and tear-down), `port` and `stdio` (where the wire is), `grpc_server`
 with `grpc_message` (the wire on a gRPC stream), `handshake`, `leaving`,
 `log_frames`, `voice` (progress), `payload`, `json_text`, `fast_json`, `values`. Without a host: `alone`, `by_hand`, `testing`, `conformance`.

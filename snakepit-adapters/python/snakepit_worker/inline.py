@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from _thread import get_ident
 
+from .beginning import MOST, begin_together, next_expectation
+from .frame import STARTED, encode
 from .outgoing import HostGone
 from .reading import Reading
 from .serving import Serving
@@ -77,7 +79,10 @@ class InlineServing(Serving):
                 if self.reading.stopping:
                     self._refuse_all([request, *self.waiting_line.abandon_all()])
                     return
-                self._run(request)
+                if intake.tells_started:
+                    self._tell_and_run(request)
+                else:
+                    self._run(request)
                 continue
             flush()
             self._held_since = 0.0
@@ -88,6 +93,21 @@ class InlineServing(Serving):
             if not read(True):
                 self._host_is_gone()
                 return
+
+    def _tell_and_run(self, request: Request) -> None:
+        if not request.is_told:
+            told = begin_together(request, self.waiting_line.peek(MOST - 1))
+            for each in told:
+                each.is_told = True
+            # With the answers that are held, in one write, before anything of these runs.
+            self.outgoing.put(b"".join([encode(STARTED, each.id) for each in told]))
+            self.outgoing.flush()
+            self._held_since = 0.0
+        began = time.monotonic()
+        self._run(request)
+        command = request.command
+        if command is not None:
+            command.expected = next_expectation(command.expected, time.monotonic() - began)
 
     def _wait_for_credit(self, request: Request) -> None:
         self.outgoing.flush()

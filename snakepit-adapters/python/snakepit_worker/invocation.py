@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .beginning import UNKNOWN
 from .context import Context
 from .failure import error_body
 from .json_text import loads
@@ -27,7 +28,7 @@ class InvalidArgument(Exception):
 class Command:
     """A function under its name. `is_stream`: a generator, called by ExecuteStream only.
 
-    `takes_self`: a method whose object is not made yet.
+    `takes_self`: a method whose object is not made yet. `expected`: seconds that it will most likely take (see `beginning`).
     """
 
     def __init__(self, name: str, function: Callable[..., Any], is_stream: Optional[bool] = None, takes_self: bool = False) -> None:
@@ -37,6 +38,7 @@ class Command:
         self.is_async = bool(flags & (IS_COROUTINE | IS_ASYNC_GENERATOR))
         self.is_stream = bool(flags & (IS_GENERATOR | IS_ASYNC_GENERATOR)) if is_stream is None else is_stream
         self.takes_self = takes_self
+        self.expected = UNKNOWN
         self.signature = signature_of(function, takes_self)
         self._accepted: Optional[Dict[str, Kinds]] = None
 

@@ -29,6 +29,7 @@ class Request:
 
     `granted_chunks` and `granted_bytes` are written only by the holder of the reading role, `sent_chunks` and `sent_bytes`
     only by the main thread: credit is their difference, and no addition of one thread can overwrite one of the other.
+    `is_told`: the host has heard that it begins.
     """
 
     # Defaults on the class: most requests have none of these, and setting them one by one would cost more than parsing.
@@ -39,6 +40,7 @@ class Request:
     attachments: Tuple[bytes, ...] = ()
     deadline: Optional[float] = None
     cancelled = False
+    is_told = False
     command: Optional[Command] = None
     session: Optional[Dict[str, Any]] = None
     voice: Voice = SILENT

@@ -75,7 +75,7 @@ class Serving:
 
     def _checked(self, request: Request) -> Optional[Command]:
         """The command that is to run, or None if the request is answered because none can."""
-        if self._intake.tells_started:
+        if self._intake.tells_started and not request.is_told:
             # Before anything of it runs, or it would tell nothing when the process dies in the middle.
             self._send((encode(STARTED, request.id),))
         command = request.command

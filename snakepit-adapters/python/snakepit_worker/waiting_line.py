@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
+from itertools import islice
 
 from .frame import UNANSWERED_LIMIT, Breach
 
@@ -70,6 +71,11 @@ class WaitingLine:
             if request is not None:
                 request.granted_chunks += chunks
                 request.granted_bytes += size
+
+    def peek(self, most: int) -> List[Request]:
+        """The first in line, which stay there."""
+        with self._lock:
+            return list(islice(self._waiting.values(), most))
 
     def running_now(self) -> List[Request]:
         running = self.running

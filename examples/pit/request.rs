@@ -43,6 +43,7 @@ pub(crate) struct Line {
 
 /// What a line asks for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few at a time, and most are the large ones")]
 pub(crate) enum Asked {
     /// Something that takes time, and can be cancelled meanwhile.
     Operation(Operation),

@@ -1,9 +1,13 @@
 //! Names and numbers that say *which*: pool, slot, life of a worker, request, session.
 
+mod session;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+
+pub use session::SessionId;
 
 /// What was wrong with a name that a caller chose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,53 +53,23 @@ impl PoolName {
     }
 }
 
-/// The caller's name for a series of calls that share state in a worker: 1 to 1024 bytes.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(Arc<str>);
-
-impl SessionId {
-    /// Checks a session id.
-    ///
-    /// # Errors
-    /// [`InvalidName`] for an empty id or one over 1024 bytes.
-    pub fn new(id: &str) -> Result<Self, InvalidName> {
-        if (1..=1024).contains(&id.len()) {
-            Ok(Self(id.into()))
-        } else {
-            Err(InvalidName {
-                what: "session id",
-                name: id.chars().take(80).collect(),
-                rule: "1 to 1024 bytes",
-            })
-        }
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl fmt::Display for PoolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-macro_rules! text_id {
-    ($($name:ident),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-    )*};
+impl fmt::Debug for PoolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
 }
-text_id!(PoolName, SessionId);
+
+impl Serialize for PoolName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 /// A place for one worker in a pool, counted from 0. It stays the same over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -169,13 +143,6 @@ mod tests {
             let error = PoolName::new(bad).unwrap_err().to_string();
             assert!(error.contains("pool name") && error.contains("1 to 64"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_session_id_has_a_length_limit() {
-        assert_eq!(SessionId::new("user ä").unwrap().as_str(), "user ä");
-        assert!(SessionId::new("").is_err());
-        assert!(SessionId::new(&"s".repeat(1025)).is_err());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub use draining::Drained;
 pub use explanation::{Next, Origin, WorkerExplanation};
 pub use handle::PoolRef;
 pub use health::{HealthReason, HealthStatus, PoolHealth};
+#[cfg(test)]
+pub(crate) use message::PoolMessage;
 pub(crate) use message::{CloseReport, Life, PoolReporter, SessionReport, SlotReport, WorkerReport};
 pub use message::{Resized, Response};
 pub use permit::Permit;

@@ -9,6 +9,7 @@ mod alone;
 mod binders;
 mod kept;
 mod message;
+mod order;
 mod recency;
 mod spots;
 mod table;
@@ -17,4 +18,4 @@ pub(crate) use actor::{SessionAffinity, SessionAffinityArgs};
 #[cfg(feature = "testkit")]
 pub use alone::TestSessions;
 pub(crate) use message::SessionAffinityMessage;
-pub(crate) use table::{Parting, Told};
+pub(crate) use table::{EndedSession, Parting, Told};

@@ -56,6 +56,7 @@ pub(crate) struct ScriptedLife {
 
 /// What a scripted adapter actor is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large ones")]
 pub(crate) enum ScriptedMessage {
     Adapter(AdapterMessage),
     End(AdapterFailure),

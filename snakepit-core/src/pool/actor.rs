@@ -259,13 +259,10 @@ impl PoolState {
         match report {
             SessionReport::Bound { id, life, reset } => self.session_bound(id, life, reset, now),
             SessionReport::Unbound { id, lost } => self.session_unbound(id, lost, now),
-            SessionReport::Ended { session, life } => self.session_ended(session, life, now),
-            SessionReport::Evicted { session, life } => {
-                self.counters.sessions_evicted += 1;
-                let worker = self.args.shared.life(life);
-                self.args.shared.emit(Event::SessionEvicted { session: session.clone(), worker });
-                self.session_ended(session, life, now);
-            }
+            SessionReport::Ended(session) => self.session_ended(session, now),
+            SessionReport::Expired(session) => self.let_forget(session),
+            SessionReport::Swept { sessions } => self.sessions_swept(sessions),
+            SessionReport::Evicted(session) => self.session_evicted(session),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::pool::shared::Vitals;
 use crate::pool::slot_plan::Duty;
 use crate::pool::statistics::PoolStats;
 use crate::request::{Deadline, Request};
+use crate::session_affinity::EndedSession;
 use crate::worker::WorkerMessage;
 
 /// What a request came to, and where.
@@ -218,10 +219,14 @@ pub(crate) enum SessionReport {
     /// The session has no worker: whoever runs this request becomes it. `lost`: which it had, where nobody has been told
     /// that it is gone.
     Unbound { id: RequestId, lost: Option<Life> },
-    /// A session ended or expired; its worker may forget it.
-    Ended { session: SessionId, life: Life },
+    /// The caller ended a session; its worker may forget it.
+    Ended(EndedSession),
+    /// A session that nobody used has expired; its worker may forget it.
+    Expired(EndedSession),
+    /// The same for many. The session affinity waits to hear that they were taken.
+    Swept { sessions: Vec<EndedSession> },
     /// A session that nobody used for longest had to make room; its worker may forget it.
-    Evicted { session: SessionId, life: Life },
+    Evicted(EndedSession),
 }
 
 /// What becomes of the Starters that the pool asked for.

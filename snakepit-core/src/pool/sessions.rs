@@ -9,7 +9,7 @@ use crate::id::{RequestId, SessionId, Slot};
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{BindingStage, Flight, Stage};
 use crate::pool::message::Life;
-use crate::session_affinity::{Parting, SessionAffinityMessage, Told};
+use crate::session_affinity::{EndedSession, Parting, SessionAffinityMessage, Told};
 use crate::telemetry::Event;
 
 /// How a life that a session is bound to stands.
@@ -135,19 +135,41 @@ impl PoolState {
 
     /// A session ended. Its worker may forget it; whoever still waits for that worker begins the session anew, with
     /// everybody who comes later.
-    pub(super) fn session_ended(&mut self, session: SessionId, life: Life, now: Instant) {
+    pub(super) fn session_ended(&mut self, ended: EndedSession, now: Instant) {
+        let EndedSession { session, life } = &ended;
+        let life = *life;
         for id in self.line.pinned_to(life) {
             let Some(flight) = self.in_flight.get_mut(id) else { continue };
             let Stage::Waiting(ticket) = flight.stage else { continue };
-            if flight.session.as_ref() == Some(&session) {
+            if flight.session.as_ref() == Some(session) {
                 self.line.leave(ticket);
                 flight.stage = Stage::Routing;
                 self.routing += 1;
                 self.begin(id, now);
             }
         }
+        self.let_forget(ended);
+    }
+
+    /// A session had to make room for another.
+    pub(super) fn session_evicted(&mut self, evicted: EndedSession) {
+        self.counters.sessions_evicted += 1;
+        let worker = self.args.shared.life(evicted.life);
+        self.args.shared.emit(Event::SessionEvicted { session: evicted.session.clone(), worker });
+        self.let_forget(evicted);
+    }
+
+    /// A share of a sweep has ended.
+    pub(super) fn sessions_swept(&self, sessions: Vec<EndedSession>) {
+        for session in sessions {
+            self.let_forget(session);
+        }
+        self.args.sessions.cast(SessionAffinityMessage::ShareTaken);
+    }
+
+    /// Tells a session's worker that it may forget the session. One that has ended has forgotten it already.
+    pub(super) fn let_forget(&self, EndedSession { session, life }: EndedSession) {
         if let Some(ready) = self.roster.get(life) {
-            // A worker that has ended has forgotten the session already.
             let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });
         }
     }

@@ -17,8 +17,9 @@ use crate::timer::Timer;
 
 /// How often idle sessions are looked for. A session that is asked for expires to the moment; the sweep frees the rest.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
-/// How many sessions one sweep ends before it lets other messages pass.
-const SWEEP_SHARE: usize = 1000;
+/// How many sessions a sweep ends before it lets other messages pass. A share takes some tens of microseconds, and about as
+/// long again in the pool, which tells the workers: no request waits for more than that.
+const SWEEP_SHARE: usize = 256;
 
 /// The handler of the session affinity's actor.
 #[derive(Debug)]
@@ -38,7 +39,10 @@ pub(crate) struct SessionAffinityState {
     pool: Arc<PoolShared>,
     table: Arc<Mutex<SessionTable>>,
     myself: ActorRef<SessionAffinityMessage>,
-    sweep: Timer,
+    /// Held, so that it rings.
+    sweep_timer: Timer,
+    /// How many sessions the sweep that is under way has ended; none is while this is 0.
+    swept: usize,
 }
 
 impl SessionAffinityArgs {
@@ -73,8 +77,9 @@ impl Actor for SessionAffinity {
         Ok(SessionAffinityState {
             pool: args.pool,
             table: args.table,
-            sweep: Timer::after(SWEEP_EVERY, &myself, SessionAffinityMessage::SweepDue),
+            sweep_timer: Timer::after(SWEEP_EVERY, &myself, SessionAffinityMessage::SweepDue),
             myself,
+            swept: 0,
         })
     }
 
@@ -88,20 +93,18 @@ impl Actor for SessionAffinity {
         match message {
             SessionAffinityMessage::Route { id, session } => {
                 let (verdict, expired) = state.table().route(id, &session, now);
-                state.tell_expired(usize::from(expired.is_some()));
-                state.report_ended(expired);
+                state.report_expired(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Rebind { id, session, gone } => {
                 let (verdict, expired) = state.table().reroute(id, &session, gone, now);
-                state.tell_expired(usize::from(expired.is_some()));
-                state.report_ended(expired);
+                state.report_expired(expired);
                 state.tell(id, verdict);
             }
             SessionAffinityMessage::Bind { id, session, life } => {
                 let (held, evicted) = state.table().bind(id, &session, life, now);
-                if let Some(EndedSession { session, life }) = evicted {
-                    state.pool.reporter().session(SessionReport::Evicted { session, life });
+                if let Some(session) = evicted {
+                    state.pool.reporter().session(SessionReport::Evicted(session));
                 }
                 for (id, verdict) in held {
                     state.tell(id, verdict);
@@ -118,13 +121,16 @@ impl Actor for SessionAffinity {
                 let ended = state.table().end(&session);
                 // Whoever asked may have stopped waiting.
                 let _ = reply.send(ended != EndVerdict::NotFound);
-                state.report_ended(ended.ended());
+                if let Some(session) = ended.ended() {
+                    state.pool.reporter().session(SessionReport::Ended(session));
+                }
             }
             SessionAffinityMessage::GetCounts { reply } => {
                 // Whoever asked may have stopped waiting.
                 let _ = reply.send(state.table().counts());
             }
             SessionAffinityMessage::SweepDue => state.sweep(now),
+            SessionAffinityMessage::ShareTaken => state.share_taken(now),
         }
         Ok(())
     }
@@ -148,9 +154,10 @@ impl SessionAffinityState {
         }
     }
 
-    fn report_ended(&self, ended: impl IntoIterator<Item = EndedSession>) {
-        for EndedSession { session, life } in ended {
-            self.pool.reporter().session(SessionReport::Ended { session, life });
+    fn report_expired(&self, expired: Option<EndedSession>) {
+        if let Some(session) = expired {
+            self.tell_expired(1);
+            self.pool.reporter().session(SessionReport::Expired(session));
         }
     }
 
@@ -160,11 +167,28 @@ impl SessionAffinityState {
         }
     }
 
+    /// Ends one share of the sessions that have been idle too long. The next share waits until the pool has taken this one:
+    /// a sweep is never further ahead of the workers than that.
     fn sweep(&mut self, now: Instant) {
-        let (count, ended) = self.table().sweep(SWEEP_SHARE, now);
-        let next = if count < SWEEP_SHARE { SWEEP_EVERY } else { Duration::ZERO };
-        self.tell_expired(count);
-        self.report_ended(ended);
-        self.sweep = Timer::after(next, &self.myself, SessionAffinityMessage::SweepDue);
+        let (count, sessions) = self.table().sweep(SWEEP_SHARE, now);
+        self.swept += count;
+        if count < SWEEP_SHARE {
+            let swept = std::mem::take(&mut self.swept);
+            self.tell_expired(swept);
+        }
+        if count > 0 {
+            self.pool.reporter().session(SessionReport::Swept { sessions });
+        }
+        // Also while a sweep is under way: a pool that ends with a share in hand never says that it has taken it.
+        self.sweep_timer = Timer::after(SWEEP_EVERY, &self.myself, SessionAffinityMessage::SweepDue);
+    }
+
+    fn share_taken(&mut self, now: Instant) {
+        if self.swept > 0 {
+            self.sweep(now);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

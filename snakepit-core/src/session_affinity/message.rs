@@ -27,6 +27,8 @@ pub(crate) enum SessionAffinityMessage {
     GetCounts { reply: RpcReplyPort<HashMap<Life, u64>> },
     /// Time to look for sessions that have been idle too long.
     SweepDue,
+    /// The pool has told the workers of one share of a sweep: the next may follow.
+    ShareTaken,
 }
 
 #[cfg(feature = "cluster")]

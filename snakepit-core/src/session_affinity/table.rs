@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::id::{Incarnation, RequestId, SessionId, Slot};
+use crate::id::{RequestId, SessionId};
 use crate::pool::Life;
 use crate::session_affinity::binders::{Binders, Turn};
-use crate::session_affinity::kept::Kept;
+use crate::session_affinity::kept::{Kept, LifeKey};
 use crate::session_affinity::recency::{Recency, Spot};
-use crate::session_affinity::spots::{OfSession, Spots};
+use crate::session_affinity::spots::{Hash, OfSession, Spots};
 
 /// What a request is told.
 #[must_use = "a request that is told nothing waits until its deadline"]
@@ -26,9 +26,9 @@ pub(super) enum RouteVerdict {
 
 /// A session that is no more, and the life that still keeps its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EndedSession {
-    pub(super) session: SessionId,
-    pub(super) life: Life,
+pub(crate) struct EndedSession {
+    pub(crate) session: SessionId,
+    pub(crate) life: Life,
 }
 
 /// What ending a session came to.
@@ -77,7 +77,7 @@ pub(super) struct SessionTable {
     spots: Spots,
     /// Sessions that no request uses are in the order of their last use; the others are held out of it.
     bindings: Recency<Binding>,
-    /// How many of them each life keeps; those that lost theirs are kept by none.
+    /// The lives that they name, and how many each keeps; those that lost theirs are kept by none.
     kept: Kept,
     /// Sessions that are just being bound.
     binders: HashMap<SessionId, Binders>,
@@ -90,12 +90,12 @@ pub(super) struct SessionTable {
 #[derive(Debug)]
 struct Binding {
     session: SessionId,
-    incarnation: Incarnation,
+    hash: Hash,
+    life: LifeKey,
     /// When it was last used, in milliseconds since the table was made.
     used_ms: u64,
     /// How many requests use it now.
     uses: u32,
-    slot: Slot,
     standing: Standing,
 }
 
@@ -108,15 +108,13 @@ enum Standing {
     Lost,
 }
 
-impl Binding {
-    fn life(&self) -> Life {
-        Life { slot: self.slot, incarnation: self.incarnation }
-    }
-}
-
 impl OfSession for Binding {
     fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    fn hash(&self) -> Hash {
+        self.hash
     }
 }
 
@@ -144,23 +142,24 @@ impl SessionTable {
             binders.hold(id);
             return (RouteVerdict::Hold, None);
         }
-        let expired = if self.has_expired(session, now) { self.end(session).ended() } else { None };
-        let verdict = match self.binding_mut(session) {
-            None => self.begin_binding(id, session, None),
-            Some((spot, binding)) if binding.standing == Standing::Lost => {
-                let lost = Some(binding.life());
-                self.bindings.hold(spot);
-                self.begin_binding(id, session, lost)
-            }
-            Some((spot, binding)) => {
-                binding.uses += 1;
-                let reset = binding.standing == Standing::BoundAnew;
-                let life = binding.life();
-                self.bindings.hold(spot);
-                RouteVerdict::Bound { life, reset }
-            }
+        let Some((spot, binding)) = self.binding(session) else {
+            return (self.begin_binding(id, session, None), None);
         };
-        (verdict, expired)
+        if binding.uses == 0 && is_over_age(binding, self.ms(now), self.ttl) {
+            let expired = self.forget(spot).ended();
+            return (self.begin_binding(id, session, None), expired);
+        }
+        let life = self.kept.life(binding.life);
+        let verdict = match binding.standing {
+            Standing::Lost => self.begin_binding(id, session, Some(life)),
+            Standing::Bound => RouteVerdict::Bound { life, reset: false },
+            Standing::BoundAnew => RouteVerdict::Bound { life, reset: true },
+        };
+        if let (RouteVerdict::Bound { .. }, Some(binding)) = (verdict, self.bindings.get_mut(spot)) {
+            binding.uses += 1;
+        }
+        self.bindings.hold(spot);
+        (verdict, None)
     }
 
     /// The same after the life that was named turned out to be gone.
@@ -172,13 +171,13 @@ impl SessionTable {
         now: Instant,
     ) -> (RouteVerdict, Option<EndedSession>) {
         let used_ms = self.ms(now);
-        if let Some((spot, binding)) = self.binding_mut(session)
-            && binding.life() == gone
+        if let Some((spot, binding)) = find(&self.spots, &mut self.bindings, session)
             && binding.standing != Standing::Lost
+            && self.kept.life(binding.life) == gone
         {
             (binding.standing, binding.uses, binding.used_ms) = (Standing::Lost, 0, used_ms);
+            self.kept.lose(binding.life);
             self.bindings.settle(spot);
-            self.kept.less(gone);
         }
         self.route(id, session, now)
     }
@@ -199,23 +198,23 @@ impl SessionTable {
         self.binders.remove(session);
         let uses = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
         let used_ms = self.ms(now);
+        let key = self.kept.keep(life);
         let (mut reset, mut evicted) = (false, None);
-        if let Some((spot, binding)) = self.binding_mut(session) {
+        if let Some((spot, binding)) = find(&self.spots, &mut self.bindings, session) {
             reset = true;
-            (binding.slot, binding.incarnation) = (life.slot, life.incarnation);
+            let lost = std::mem::replace(&mut binding.life, key);
             (binding.standing, binding.uses, binding.used_ms) = (Standing::BoundAnew, uses, used_ms);
+            self.kept.forget_lost(lost);
             self.bindings.hold(spot);
         } else {
             if self.spots.len() >= self.limit {
-                evicted = self.end_oldest();
+                evicted = self.make_room();
             }
-            let Life { slot, incarnation } = life;
-            let standing = Standing::Bound;
-            let binding = Binding { session: session.clone(), incarnation, used_ms, uses, slot, standing };
+            let (session, hash) = (session.clone(), self.spots.hash(session));
+            let binding = Binding { session, hash, life: key, used_ms, uses, standing: Standing::Bound };
             let spot = self.bindings.insert(binding);
-            self.spots.insert(session, spot, &self.bindings);
+            self.spots.insert(hash, spot, &self.bindings);
         }
-        self.kept.more(life);
         let told = held.into_iter().map(|id| (id, RouteVerdict::Bound { life, reset })).collect();
         (told, evicted)
     }
@@ -232,7 +231,7 @@ impl SessionTable {
         match self.binders.get_mut(session).map(|binders| binders.leave(id)) {
             Some(Turn::Passes(next)) => {
                 // Whoever was held asked before the loss was told, and is told as well.
-                let lost = self.binding_mut(session).map(|(_, binding)| binding.life());
+                let lost = self.binding(session).map(|(_, binding)| self.kept.life(binding.life));
                 return Some((next, RouteVerdict::Bind { lost }));
             }
             Some(Turn::Ends) => {
@@ -248,8 +247,8 @@ impl SessionTable {
             Some(Turn::Stays) | None => {}
         }
         let used_ms = self.ms(now);
-        let (spot, binding) = self.binding_mut(session)?;
-        if parting.granted != Some(binding.life()) {
+        let (spot, binding) = find(&self.spots, &mut self.bindings, session)?;
+        if parting.granted != Some(self.kept.life(binding.life)) {
             return None;
         }
         match (parting.told, binding.standing) {
@@ -297,22 +296,33 @@ impl SessionTable {
 
     fn forget(&mut self, spot: Spot) -> EndVerdict {
         let Some(binding) = self.bindings.remove(spot) else { return EndVerdict::NotFound };
-        self.spots.remove(&binding.session, spot);
+        self.spots.remove(binding.hash, spot);
+        self.ended(binding).map_or(EndVerdict::LostAlready, EndVerdict::Ended)
+    }
+
+    /// What is left of a binding that was taken out.
+    fn ended(&mut self, binding: Binding) -> Option<EndedSession> {
         if binding.standing == Standing::Lost {
-            return EndVerdict::LostAlready;
+            self.kept.forget_lost(binding.life);
+            return None;
         }
-        self.kept.less(binding.life());
-        EndVerdict::Ended(EndedSession { life: binding.life(), session: binding.session })
+        let life = self.kept.life(binding.life);
+        self.kept.forget(binding.life);
+        Some(EndedSession { session: binding.session, life })
     }
 
     /// Ends at most `most` sessions that have been idle for their time. Returns how many ended, and those whose worker may
     /// forget them. Call again where it was `most`.
     pub(super) fn sweep(&mut self, most: usize, now: Instant) -> (usize, Vec<EndedSession>) {
-        let (mut count, mut ended) = (0, Vec::new());
-        while count < most && self.oldest_has_expired(now) {
-            count += 1;
-            ended.extend(self.end_oldest());
+        let (now_ms, ttl) = (self.ms(now), self.ttl);
+        // What is in the order is used by nobody, and nobody binds it.
+        let due = self.bindings.remove_oldest(most, |binding| is_over_age(binding, now_ms, ttl));
+        // One thing after the other for all of them: the processor waits for many places in memory at once.
+        for (spot, binding) in &due {
+            self.spots.remove(binding.hash, *spot);
         }
+        let count = due.len();
+        let ended = due.into_iter().filter_map(|(_, binding)| self.ended(binding)).collect();
         (count, ended)
     }
 
@@ -321,26 +331,13 @@ impl SessionTable {
         self.kept.counts().clone()
     }
 
-    fn oldest_has_expired(&self, now: Instant) -> bool {
-        self.bindings.oldest().is_some_and(|(_, binding)| self.is_over_age(binding, now))
-    }
-
-    fn has_expired(&self, session: &SessionId, now: Instant) -> bool {
-        let binding = self.spots.find(session, &self.bindings).and_then(|spot| self.bindings.get(spot));
-        binding.is_some_and(|binding| binding.uses == 0 && self.is_over_age(binding, now))
-    }
-
-    fn is_over_age(&self, binding: &Binding, now: Instant) -> bool {
-        Duration::from_millis(self.ms(now).saturating_sub(binding.used_ms)) >= self.ttl
-    }
-
     fn ms(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn binding_mut(&mut self, session: &SessionId) -> Option<(Spot, &mut Binding)> {
+    fn binding(&self, session: &SessionId) -> Option<(Spot, &Binding)> {
         let spot = self.spots.find(session, &self.bindings)?;
-        self.bindings.get_mut(spot).map(|binding| (spot, binding))
+        self.bindings.get(spot).map(|binding| (spot, binding))
     }
 
     fn begin_binding(&mut self, binder: RequestId, session: &SessionId, lost: Option<Life>) -> RouteVerdict {
@@ -348,12 +345,27 @@ impl SessionTable {
         RouteVerdict::Bind { lost }
     }
 
-    /// Makes room. Where every session is in use there is none to be made, and the requests under way are the limit.
-    fn end_oldest(&mut self) -> Option<EndedSession> {
-        // What is in the order is used by nobody, and nobody binds it.
-        let (spot, _) = self.bindings.oldest()?;
-        self.forget(spot).ended()
+    /// Ends the session that has been idle for longest. Where every session is in use there is no room to be made, and the
+    /// requests under way are the limit.
+    fn make_room(&mut self) -> Option<EndedSession> {
+        let (spot, binding) = self.bindings.remove_oldest(1, |_| true).pop()?;
+        self.spots.remove(binding.hash, spot);
+        self.ended(binding)
     }
+}
+
+/// A session's binding, to be changed while the other parts of the table are at hand.
+fn find<'a>(
+    spots: &Spots,
+    bindings: &'a mut Recency<Binding>,
+    session: &SessionId,
+) -> Option<(Spot, &'a mut Binding)> {
+    let spot = spots.find(session, bindings)?;
+    bindings.get_mut(spot).map(|binding| (spot, binding))
+}
+
+fn is_over_age(binding: &Binding, now_ms: u64, ttl: Duration) -> bool {
+    Duration::from_millis(now_ms.saturating_sub(binding.used_ms)) >= ttl
 }
 
 #[cfg(test)]

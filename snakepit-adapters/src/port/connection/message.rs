@@ -3,6 +3,7 @@
 use snakepit_core::adapter::{AdapterFailure, AdapterMessage};
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large ones")]
 pub(super) enum ConnectionMessage {
     /// What the pool and the worker ask.
     Asked(AdapterMessage),

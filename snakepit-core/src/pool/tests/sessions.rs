@@ -1,5 +1,6 @@
 //! Sessions and the workers that hold their state.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::adapter::{AdapterFailure, AdapterMessage};
@@ -137,4 +138,29 @@ async fn s14_an_expired_session_is_told_to_its_worker_when_it_is_asked_for() {
         assert!(!call.await.unwrap().unwrap().session_reset);
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s14_a_sweep_tells_the_worker_of_every_session_that_expired_and_of_no_other() {
+    let mut bench = Bench::start(options(|o| {
+        o.session_ttl = Duration::from_mins(4);
+        o.heartbeat.misses = u32::MAX;
+    }))
+    .await;
+    let mut life = bench.life().await;
+    // More than a sweep ends at once.
+    let names: BTreeSet<String> = (0..600).map(|n| format!("session {n}")).collect();
+    for name in &names {
+        assert!(bench.run(in_session("one", name), &mut life).await.is_ok());
+    }
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert!(bench.run(in_session("one", "young"), &mut life).await.is_ok());
+    let mut ended = BTreeSet::new();
+    while ended.len() < names.len() {
+        if let AdapterMessage::EndSession { session } = life.next().await {
+            assert!(ended.insert(session.to_string()), "{session} ended twice");
+        }
+    }
+    assert_eq!(ended, names);
+    assert_eq!(bench.pool.end_session(&SessionId::new("young").unwrap()).await, Ok(()));
 }

@@ -181,16 +181,16 @@ impl PoolState {
             return self.serve_last(life, now);
         }
         while let Some(id) = self.line.first_for(life) {
-            let is_stream = self.in_flight.get(id).is_some_and(Flight::is_stream);
-            let goes = match self.roster.room_of(life) {
-                Room::Free => true,
-                Room::Ahead => !is_stream,
-                Room::Full => false,
-            };
-            if !goes || !self.roster.take_this(life) || self.line.next_for(life).is_none() {
+            let has_room = self.roster.room_of(life) >= self.least_room(id);
+            if !has_room || !self.roster.take_this(life) || self.line.next_for(life).is_none() {
                 return;
             }
             self.dispatch(id, life, now);
         }
+    }
+
+    /// What room a request needs: what cannot be taken back is not handed over ahead of its turn.
+    pub(super) fn least_room(&self, id: RequestId) -> Room {
+        if self.in_flight.get(id).is_some_and(Flight::is_stream) { Room::Free } else { Room::Ahead }
     }
 }

@@ -98,11 +98,11 @@ impl PoolState {
 
     /// Gives a worker that retires the requests that have waited for it, and may run nowhere else.
     pub(super) fn serve_last(&mut self, life: Life, now: Instant) {
-        while self.line.has_pins_in(life.slot) && self.roster.take_last(life) {
-            match self.line.next_pinned(life) {
-                Some(id) => self.dispatch(id, life, now),
-                None => drop(self.roster.release(life)),
+        while let Some(id) = self.line.first_pinned(life) {
+            if !self.roster.take_last(life, self.least_room(id)) || self.line.next_pinned(life).is_none() {
+                return;
             }
+            self.dispatch(id, life, now);
         }
     }
 }

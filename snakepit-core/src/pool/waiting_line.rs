@@ -80,7 +80,12 @@ impl WaitingLine {
         Some(id)
     }
 
-    /// Takes out the request that has waited longest of those that only this life may take.
+    /// The request that has waited longest of those that only this life may take.
+    pub(super) fn first_pinned(&self, life: Life) -> Option<RequestId> {
+        self.pinned.get(&life)?.first_key_value().map(|(_, id)| *id)
+    }
+
+    /// Takes out the request that [`first_pinned`](Self::first_pinned) names.
     pub(super) fn next_pinned(&mut self, life: Life) -> Option<RequestId> {
         let (number, id) = self.pinned.get(&life)?.first_key_value()?;
         let (ticket, id) = (Ticket { number: *number, pin: Some(life) }, *id);
@@ -157,6 +162,7 @@ mod tests {
         assert_eq!((line.len(), line.pins_in(Slot(1))), (2, vec![life(1)]));
         assert!(line.has_pins_in(Slot(1)) && !line.has_pins_in(Slot(0)) && !line.has_pins_in(Slot(2)));
         line.join(RequestId(7), None);
+        assert_eq!([line.first_pinned(life(1)), line.first_pinned(life(0))], [Some(RequestId(1)), None]);
         assert_eq!([line.next_pinned(life(1)), line.next_pinned(life(0))], [Some(RequestId(1)), None]);
         assert_eq!(all_for(&mut line, 1), [4, 7]);
         assert!(line.pinned.is_empty());

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
-use crate::config::PoolOptions;
+use crate::config::{Affinity, PoolOptions};
 use crate::error::ExecuteError;
 use crate::id::RequestId;
-use crate::pool::tests::bench::{Bench, done, options, request};
+use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 
 fn ahead(size: u16, prefetch: u16) -> PoolOptions {
     options(|o| (o.size, o.prefetch) = (size, prefetch))
@@ -153,4 +153,32 @@ async fn a_stream_waits_for_its_turn_and_nobody_overtakes_it_for_ever() {
     for call in calls.into_iter().chain([late]) {
         assert!(call.await.unwrap().is_ok());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_for_its_turn_also_on_a_worker_that_is_to_leave() {
+    // It was handed over as soon as the worker that leaves had finished anything.
+    let strict = PoolOptions { affinity: Affinity::StrictQueue, ..ahead(2, 1) };
+    let mut bench = Bench::start(strict).await;
+    let [mut a, mut b] = bench.all_lives().await;
+    let busy = bench.call("busy");
+    let busy_id = a.next_request().await;
+    let calls = [bench.send(in_session("one", "s")), bench.send(in_session("two", "s"))];
+    let ids = [b.next_request().await, b.next_request().await];
+    let mut stream = bench.pool.execute_stream(in_session("count", "s")).unwrap();
+    bench.settled(|stats| stats.waiting == 1).await;
+    bench.pool.resize(1).await.unwrap();
+    b.answer(ids[0], &done());
+    let stats = bench.settled(|stats| stats.running == 2).await;
+    assert_eq!((stats.waiting, stats.retiring, b.has_more()), (1, 1, false));
+    b.answer(ids[1], &done());
+    let AdapterMessage::ExecuteStream { id, chunks, .. } = b.next().await else { panic!("no stream") };
+    drop(chunks);
+    b.reports.finished(id, Outcome::StreamEnded);
+    assert!(stream.next().await.is_none());
+    a.answer(busy_id, &done());
+    for call in calls.into_iter().chain([busy]) {
+        assert!(call.await.unwrap().is_ok());
+    }
+    bench.settled(|stats| stats.total == 1).await;
 }

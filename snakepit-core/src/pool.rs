@@ -5,6 +5,7 @@
 mod actor;
 mod admission;
 mod admitting;
+mod books;
 mod boots;
 mod builder;
 mod call_spans;

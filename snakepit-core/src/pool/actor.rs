@@ -168,6 +168,7 @@ impl Actor for Pool {
         if !is_a_report {
             state.gauge_soon();
         }
+        debug_assert_eq!(state.imbalance(), None);
         Ok(())
     }
 

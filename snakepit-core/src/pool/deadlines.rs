@@ -22,6 +22,11 @@ impl Deadlines {
         self.due.remove(&(at, id));
     }
 
+    /// How often requests are due, all together.
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     /// Takes out one request that is due.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<RequestId> {
         let (at, _) = self.due.first()?;

@@ -243,6 +243,10 @@ impl InFlight {
         self.flights.keys().copied().collect()
     }
 
+    pub(super) fn flights(&self) -> impl Iterator<Item = &Flight> {
+        self.flights.values()
+    }
+
     /// Requests whose caller still waits.
     pub(super) fn awaited(&self) -> usize {
         self.flights.values().filter(|flight| flight.is_awaited()).count()

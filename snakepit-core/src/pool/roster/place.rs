@@ -69,7 +69,7 @@ impl<W> Place<W> {
         }
     }
 
-    pub(super) fn ready(&self) -> Option<&Ready<W>> {
+    pub(in crate::pool) fn ready(&self) -> Option<&Ready<W>> {
         match &self.occupant {
             Occupant::Ready(ready) => Some(ready),
             Occupant::Starting | Occupant::Quarantined { .. } => None,
@@ -113,7 +113,13 @@ impl<W> Ready<W> {
 
     /// How many requests it has that somebody waits for.
     pub(super) fn awaited(&self) -> u16 {
-        self.running.saturating_sub(self.inherited).saturating_sub(self.abandoned)
+        let (running, abandoned) = self.of_this_pool();
+        running.saturating_sub(abandoned)
+    }
+
+    /// How many requests it has of this life of the pool, and how many of these nobody waits for.
+    pub(in crate::pool) fn of_this_pool(&self) -> (u16, u16) {
+        (self.running.saturating_sub(self.inherited), self.abandoned)
     }
 
     fn rooms(&self) -> (usize, usize) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use ractor::ActorCell;
+use ractor::{ActorCell, Message};
 use serde_json::{Value, json};
 use snakepit_supervisor::{SupervisorRef, SupervisorSpec};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -15,6 +15,7 @@ use crate::config::{CheckedPoolConfig, PoolConfig, PoolOptions};
 use crate::error::ExecuteError;
 use crate::id::SessionId;
 use crate::payload::Payload;
+use crate::pool::message::PoolMessage;
 use crate::pool::tests::scenes;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
 use crate::process::HostRun;
@@ -116,10 +117,18 @@ impl Bench {
 
     /// Ends the session affinity's actor as a panic would, and waits for the life of the pool that follows.
     pub(super) async fn kill_session_affinity(&self) {
+        self.kill(is_a::<SessionAffinityMessage>).await;
+    }
+
+    /// Ends the actor that the Starters are children of, and waits for the life of the pool that follows.
+    pub(super) async fn kill_starters(&self) {
+        self.kill(|child| !is_a::<SessionAffinityMessage>(child) && !is_a::<PoolMessage>(child)).await;
+    }
+
+    async fn kill(&self, is_meant: impl Fn(&ActorCell) -> bool) {
         let mut lives = self.pool.shared().address.subscribe();
         let children = self.supervisor.cell().unwrap().get_children();
-        let affinity = |child: &ActorCell| child.is_message_type_of::<SessionAffinityMessage>() == Some(true);
-        children.into_iter().find(affinity).unwrap().kill();
+        children.into_iter().find(is_meant).unwrap().kill();
         lives.changed().await.unwrap();
     }
 
@@ -160,6 +169,10 @@ impl Bench {
         }
         panic!("the pool never got there: {:?}", self.stats().await);
     }
+}
+
+fn is_a<M: Message>(child: &ActorCell) -> bool {
+    child.is_message_type_of::<M>() == Some(true)
 }
 
 pub(super) fn request(command: &str) -> Request {

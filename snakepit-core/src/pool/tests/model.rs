@@ -1,7 +1,13 @@
 //! The pool against a simple model: whatever callers, workers and bad luck do in whatever order, every request is answered
 //! exactly once, runs at most as often as it may, and nothing is left behind. A failure prints its shortest script.
+//!
+//! `PROPTEST_CASES=20000 cargo test -p snakepit-core --lib tests::model` plays more scripts than every run does, and
+//! `PROPTEST_RNG_SEED` chooses which.
 
+mod callers;
+mod sessions;
 mod stage;
+mod workers;
 
 use proptest::prelude::*;
 
@@ -14,13 +20,18 @@ enum Step {
     Ask(Wish),
     /// A caller stops waiting.
     Leave(usize),
+    /// The reader of a stream takes up to so many chunks more.
+    Read {
+        call: usize,
+        count: u8,
+    },
     /// Somebody reserves a place and keeps it, if there is one.
     Reserve,
     /// A place that is kept is given back.
     GiveBack(usize),
     /// A request comes for a place that is kept.
     Use(usize, Wish),
-    /// A worker answers one of the requests that it has.
+    /// A worker answers one of the requests that it has, or ends the stream that it is.
     Answer {
         worker: usize,
         which: usize,
@@ -29,10 +40,15 @@ enum Step {
     Begin {
         worker: usize,
     },
-    /// A worker dies; `heard_out`: its wire was read to the end.
+    /// A worker sends chunks of one of its streams, as far as it has credit.
+    Produce {
+        worker: usize,
+        which: usize,
+        count: u8,
+    },
     Crash {
         worker: usize,
-        heard_out: bool,
+        end: End,
     },
     EndSession(u8),
     Resize(u16),
@@ -45,11 +61,15 @@ enum Step {
         worker: usize,
     },
     RollingRestart,
+    /// Workers boot in this way from now on.
+    Boots(Boots),
     Pass {
         ms: u16,
     },
     KillPool,
     KillSessionAffinity,
+    /// All Starters go at once, and every worker with them.
+    KillStarters,
 }
 
 /// What a caller wants.
@@ -57,9 +77,29 @@ enum Step {
 struct Wish {
     session: Option<u8>,
     idempotent: bool,
+    streams: bool,
     timeout_ms: u16,
     /// Whether the caller waits for a place first.
     in_turn: bool,
+}
+
+/// How a worker dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Its wire was read to the end.
+    HeardOut,
+    /// What it said last may have been lost.
+    Torn,
+    /// Its adapter's actor panics.
+    Panic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Boots {
+    Quick,
+    Slow,
+    Failing,
+    Hanging,
 }
 
 /// The pool that a script is played on.
@@ -70,37 +110,64 @@ struct Setting {
     prefetch: u16,
     queue_limit: usize,
     affinity: Affinity,
+    /// The window of a stream, in chunks and in bytes.
+    window: (u32, u32),
+    /// Whether slots give up as they do by default, and not only after thousands of deaths.
+    gives_up: bool,
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
     let timeouts = prop_oneof![1 => 1u16..200, 3 => 5_000u16..30_000];
-    let in_turn = prop::bool::weighted(0.25);
-    (prop::option::of(0u8..3), any::<bool>(), timeouts, in_turn).prop_map(
-        |(session, idempotent, timeout_ms, in_turn)| Wish { session, idempotent, timeout_ms, in_turn },
+    let (in_turn, streams) = (prop::bool::weighted(0.25), prop::bool::weighted(0.3));
+    (prop::option::of(0u8..3), any::<bool>(), streams, timeouts, in_turn).prop_map(
+        |(session, idempotent, streams, timeout_ms, in_turn)| Wish {
+            session,
+            idempotent,
+            streams,
+            timeout_ms,
+            in_turn,
+        },
     )
 }
 
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![3 => Just(End::HeardOut), 3 => Just(End::Torn), 1 => Just(End::Panic)]
+}
+
+fn boots() -> impl Strategy<Value = Boots> {
+    prop_oneof![4 => Just(Boots::Quick), 2 => Just(Boots::Slow), 1 => Just(Boots::Failing), 1 => Just(Boots::Hanging)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
+    let n = any::<usize>;
     prop_oneof![
         8 => wish().prop_map(Step::Ask),
-        2 => any::<usize>().prop_map(Step::Leave),
+        2 => n().prop_map(Step::Leave),
+        3 => (n(), 0u8..12).prop_map(|(call, count)| Step::Read { call, count }),
         2 => Just(Step::Reserve),
-        1 => any::<usize>().prop_map(Step::GiveBack),
-        1 => (any::<usize>(), wish()).prop_map(|(which, wish)| Step::Use(which, wish)),
-        6 => (any::<usize>(), any::<usize>()).prop_map(|(worker, which)| Step::Answer { worker, which }),
-        4 => any::<usize>().prop_map(|worker| Step::Begin { worker }),
-        2 => (any::<usize>(), any::<bool>()).prop_map(|(worker, heard_out)| Step::Crash { worker, heard_out }),
+        1 => n().prop_map(Step::GiveBack),
+        1 => (n(), wish()).prop_map(|(which, wish)| Step::Use(which, wish)),
+        6 => (n(), n()).prop_map(|(worker, which)| Step::Answer { worker, which }),
+        4 => n().prop_map(|worker| Step::Begin { worker }),
+        4 => (n(), n(), 0u8..12).prop_map(|(worker, which, count)| Step::Produce { worker, which, count }),
+        2 => (n(), end()).prop_map(|(worker, end)| Step::Crash { worker, end }),
         1 => (0u8..3).prop_map(Step::EndSession),
         1 => (1u16..5).prop_map(Step::Resize),
-        1 => any::<usize>().prop_map(|worker| Step::Recycle { worker }),
-        1 => any::<usize>().prop_map(|worker| Step::Tire { worker }),
+        1 => n().prop_map(|worker| Step::Recycle { worker }),
+        1 => n().prop_map(|worker| Step::Tire { worker }),
         1 => Just(Step::RollingRestart),
+        1 => boots().prop_map(Step::Boots),
         2 => (0u16..3_000).prop_map(|ms| Step::Pass { ms }),
     ]
 }
 
 fn worse_step() -> impl Strategy<Value = Step> {
-    prop_oneof![12 => step(), 1 => Just(Step::KillPool), 1 => Just(Step::KillSessionAffinity)]
+    prop_oneof![
+        18 => step(),
+        1 => Just(Step::KillPool),
+        1 => Just(Step::KillSessionAffinity),
+        1 => Just(Step::KillStarters),
+    ]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -108,13 +175,16 @@ fn setting() -> impl Strategy<Value = Setting> {
         [Affinity::Off, Affinity::Hint, Affinity::StrictQueue, Affinity::StrictFailFast].map(Just);
     let [off, hint, queue, fail_fast] = affinities;
     let affinity = prop_oneof![off, hint, queue, fail_fast];
-    (1u16..4, 1u16..3, 0u16..3, 0usize..6, affinity).prop_map(
-        |(size, capacity, prefetch, queue_limit, affinity)| Setting {
+    let window = (1u32..6, 1u32..20);
+    (1u16..4, 1u16..3, 0u16..3, 0usize..6, affinity, window, prop::bool::weighted(0.3)).prop_map(
+        |(size, capacity, prefetch, queue_limit, affinity, window, gives_up)| Setting {
             size,
             capacity,
             prefetch,
             queue_limit,
             affinity,
+            window,
+            gives_up,
         },
     )
 }
@@ -130,8 +200,14 @@ fn play(setting: Setting, script: &[Step]) {
     });
 }
 
+/// As many scripts as every run plays, or more where that is asked for.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(300), ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(config())]
 
     #[test]
     fn s24_every_request_is_answered_once_and_nothing_is_left(

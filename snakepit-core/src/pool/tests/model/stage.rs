@@ -1,109 +1,87 @@
-//! The stage that a script is played on: callers that count their answers, workers that keep book of what they were given.
+//! The stage that a script is played on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::adapter::scripted::ScriptedLife;
-use crate::adapter::{AdapterFailure, AdapterMessage};
-use crate::config::{Affinity, RestartOptions};
+use crate::adapter::scripted::{self, Scripted};
+use crate::adapter::{AdapterFailure, AdapterMessage, StreamWindow};
+use crate::config::{PoolOptions, RestartOptions};
 use crate::error::ExecuteError;
-use crate::id::{RequestId, SessionId};
 use crate::pool::message::Life;
-use crate::pool::tests::bench::{Bench, options, request};
-use crate::pool::tests::model::{Setting, Step, Wish};
-use crate::pool::{Permit, PoolStats, Response};
+use crate::pool::tests::bench::{Bench, options};
+use crate::pool::tests::model::callers::{Call, Heard, name};
+use crate::pool::tests::model::sessions::Sessions;
+use crate::pool::tests::model::workers::{Production, Sent, Task, Worker, pick};
+use crate::pool::tests::model::{Boots, End, Setting, Step, Wish};
+use crate::pool::{Permit, PoolStats};
 use crate::worker::WorkerPhase;
 
 /// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
+/// When every timer has rung that nothing sets anew.
+const QUIET: Duration = Duration::from_mins(2);
 
 pub(super) struct Stage {
     bench: Bench,
+    boots: scripted::Boots,
     setting: Setting,
     calls: Vec<Call>,
     /// Places that are reserved and not used.
     permits: Vec<Permit>,
     workers: Vec<Worker>,
-    /// Which living worker the model last saw a session on.
-    sessions: BTreeMap<u8, Life>,
+    sessions: Sessions,
     /// How many workers the pool is to have.
     size: u16,
     /// Those who asked for other workers.
     changes: Vec<JoinHandle<()>>,
     /// Whether one of the pool's own actors has died: then its counts begin anew.
     was_killed: bool,
-    /// Whether a caller has left who may not have come to ask.
-    left_in_turn: bool,
+    /// Whether a caller who waited for a place may not have come to ask.
+    may_not_have_asked: bool,
+    /// How many tasks there were in all when nothing had happened yet.
+    tasks_at_rest: usize,
 }
 
-struct Call {
-    wish: Wish,
-    /// Whether it has a place, and must not be refused for want of one.
-    has_place: bool,
-    /// `None` once it has ended, or its caller has left.
-    task: Option<JoinHandle<Result<Response, ExecuteError>>>,
-    given: Given,
-}
-
-/// How often workers were given a request.
-#[derive(Default)]
-struct Given {
-    times: usize,
-    /// The worker that has it now.
-    now: Option<Life>,
-    /// Whether it may have run: a worker had it that was not known to have left it alone.
-    may_have_run: bool,
-}
-
-struct Worker {
-    end: ScriptedLife,
-    has: Vec<Task>,
-}
-
-struct Task {
-    id: RequestId,
-    call: usize,
-    begun: bool,
-}
-
-impl Worker {
-    fn life(&self) -> Life {
-        Life::from(&self.end.life)
-    }
+fn pool_options(setting: Setting) -> PoolOptions {
+    options(|o| {
+        (o.size, o.capacity, o.prefetch) = (setting.size, setting.capacity, setting.prefetch);
+        (o.queue_limit, o.affinity) = (setting.queue_limit, setting.affinity);
+        o.stream_window = StreamWindow { chunks: setting.window.0, bytes: setting.window.1 };
+        // Scripted workers answer no ping, and their deaths are many.
+        o.heartbeat.misses = u32::MAX;
+        o.heartbeat.interval = Duration::from_mins(1);
+        o.startup_timeout = Duration::from_secs(2);
+        if !setting.gives_up {
+            (o.restart.intensity, o.restart.consecutive) = (10_000, 10_000);
+            // Nine deaths in a row would otherwise rest longer than the model waits.
+            o.restart = RestartOptions { backoff_max: Duration::from_secs(1), ..o.restart.clone() };
+        }
+    })
 }
 
 impl Stage {
     pub(super) async fn build(setting: Setting) -> Self {
-        let bench = Bench::start(options(|o| {
-            (o.size, o.capacity, o.prefetch) = (setting.size, setting.capacity, setting.prefetch);
-            (o.queue_limit, o.affinity) = (setting.queue_limit, setting.affinity);
-            // Scripted workers answer no ping, and their deaths are many.
-            o.heartbeat.misses = u32::MAX;
-            o.restart = RestartOptions {
-                intensity: 10_000,
-                consecutive: 10_000,
-                // Nine deaths in a row would otherwise rest longer than the model waits.
-                backoff_max: Duration::from_secs(1),
-                ..RestartOptions::default()
-            };
-        }))
-        .await;
+        let (adapter, boots) = Scripted::changing(setting.capacity, scripted::Boot::Ready);
+        let bench = Bench::start_adapter(pool_options(setting), adapter).await;
         let mut stage = Self {
             bench,
+            boots,
             setting,
             calls: Vec::new(),
             permits: Vec::new(),
             workers: Vec::new(),
-            sessions: BTreeMap::new(),
+            sessions: Sessions::new(setting.affinity),
             size: setting.size,
             changes: Vec::new(),
             was_killed: false,
-            left_in_turn: false,
+            may_not_have_asked: false,
+            tasks_at_rest: 0,
         };
-        stage.let_happen(Duration::from_millis(1)).await;
+        // Every timer of the start has rung by then.
+        stage.let_happen(QUIET).await;
+        stage.tasks_at_rest = tasks();
         stage
     }
 
@@ -118,14 +96,21 @@ impl Stage {
                 }
             }
             Step::Leave(call) => self.leave(call),
-            Step::Answer { worker, which } => self.answer(worker, which),
-            Step::Begin { worker } => self.begin(worker),
-            Step::Crash { worker, heard_out } => self.crash(worker, heard_out),
-            Step::EndSession(session) => self.end_session(session).await,
-            Step::Resize(size) => {
-                self.size = size;
-                self.bench.pool.resize(size).await.unwrap();
+            Step::Read { call, count } => {
+                if let Some(call) = call.checked_rem(self.calls.len()) {
+                    self.calls[call].read(count);
+                }
             }
+            Step::Answer { worker, which } => self.answer(worker, which),
+            Step::Begin { worker } => {
+                if let Some(worker) = pick(&mut self.workers, worker) {
+                    worker.begin();
+                }
+            }
+            Step::Produce { worker, which, count } => self.produce(worker, which, count),
+            Step::Crash { worker, end } => self.crash(worker, end),
+            Step::EndSession(session) => self.end_session(session).await,
+            Step::Resize(size) => self.resize(size).await,
             Step::Recycle { worker } => self.recycle(worker),
             Step::Tire { worker } => {
                 if let Some(worker) = pick(&mut self.workers, worker) {
@@ -137,6 +122,7 @@ impl Stage {
                 // What became of each worker depends on what else happens.
                 self.changes.push(tokio::spawn(async move { drop(pool.rolling_restart().await) }));
             }
+            Step::Boots(boots) => self.boot(boots),
             Step::Pass { ms } => self.let_happen(Duration::from_millis(ms.into())).await,
             Step::KillPool => {
                 self.bench.kill_pool().await;
@@ -144,6 +130,10 @@ impl Stage {
             }
             Step::KillSessionAffinity => {
                 self.bench.kill_session_affinity().await;
+                self.recover().await;
+            }
+            Step::KillStarters => {
+                self.bench.kill_starters().await;
                 self.recover().await;
             }
         }
@@ -162,67 +152,43 @@ impl Stage {
     }
 
     fn ask(&mut self, wish: Wish, permit: Option<Permit>) {
-        let mut asked = request(&self.calls.len().to_string());
-        asked = asked.timeout(Duration::from_millis(wish.timeout_ms.into()));
-        if let Some(session) = wish.session {
-            asked = asked.session(name(session));
-        }
-        if wish.idempotent {
-            asked = asked.idempotent();
-        }
-        let (pool, has_place) = (self.bench.pool.clone(), permit.is_some() || wish.in_turn);
-        let task = tokio::spawn(async move {
-            match permit {
-                Some(permit) => permit.execute(asked).await,
-                None if wish.in_turn => pool.reserve().await?.execute(asked).await,
-                None => pool.execute(asked).await,
-            }
-        });
-        self.calls.push(Call { wish, has_place, task: Some(task), given: Given::default() });
+        self.calls.push(Call::new(&self.bench.pool, self.calls.len(), wish, permit));
     }
 
     fn leave(&mut self, call: usize) {
-        let count = self.calls.len();
-        let Some(call) = call.checked_rem(count).map(|call| &mut self.calls[call]) else { return };
-        let has_place = call.has_place;
-        if let Some(task) = call.task.take() {
-            task.abort();
-            self.left_in_turn |= has_place;
+        let Some(call) = call.checked_rem(self.calls.len()).map(|call| &mut self.calls[call]) else { return };
+        if call.leave() {
+            self.may_not_have_asked |= call.has_place;
         }
     }
 
     fn answer(&mut self, worker: usize, which: usize) {
         let Some(worker) = pick(&mut self.workers, worker) else { return };
-        let Some(which) = which.checked_rem(worker.has.len()) else { return };
-        let task = worker.has.remove(which);
-        worker.end.answer(task.id, &json!(task.call));
+        let Some(task) = worker.answer(which) else { return };
         let given = &mut self.calls[task.call].given;
         (given.now, given.may_have_run) = (None, true);
+        given.ended_after = task.stream.as_ref().map(Production::sent);
     }
 
-    fn begin(&mut self, worker: usize) {
+    fn produce(&mut self, worker: usize, which: usize, count: u8) {
         let Some(worker) = pick(&mut self.workers, worker) else { return };
-        if let Some(task) = worker.has.iter_mut().find(|task| !task.begun) {
-            task.begun = true;
-            worker.end.reports.started(task.id);
+        let Some((call, stream)) = worker.stream(which) else { return };
+        if stream.produce(count) == Sent::NobodyReads {
+            assert!(self.calls[call].task.is_none(), "its reader is there");
         }
     }
 
-    fn crash(&mut self, worker: usize, heard_out: bool) {
+    fn crash(&mut self, worker: usize, end: End) {
         let Some(worker) = worker.checked_rem(self.workers.len()) else { return };
         let worker = self.workers.swap_remove(worker);
         let tells = self.setting.prefetch > 0;
         for task in &worker.has {
             let given = &mut self.calls[task.call].given;
             given.now = None;
-            given.may_have_run |= task.begun || !heard_out || !tells;
+            given.may_have_run |= task.begun || end != End::HeardOut || !tells;
         }
-        let gone = worker.life();
-        self.sessions.retain(|_, life| *life != gone);
-        if heard_out {
-            worker.end.reports.heard_out();
-        }
-        worker.end.end(AdapterFailure::Disconnected);
+        self.sessions.lost(worker.life());
+        worker.die(end);
     }
 
     fn recycle(&mut self, worker: usize) {
@@ -231,56 +197,82 @@ impl Stage {
         self.changes.push(tokio::spawn(async move { drop(pool.recycle(slot).await) }));
     }
 
+    async fn resize(&mut self, size: u16) {
+        self.size = size;
+        self.bench.pool.resize(size).await.unwrap();
+    }
+
+    fn boot(&self, boots: Boots) {
+        self.boots.set(match boots {
+            Boots::Quick => scripted::Boot::Ready,
+            Boots::Slow => scripted::Boot::After(Duration::from_millis(700)),
+            Boots::Failing => scripted::Boot::Fails(AdapterFailure::Disconnected),
+            Boots::Hanging => scripted::Boot::Never,
+        });
+    }
+
     async fn end_session(&mut self, session: u8) {
-        self.sessions.remove(&session);
+        self.sessions.ended(session);
         let session_name = name(session);
         let known = self.bench.pool.end_session(&session_name);
         // Whether there is one is not the model's to say.
         let _ = tokio::time::timeout(PATIENCE, known).await.expect("ending a session hangs");
         // Requests that were on their way to its worker go on there.
         self.let_happen(Duration::from_millis(1)).await;
-        self.sessions.remove(&session);
+        self.sessions.ended(session);
     }
 
     /// Lets time pass, and keeps book.
     async fn let_happen(&mut self, time: Duration) {
         tokio::time::sleep(time).await;
         while let Ok(end) = self.bench.lives.try_recv() {
-            self.workers.push(Worker { end, has: Vec::new() });
+            self.workers.push(Worker::new(end));
         }
         let ready = self.ready_lives().await;
-        // Who is to leave may still be in the middle of a session that has started afresh elsewhere.
-        self.sessions.retain(|_, life| ready.contains(life));
-        for worker in &mut self.workers {
-            while worker.end.has_more() {
-                match worker.end.next().await {
-                    AdapterMessage::Execute { id, request, .. } => {
-                        let call: usize = request.command.parse().unwrap();
-                        worker.has.push(Task { id, call, begun: false });
-                        let Call { wish, given, .. } = &mut self.calls[call];
-                        given.to(Life::from(&worker.end.life), *wish);
-                        if let Some(session) = wish.session
-                            && ready.contains(&worker.life())
-                        {
-                            is_where_it_belongs(self.setting, &mut self.sessions, session, worker.life());
-                        }
-                    }
-                    AdapterMessage::Cancel { id } => {
-                        let has = worker.has.iter().any(|task| task.id == id);
-                        assert!(has || self.was_killed, "{id} was cancelled where nobody has it");
-                    }
-                    AdapterMessage::EndSession { .. } => {}
-                    other => panic!("nobody asked for {other:?}"),
-                }
+        self.sessions.keep(&ready);
+        for worker in 0..self.workers.len() {
+            while self.workers[worker].end.has_more() {
+                let message = self.workers[worker].end.next().await;
+                self.hear(worker, message, &ready);
             }
-            let most = usize::from(self.setting.capacity + self.setting.prefetch);
-            assert!(worker.has.len() <= most, "a worker for {most} has {}", worker.has.len());
+            let (has, most) = (self.workers[worker].has.len(), self.setting.capacity + self.setting.prefetch);
+            assert!(has <= usize::from(most), "a worker for {most} has {has}");
         }
-        self.hear_answers().await;
+        self.hear_answers(&ready).await;
         // Whoever waited for a place has used it by now.
         let held = self.bench.pool.shared().reservations.held();
         assert_eq!(held, self.permits.len(), "a place is held by nobody, or by two");
         self.see_off();
+    }
+
+    /// A worker is told something.
+    fn hear(&mut self, worker: usize, message: AdapterMessage, ready: &HashSet<Life>) {
+        let worker = &mut self.workers[worker];
+        let (id, request, stream) = match message {
+            AdapterMessage::Execute { id, request, .. } => (id, request, None),
+            AdapterMessage::ExecuteStream { id, request, chunks, .. } => {
+                let has = worker.has.len();
+                assert!(has < self.setting.capacity.into(), "a stream was handed ahead of its turn");
+                (id, request, Some(Production::new(chunks)))
+            }
+            AdapterMessage::Credit { id, chunks, bytes } => return worker.credit(id, chunks, bytes),
+            AdapterMessage::Cancel { id } => {
+                let has = worker.cancel(id);
+                assert!(has || self.was_killed, "{id} was cancelled where nobody has it");
+                return;
+            }
+            AdapterMessage::EndSession { .. } => return,
+            other => panic!("nobody asked for {other:?}"),
+        };
+        let call: usize = request.command.parse().unwrap();
+        worker.has.push(Task { id, call, begun: false, is_cancelled: false, stream });
+        let life = worker.life();
+        let Call { wish, given, task, .. } = &mut self.calls[call];
+        assert!(task.is_some(), "nobody waits for it, and it runs");
+        given.to(life, *wish);
+        if let Some(session) = wish.session {
+            self.sessions.given(session, life, ready);
+        }
     }
 
     /// The lives that take requests.
@@ -299,21 +291,36 @@ impl Stage {
             }
             for task in worker.has {
                 let call = &mut self.calls[task.call];
-                assert!(call.task.is_none(), "a worker left with a request that somebody waits for");
+                // A reader that takes its time has not come to the end that its pool has told it.
+                let is_told = task.is_cancelled || self.was_killed;
+                let is_over = call.task.is_none() || call.wish.streams && is_told;
+                assert!(is_over, "a worker left with a request that somebody waits for");
                 call.given.now = None;
             }
         }
     }
 
-    async fn hear_answers(&mut self) {
-        for (number, call) in self.calls.iter_mut().enumerate() {
-            if call.task.as_ref().is_some_and(JoinHandle::is_finished) {
-                let answer = call.task.take().unwrap().await.expect("a caller panicked");
-                let refused = matches!(answer, Err(ExecuteError::Saturated { .. }));
-                assert!(!(refused && call.has_place), "its place was not kept");
-                if let Ok(response) = answer {
-                    assert_eq!(response.payload.decode::<usize>().unwrap(), number, "somebody else's answer");
+    async fn hear_answers(&mut self, ready: &HashSet<Life>) {
+        for number in 0..self.calls.len() {
+            let Some(heard) = self.calls[number].hear(number).await else { continue };
+            let Call { wish, has_place, .. } = self.calls[number];
+            match heard {
+                Err(ExecuteError::PoolRestarted { .. }) => {
+                    assert!(self.was_killed, "the pool's own actors died of themselves");
                 }
+                // Which may have been the answer to the wish for a place.
+                Err(ExecuteError::PoolFailed { .. }) => self.may_not_have_asked |= has_place,
+                Ok(_) | Err(_) => {}
+            }
+            match (wish.session, &heard) {
+                (Some(session), Ok(Heard::Answer(response))) => {
+                    if self.calls.iter().any(|call| call.is_unread_in(session)) {
+                        self.sessions.may_begin_anew(session);
+                    }
+                    self.sessions.answered(session, response, ready);
+                }
+                (Some(session), Err(error)) => self.sessions.failed(session, error),
+                (Some(_), Ok(Heard::Stream(_))) | (None, _) => {}
             }
         }
     }
@@ -321,12 +328,15 @@ impl Stage {
     /// Workers answer whatever they have, until every caller has its answer and every place is free.
     pub(super) async fn end(mut self) {
         self.permits.clear();
+        self.boot(Boots::Quick);
+        self.calls.iter().for_each(Call::read_all);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while self.calls.iter().any(|call| call.task.is_some())
             || self.changes.iter().any(|change| !change.is_finished())
             || self.workers.iter().any(|w| !w.has.is_empty())
         {
             assert!(tokio::time::Instant::now() < deadline, "somebody still waits");
+            self.finish_streams().await;
             for worker in 0..self.workers.len() {
                 self.answer(worker, 0);
             }
@@ -335,46 +345,63 @@ impl Stage {
         for change in self.changes.drain(..) {
             change.await.expect("a change panicked");
         }
-        let size = usize::from(self.size);
-        let is_calm =
-            |stats: &PoolStats| stats.available == size && stats.total == size && stats.running == 0;
-        let stats = self.bench.settled(is_calm).await;
-        self.let_happen(Duration::from_millis(1)).await;
-        assert_eq!((stats.waiting, stats.stalls, stats.quarantined), (0, 0, 0), "{stats:?}");
+        let stats = self.calm_down().await;
+        assert_eq!((stats.waiting, stats.stalls), (0, 0), "{stats:?}");
         if !self.was_killed {
             let calls = self.calls.len() as u64;
-            assert!(stats.requests == calls || self.left_in_turn && stats.requests < calls, "{stats:?}");
+            assert!(
+                stats.requests == calls || self.may_not_have_asked && stats.requests < calls,
+                "{stats:?}"
+            );
         }
         // Nothing falls out of the books, also where the pool was restarted.
         assert_eq!(stats.requests, stats.succeeded + stats.failed, "{stats:?}");
-        assert_eq!(self.workers.iter().map(Worker::life).collect::<HashSet<_>>().len(), size);
+        let lives: HashSet<_> = self.workers.iter().map(Worker::life).collect();
+        assert_eq!((lives.len(), self.workers.len()), (self.size.into(), self.size.into()));
+        self.leaves_nothing_behind().await;
+    }
+
+    /// Every stream that is read goes on, however slow its reader was until now.
+    async fn finish_streams(&mut self) {
+        for worker in 0..self.workers.len() {
+            for which in 0..self.workers[worker].has.len() {
+                self.produce(worker, which, u8::MAX);
+            }
+        }
+        self.let_happen(Duration::from_millis(1)).await;
+        for task in self.workers.iter().flat_map(|worker| &worker.has) {
+            let is_read = self.calls[task.call].task.is_some();
+            let has_credit = task.stream.as_ref().is_none_or(Production::has_credit);
+            assert!(!is_read || has_credit, "all was taken, and no more may be sent");
+        }
+    }
+
+    /// Waits until the pool is as it is to be, with nothing to do.
+    async fn calm_down(&mut self) -> PoolStats {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let size = usize::from(self.size);
+        loop {
+            self.let_happen(Duration::from_millis(50)).await;
+            let stats = self.bench.stats().await;
+            if (stats.available, stats.total, stats.running) == (size, size, 0) {
+                self.let_happen(Duration::from_millis(1)).await;
+                return stats;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the pool never got there: {stats:?}");
+        }
+    }
+
+    /// As many workers as in the beginning are as many tasks: actors, timers and whatever else.
+    async fn leaves_nothing_behind(&mut self) {
+        self.resize(self.setting.size).await;
+        self.calm_down().await;
+        // Every timer that was set has rung by then.
+        self.let_happen(QUIET).await;
+        assert_eq!(tasks(), self.tasks_at_rest, "tasks at rest");
     }
 }
 
-impl Given {
-    fn to(&mut self, life: Life, wish: Wish) {
-        assert_eq!(self.now, None, "it runs on two workers at the same time");
-        assert!(self.times == 0 || wish.idempotent || !self.may_have_run, "it may have run, and runs again");
-        self.times += 1;
-        self.now = Some(life);
-    }
-}
-
-/// A strict session is never on two living workers.
-fn is_where_it_belongs(setting: Setting, sessions: &mut BTreeMap<u8, Life>, session: u8, life: Life) {
-    let is_strict = matches!(setting.affinity, Affinity::StrictQueue | Affinity::StrictFailFast);
-    let former = sessions.insert(session, life);
-    assert!(
-        !is_strict || former.is_none_or(|former| former == life),
-        "{session} moved from {former:?} to {life:?}"
-    );
-}
-
-fn name(session: u8) -> SessionId {
-    SessionId::new(&format!("s{session}")).unwrap()
-}
-
-fn pick(workers: &mut [Worker], which: usize) -> Option<&mut Worker> {
-    let count = workers.len();
-    which.checked_rem(count).map(|which| &mut workers[which])
+/// How many tasks live on this runtime.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }

@@ -1,5 +1,6 @@
 //! What the system tests share: the programs that they run, and what the system itself says of processes.
 
+pub mod actors;
 pub mod chance;
 pub mod fuzz;
 pub mod host;

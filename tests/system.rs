@@ -1,6 +1,7 @@
 //! The whole, with real processes: a Rust and a Python worker, on both flavours of the runtime.
 
 mod system {
+    mod load;
     mod subject;
 
     mod abuse;
@@ -12,8 +13,10 @@ mod system {
     mod grpc_calls;
     mod host_death;
     mod multitudes;
+    mod own_actors;
     mod pits;
     mod registry;
+    mod renewal;
     mod requests;
     mod sessions;
     mod shutdown;

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use snakepit_adapters::adapter::Adapter;
-use snakepit_adapters::{GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit};
+use snakepit_adapters::{
+    GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit, SnakepitBuilder,
+};
+use snakepit_tests::actors::Service;
 use snakepit_tests::lacking::{python_with_extras, skipped};
 use snakepit_tests::oracle::Mark;
 use tempfile::TempDir;
@@ -27,8 +30,8 @@ pub(crate) enum Kind {
 pub(crate) struct Subject {
     pub(crate) pit: Snakepit,
     pub(crate) mark: Mark,
-    /// Held, so that it is removed at the end.
-    _directory: TempDir,
+    /// Removed at the end.
+    directory: TempDir,
 }
 
 /// The stub worker's program.
@@ -55,6 +58,15 @@ pub(crate) fn grpc_adapter(kind: Kind, mark: &Mark) -> GrpcAdapter {
         }
     };
     adapter.env(Mark::VARIABLE, mark.value())
+}
+
+fn builder(
+    adapter: impl Adapter,
+    directory: &TempDir,
+    change: impl FnOnce(&mut PoolOptions),
+) -> SnakepitBuilder {
+    let config = PoolConfig::new("default", adapter).size(2).with(change);
+    Snakepit::builder().data_dir(directory.path()).pool(config)
 }
 
 fn script() -> PathBuf {
@@ -104,9 +116,29 @@ impl Subject {
         change: impl FnOnce(&mut PoolOptions),
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = PoolConfig::new("default", adapter).size(2).with(change);
-        let pit = Snakepit::builder().data_dir(directory.path()).pool(config).start().await.unwrap();
-        Self { pit, mark, _directory: directory }
+        let pit = builder(adapter, &directory, change).start().await.unwrap();
+        Self { pit, mark, directory }
+    }
+
+    /// The same as [`start_with`](Self::start_with), under an actor of the test.
+    pub(crate) async fn start_linked(
+        service: &Service,
+        kind: Kind,
+        change: impl FnOnce(&mut PoolOptions),
+    ) -> Self {
+        let (mark, directory) = (Mark::new(), tempfile::tempdir().unwrap());
+        let builder = match kind {
+            Kind::Rust | Kind::Python => builder(adapter(kind, &mark), &directory, change),
+            Kind::GrpcRust | Kind::GrpcPython => builder(grpc_adapter(kind, &mark), &directory, change),
+        };
+        let pit = builder.start_linked(service.cell()).await.unwrap();
+        pit.await_ready("default", HANG).await.unwrap();
+        Self { pit, mark, directory }
+    }
+
+    /// Where the pit keeps its registry.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The process of each ready worker.

@@ -53,6 +53,14 @@ pub trait Adapter: Send + Sync + 'static {
     /// Called on a thread where blocking is allowed, also for the processes of an earlier run that the start has found.
     fn on_kill(&self, _worker: &WorkerContext) {}
 
+    /// Called once for every life that [`process_spec`](Self::process_spec) was asked about, however it ended, also where it
+    /// never got as far as a process: the place to let go of what was made for it, such as a directory. Nothing is left of
+    /// its process by then; after [`on_kill`](Self::on_kill), where that is called, too. Not for a worker without a process.
+    /// The default does nothing.
+    ///
+    /// The next life and the pit's end wait for it as for the process itself: it must be quick.
+    fn on_gone(&self, _worker: &WorkerContext) {}
+
     /// Starts the adapter actor, linked to `connect.supervisor`, and ends when the worker is ready for requests.
     ///
     /// # Errors

@@ -198,12 +198,13 @@ fn a_pit_that_needs_more_open_files_than_there_may_be_says_how_many() {
 struct Remembering {
     port: PortAdapter,
     killed: Arc<Mutex<Vec<WorkerLife>>>,
+    gone: Arc<Mutex<Vec<WorkerLife>>>,
     then_panics: bool,
 }
 
 impl Remembering {
     fn over(port: PortAdapter) -> Self {
-        Self { port, killed: Arc::default(), then_panics: false }
+        Self { port, killed: Arc::default(), gone: Arc::default(), then_panics: false }
     }
 
     fn killed(&self) -> Vec<WorkerLife> {
@@ -222,6 +223,10 @@ impl Adapter for Remembering {
 
     fn process_spec(&self, worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure> {
         self.port.process_spec(worker)
+    }
+
+    fn on_gone(&self, worker: &WorkerContext) {
+        self.gone.lock().unwrap().push(worker.life.clone());
     }
 
     fn on_kill(&self, worker: &WorkerContext) {
@@ -249,6 +254,8 @@ fn an_adapter_cleans_up_after_a_worker_that_was_killed_and_after_no_other() {
         pit.shutdown(HANG).await;
         let killed: Vec<_> = adapter.killed().iter().map(ToString::to_string).collect();
         assert_eq!(killed, ["default/0#1"]);
+        let gone: Vec<_> = adapter.gone.lock().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(gone, ["default/0#1", "default/0#2"], "it hears of both, once");
         mark.assert_nothing_left().await;
     });
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorRef};
 use serde_json::{Value, json};
 use snakepit_core::adapter::{
-    AdapterMessage, AdapterReports, ChunkSender, Connect, Connected, Outcome, StreamWindow,
+    AdapterMessage, AdapterReports, ChunkSender, Connect, Connected, Outcome, StreamWindow, WorkerContext,
 };
 use snakepit_core::testkit::TestProcess;
 use snakepit_core::{Deadline, Payload, ProcessExit, Request, RequestId, WorkerErrorKind};
@@ -33,6 +33,7 @@ impl Default for Terms {
 /// One life of a worker, from its start until this is dropped. Its process, if it has one, ends with it.
 pub(super) struct Host<'a> {
     examination: &'a Examination,
+    context: WorkerContext,
     pub(super) connected: Connected,
     pub(super) process: Option<TestProcess>,
     supervisor: ActorRef<()>,
@@ -64,7 +65,7 @@ impl<'a> Host<'a> {
         let (signs, signs_of_life) = watch::channel(0);
         let supervisor = Actor::spawn(None, Supervisor(sender.clone()), ()).await.map_err(Finding::broken)?.0;
         let connect = Connect {
-            life: context.life,
+            life: context.life.clone(),
             pipes,
             reports: AdapterReports::new(Arc::new(Sink { told: sender, signs_of_life: signs })),
             payload_limit: terms.payload_limit,
@@ -83,6 +84,7 @@ impl<'a> Host<'a> {
         };
         Ok(Self {
             examination,
+            context,
             connected,
             process,
             supervisor,
@@ -298,6 +300,9 @@ impl Drop for Host<'_> {
     fn drop(&mut self) {
         self.connected.adapter.kill();
         self.supervisor.stop(None);
+        if self.process.take().is_some() {
+            self.examination.adapter.on_gone(&self.context);
+        }
     }
 }
 

@@ -50,9 +50,17 @@ impl Boot {
     }
 
     async fn boot(&mut self) -> Result<Connected, LossCause> {
-        let pipes = match self.adapter.process_spec(&self.context())? {
-            Some(spec) => self.start_process(spec).await?,
-            None => None,
+        let mut owed = OwedAtEnd {
+            adapter: Arc::clone(&self.adapter),
+            context: self.context(),
+            has_process: true,
+            _gone: self.gone.take(),
+        };
+        let pipes = if let Some(spec) = self.adapter.process_spec(&owed.context)? {
+            self.start_process(spec, owed).await?
+        } else {
+            owed.has_process = false;
+            None
         };
         let connect = Connect {
             life: self.life.clone(),
@@ -67,9 +75,13 @@ impl Boot {
 
     /// The record is written before the process starts: a crash in between leaves a record without a process, which the
     /// next start forgives. The other order leaves a process without a record, which nobody would ever find.
-    async fn start_process(&mut self, spec: ProcessSpec) -> Result<Option<WirePipes>, LossCause> {
+    async fn start_process(
+        &mut self,
+        spec: ProcessSpec,
+        owed: OwedAtEnd,
+    ) -> Result<Option<WirePipes>, LossCause> {
         let marker = self.registry.marker(&self.life);
-        let on_gone = self.on_gone();
+        let on_gone = self.on_gone(owed);
         let prepared = self.launcher.prepare(marker, on_gone).await?;
         self.registry.reserve(self.life.clone(), prepared.shim().cloned()).await?;
         self.launcher.observe(SpawnStep::IntentCommitted);
@@ -91,28 +103,49 @@ impl Boot {
         Ok(pipes)
     }
 
-    /// What is owed once nothing is left of the process: its record taken out, and its adapter told where the process had
-    /// no chance to clean up after itself.
-    fn on_gone(&mut self) -> OnGone {
+    /// What is to be done once nothing is left of the process: its record taken out, and its adapter told where the process
+    /// had no chance to clean up after itself.
+    fn on_gone(&self, owed: OwedAtEnd) -> OnGone {
         let (registry, life) = (self.registry.clone(), self.life.clone());
-        let (adapter, context, gone) = (Arc::clone(&self.adapter), self.context(), self.gone.take());
         Box::new(move |end| {
             registry.release(life);
             let cleaned_up =
                 matches!(end, TreeEnd::NeverStarted | TreeEnd::Ended { exit: Some(ProcessExit::Code(_)) });
             if !cleaned_up {
-                let cleaned = catch_unwind(AssertUnwindSafe(|| adapter.on_kill(&context)));
-                if cleaned.is_err() {
-                    warn!(worker = %context.life, "the adapter panicked while it cleaned up after a killed worker");
-                }
+                owed.tell(<dyn Adapter>::on_kill);
             }
-            // Dropped with this closure, which tells the worker.
-            drop(gone);
+            drop(owed);
         })
     }
 
     fn context(&self) -> WorkerContext {
         WorkerContext { life: self.life.clone(), data_dir: self.data_dir.clone() }
+    }
+}
+
+/// What is owed once nothing is left of what a boot has started. Dropping it pays, so that a boot which is cut short does, too.
+struct OwedAtEnd {
+    adapter: Arc<dyn Adapter>,
+    context: WorkerContext,
+    has_process: bool,
+    /// Dropped last, which tells the worker.
+    _gone: Option<oneshot::Sender<()>>,
+}
+
+impl OwedAtEnd {
+    fn tell(&self, tell: impl FnOnce(&dyn Adapter, &WorkerContext)) {
+        let told = catch_unwind(AssertUnwindSafe(|| tell(&*self.adapter, &self.context)));
+        if told.is_err() {
+            warn!(worker = %self.context.life, "the adapter panicked while it cleaned up after a worker");
+        }
+    }
+}
+
+impl Drop for OwedAtEnd {
+    fn drop(&mut self) {
+        if self.has_process {
+            self.tell(<dyn Adapter>::on_gone);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Holds any worker program against the worker contract: a row for each rule, exit code 0 only if none is broken.
 //!
 //! ```text
-//! cargo run -p snakepit-tests --bin check-worker -- [--stdio | --grpc] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]
+//! cargo run -p snakepit-tests --bin check-worker -- [--stdio | --grpc | --grpc-calls] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]
 //! ```
 //! Start the program with what makes it offer the commands of `proto/README.md`, section 13: for the SDKs, `--conformance`.
 //! Rules that need a command which it does not have say `not offered`, and are no fault. Exit code 1: a rule is broken; 2:
@@ -16,13 +16,15 @@ use snakepit_adapters::{GrpcAdapter, PortAdapter};
 use tokio::runtime::Builder;
 
 const USAGE: &str =
-    "usage: check-worker [--stdio | --grpc] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]";
+    "usage: check-worker [--stdio | --grpc | --grpc-calls] [--patience SECONDS] [--rule NAME] PROGRAM [ARGS]";
 
 #[derive(Clone, Copy)]
 enum Wire {
     Port,
     Stdio,
     Grpc,
+    /// By calls, also where Connect is offered.
+    GrpcCalls,
 }
 
 /// What the command line asks for.
@@ -56,6 +58,7 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, Box<dyn Error>
         match args.next().ok_or(USAGE)?.as_str() {
             "--stdio" => wire = Wire::Stdio,
             "--grpc" => wire = Wire::Grpc,
+            "--grpc-calls" => wire = Wire::GrpcCalls,
             "--patience" => patience = Some(Duration::from_secs(args.next().ok_or(USAGE)?.parse()?)),
             "--rule" => rule = Some(args.next().ok_or(USAGE)?),
             flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}\n{USAGE}").into()),
@@ -75,6 +78,7 @@ async fn check(asked: Asked) -> std::io::Result<usize> {
         Wire::Port => Examination::of(PortAdapter::new(program).args(args)).await?,
         Wire::Stdio => Examination::of(PortAdapter::new(program).args(args).stdio()).await?,
         Wire::Grpc => Examination::of(GrpcAdapter::new(program).args(args)).await?,
+        Wire::GrpcCalls => Examination::of(GrpcAdapter::new(program).args(args).by_calls()).await?,
     };
     if let Some(patience) = asked.patience {
         examination = examination.patience(patience);

@@ -26,7 +26,7 @@ const SET: [(&str, &str); 4] = [
 ];
 
 /// What the example shows of the others.
-const SHOWN: [(&str, &str); 29] = [
+const SHOWN: [(&str, &str); 31] = [
     ("instance", "\"replica-0\""),
     ("require_level", "\"tree\""),
     ("shim_program", "\"bin/snakepit-shim\""),
@@ -41,6 +41,8 @@ const SHOWN: [(&str, &str); 29] = [
     ("nice", "5"),
     ("oom_score_adj", "500"),
     ("stdio", "false"),
+    ("tcp", "false"),
+    ("calls_at_once", "4"),
     ("limits.address_space", "\"4GiB\""),
     ("limits.core_size", "0"),
     ("limits.cpu_time", "3600"),
@@ -79,7 +81,7 @@ fn parts() -> Vec<Part> {
     let mut parts = vec![
         part("The pit: the top of the file", "", "PitOptions"),
         part("Every pool: `[pools.NAME]`", "pools.NAME.", "PoolOptions"),
-        part("A pool with `adapter = \"port\"`", "pools.NAME.", "PortOptions"),
+        part("A pool with `adapter = \"port\"`, or `\"grpc\"`", "pools.NAME.", "PortOptions"),
     ];
     let meaning =
         "The way to speak to the pool's workers: `port`, or one that the program has added.".to_owned();
@@ -233,8 +235,11 @@ fn what_the_example_shows_can_be_set() {
     };
     let text = std::fs::read_to_string(root().join("examples/snakepit.toml")).unwrap();
     let is_script = |line: &str| line.starts_with("script = ");
+    let is_grpc = |line: &str| line.starts_with("calls_at_once = ");
     let a_script_instead = shown(&text, &is_script).replace("\nprogram = ", "\n# program = ");
-    for text in [shown(&text, &|line| !is_script(line)), a_script_instead] {
+    let over_grpc = shown(&text, &|line| !is_script(line)).replace("\"port\"", "\"grpc\"");
+    let over_port = shown(&text, &|line| !is_script(line) && !is_grpc(line));
+    for text in [over_port, a_script_instead, over_grpc] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snakepit.toml");
         std::fs::write(&path, &text).unwrap();

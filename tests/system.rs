@@ -9,8 +9,9 @@ mod system {
     mod containment;
     mod deaths;
     mod from_toml;
-    mod grpc;
+    pub(crate) mod grpc;
     mod grpc_calls;
+    mod grpc_sdk_calls;
     mod host_death;
     mod multitudes;
     mod own_actors;

@@ -10,9 +10,7 @@ use crate::port::PortOptions;
 pub fn config_file(path: impl Into<PathBuf>) -> ConfigFile {
     let file = ConfigFile::new(path);
     #[cfg(feature = "grpc")]
-    let file = file.adapter("grpc", |options: PortOptions, folder: &Path| {
-        options.adapter(folder).map(crate::GrpcAdapter::running)
-    });
+    let file = file.adapter("grpc", |options: PortOptions, folder: &Path| options.grpc_adapter(folder));
     file.adapter("port", |options: PortOptions, folder: &Path| options.adapter(folder))
 }
 

@@ -15,7 +15,7 @@ mod address;
 mod token;
 
 mod calls;
-mod convert;
+pub(crate) mod convert;
 
 mod adapter;
 mod open;

@@ -117,6 +117,25 @@ fn grpc_and_python() {
     keeps_the_contract(python, &[ABOUT_FRAMES, &["several_at_once"]].concat());
 }
 
+/// What calls have no words for.
+const BEYOND_CALLS: &[&str] = &["tells_started"];
+
+#[test]
+fn grpc_by_calls_and_rust() {
+    let rust = GrpcAdapter::new(env!("CARGO_BIN_EXE_stub-worker")).args(["--conformance", "--threads", "3"]);
+    keeps_the_contract(rust.capacity(3).by_calls(), &[ABOUT_FRAMES, BEYOND_CALLS].concat());
+}
+
+#[test]
+fn grpc_by_calls_and_python() {
+    let Some(interpreter) = python_with_extras() else {
+        return skipped("grpc_by_calls_and_python", "a virtual environment with grpcio, which .ci/run makes");
+    };
+    let script = from_root("tests/workers/test_worker.py");
+    let python = GrpcAdapter::new(interpreter).args([script.as_os_str(), "--conformance".as_ref()]);
+    keeps_the_contract(python.by_calls(), &[ABOUT_FRAMES, BEYOND_CALLS, &["several_at_once"]].concat());
+}
+
 #[test]
 fn an_actor_in_this_process() {
     let about_processes =

@@ -2,9 +2,10 @@
 //!
 //! `echo` (value, or any bytes), `add` (a, b), `sleep` (ms), `spin` (ms of computing), `count` (n: a stream), `fail`
 //! (message, kind), `remember` (key, value, in a session) and `recall`, `pid`, `steps` (n: tells its progress), `shout`
-//! (text: prints it).
+//! (text: prints it), `inherited` (name: whether a program that is started here finds a variable of that name).
 
 use std::io::Write;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
     let worker = if let Some(capacity) = flags.capacity { worker.capacity(capacity) } else { worker };
     let (echo, add, sleeps, spins, count) = (on(&begin), on(&begin), on(&begin), on(&begin), on(&begin));
     let (fails, remembers, recalls, pid) = (on(&begin), on(&begin), on(&begin), on(&begin));
-    let (steps, shouts) = (on(&begin), on(&begin));
+    let (steps, shouts, inherits) = (on(&begin), on(&begin), on(&begin));
     worker
         .raw_command("echo", move |_ctx, payload| {
             echo();
@@ -99,6 +100,11 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
             println!("{text}");
             Ok(())
         })
+        .command("inherited", move |_ctx, Variable { name }| {
+            inherits();
+            let found = Command::new("printenv").arg(name).output();
+            found.map(|output| output.status.success()).map_err(|error| CommandError::new(error.to_string()))
+        })
         .command("pid", move |_ctx, Nothing {}| {
             pid();
             Ok(std::process::id())
@@ -137,6 +143,11 @@ struct Remember {
 #[derive(Deserialize)]
 struct Shout {
     text: String,
+}
+
+#[derive(Deserialize)]
+struct Variable {
+    name: String,
 }
 
 #[derive(Deserialize)]

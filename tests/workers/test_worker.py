@@ -60,6 +60,14 @@ def recall(ctx: Any) -> dict[str, Any]:
 
 
 @worker.command
+def inherited(name: str) -> bool:
+    """Whether a program that is started here finds a variable of that name."""
+    import subprocess
+
+    return subprocess.run(["printenv", name], stdout=subprocess.DEVNULL).returncode == 0
+
+
+@worker.command
 def pid() -> int:
     """Answers the number of the process."""
     return os.getpid()

@@ -27,6 +27,11 @@ def frames_of(message: bytes) -> bytes:
     return frames
 
 
+def bytes_field(number: int, value: bytes) -> bytes:
+    """A field of bytes, of text, or of another message, under a number up to 15."""
+    return bytes((number << 3 | BYTES,)) + varint(len(value)) + value
+
+
 def varint(value: int) -> bytes:
     """A number in groups of seven bits, the lowest first."""
     if value < 0x80:

@@ -1,7 +1,8 @@
-"""Serves the `grpc` wire: a gRPC server whose one stream is passed on, through two pipes, to the loop that serves `port`.
+"""Serves the `grpc` wire: a gRPC server whose one stream, or whose calls, are passed on, through two pipes, to the loop that
+serves `port`.
 
-The stream carries what the pipes carry, so nothing behind them knows the difference. One thread of the server brings what the
-host says, another takes what is there for it, all in one message. `proto/grpc.md` is the contract.
+The stream carries what the pipes carry, and calls are turned into it, so nothing behind them knows the difference. One thread
+of the server brings what the host says, another takes what is there for it, all in one message. `proto/grpc.md` is the contract.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import hmac
 import os
 from _thread import allocate_lock, start_new_thread
 
+from .frame import BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT
+from .grpc_calls import Calls
 from .grpc_message import frames_message, frames_of
 from .leaving import WRONG_WIRE, leave_now, leave_within
 from .port import serve_on
@@ -31,11 +34,14 @@ MESSAGE_LIMIT = 512 << 10
 FAREWELL = 1.0
 """Seconds for the last answers to leave."""
 
-SERVING = b"\x08\x01"
-"""A HealthCheckResponse with status SERVING."""
+NOT_SERVING, SERVING = b"\x08\x02", b"\x08\x01"
+"""A HealthCheckResponse with this status."""
 
-THREADS = 4
-"""The stream, the health, and calls that are refused."""
+THREADS = 1024
+"""As many calls are served at once, and a call more is refused; a thread begins when it is needed."""
+
+STREAM, CALLS = "stream", "calls"
+"""The ways in which a worker is asked. The first to come decides for the rest of its life."""
 
 
 def serve_grpc(registry: Registry, agent: str) -> None:
@@ -58,12 +64,17 @@ def serve_grpc(registry: Registry, agent: str) -> None:
         leave_now(1, f"cannot listen on {address}: {error}")
         raise
     server.start()
-    if to_host is not None:
-        os.write(to_host, f"{listening_at}\n".encode())
+
+    def say_where() -> None:
+        # Whoever hears it asks for the health at once: not before there is something good to say of it.
+        stream.is_set_up = True
+        if to_host is not None:
+            os.write(to_host, f"{listening_at}\n".encode())
+
     if from_host is not None:
         start_new_thread(stream.watch_host, (from_host,))
     try:
-        serve_on(registry, stream.read_fd, stream.write_fd, agent)
+        serve_on(registry, stream.read_fd, stream.write_fd, agent, say_where)
     finally:
         stream.end()
         server.stop(FAREWELL).wait()
@@ -81,27 +92,50 @@ def _server(grpc: Any, stream: HostStream, token: str) -> Any:
 
     def check(_: bytes, context: Any) -> bytes:
         admit(context)
-        return SERVING
+        return SERVING if stream.is_set_up else NOT_SERVING
 
     def connect(messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
         admit(context)
-        if not stream.take():
+        if not stream.take(STREAM):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "a host is connected already")
         # Otherwise they would go with the first answer, and some hosts wait for them.
         context.send_initial_metadata(())
         start_new_thread(stream.bring, (messages,))
         return stream.answers()
 
+    calls = Calls(stream.write)
+
+    def served(name: str) -> Any:
+        """A call, if nothing but calls asks this worker."""
+        serve = getattr(calls, name)
+
+        def admitted(message: bytes, context: Any) -> Any:
+            admit(context)
+            if not stream.take(CALLS):
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "a host is connected, and it alone asks this worker")
+            calls.begin(stream.out_fd)
+            return serve(message, context)
+
+        return admitted
+
     health = {"Check": grpc.unary_unary_rpc_method_handler(check)}
-    worker = {"Connect": grpc.stream_stream_rpc_method_handler(connect, request_deserializer=frames_of, response_serializer=frames_message)}
+    worker = {
+        "Connect": grpc.stream_stream_rpc_method_handler(connect, request_deserializer=frames_of, response_serializer=frames_message),
+        "Execute": grpc.unary_unary_rpc_method_handler(served("execute")),
+        "ExecuteStream": grpc.unary_stream_rpc_method_handler(served("execute_stream")),
+        "Cancel": grpc.unary_unary_rpc_method_handler(served("cancel")),
+        "EndSession": grpc.unary_unary_rpc_method_handler(served("end_session")),
+        "Drain": grpc.unary_unary_rpc_method_handler(served("drain")),
+    }
     # A host may ping as often as once a minute, also in silence; by default a server takes offence at less than five.
     options = [
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", 2 * MESSAGE_LIMIT),
+        ("grpc.max_receive_message_length", DEFAULT_PAYLOAD_LIMIT + BODY_MARGIN),
+        ("grpc.max_send_message_length", DEFAULT_PAYLOAD_LIMIT + BODY_MARGIN),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 60_000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
-    server = grpc.server(ThreadPoolExecutor(THREADS, "snakepit-grpc"), options=options)
+    server = grpc.server(ThreadPoolExecutor(THREADS, "snakepit-grpc"), options=options, maximum_concurrent_rpcs=THREADS)
     server.add_generic_rpc_handlers((
         grpc.method_handlers_generic_handler("grpc.health.v1.Health", health),
         grpc.method_handlers_generic_handler("snakepit.worker.v1.Worker", worker),
@@ -134,35 +168,41 @@ class HostStream:
 
     def __init__(self) -> None:
         self.read_fd, self._in = _pipe()
-        self._out, self.write_fd = _pipe()
+        self.out_fd, self.write_fd = _pipe()
         self._lock = allocate_lock()
-        self._is_taken = False
+        self.is_set_up = False
+        self._way = ""
         self._is_ended = False
         self._from_host = -1
         os.register_at_fork(after_in_child=self._disown)
 
     def _disown(self) -> None:
         # As long as a forked child holds these, neither end of the wire is seen.
-        for fd in (self._in, self._out, self._from_host):
+        for fd in (self._in, self.out_fd, self._from_host):
             try:
                 os.close(fd)
             except OSError:
                 # Closed already, or never there.
                 pass
 
-    def take(self) -> bool:
-        """Whether it was still to be had."""
+    def take(self, way: str) -> bool:
+        """Whether it may be asked so: one stream, or any number of calls, whichever comes first."""
         with self._lock:
-            was_taken, self._is_taken = self._is_taken, True
-        return not was_taken
+            may_be = not self._way or self._way == way == CALLS
+            self._way = self._way or way
+        return may_be
+
+    def write(self, frames: bytes) -> None:
+        """Passes on what the host says. Raises `OSError` when nobody hears it any more."""
+        data = memoryview(frames)
+        while data:
+            data = data[os.write(self._in, data):]
 
     def bring(self, messages: Iterator[bytes]) -> None:
         """Passes on what the host says. When that ends, so does the pipe: the host is gone."""
         try:
             for frames in messages:
-                data = memoryview(frames)
-                while data:
-                    data = data[os.write(self._in, data):]
+                self.write(frames)
         except Exception:
             # The stream was broken off, which is its end, or the worker is about to leave.
             pass
@@ -171,7 +211,7 @@ class HostStream:
     def answers(self) -> Iterator[bytes]:
         """What the worker has to say, as much at once as there is."""
         while True:
-            frames = os.read(self._out, MESSAGE_LIMIT)
+            frames = os.read(self.out_fd, MESSAGE_LIMIT)
             if not frames:
                 return
             yield frames

@@ -22,7 +22,7 @@ from .voice import WireVoice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Set
+    from typing import Any, Callable, Dict, List, Optional, Set
 
     from .outgoing import Outgoing
     from .registry import Registry
@@ -52,6 +52,7 @@ class Intake:
         self._has_said_ready = False
         self._early_pings: List[int] = []
         self._is_set_up = False
+        self.on_set_up: Callable[[], None] = lambda: None
         self.has_greeted = False
         self.is_draining = False
         self.tells_started = False
@@ -110,6 +111,7 @@ class Intake:
         """Called once, by the main thread, whoever holds the reading role: from now on requests can be taken. Raises `HostGone`."""
         self._is_set_up = True
         self._say_ready()
+        self.on_set_up()
 
     def _say_ready(self) -> None:
         # Of Hello and the end of the set-up the later one sends it, also where they come at once, in two threads.

@@ -18,7 +18,7 @@ except ImportError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, Optional
 
     from .registry import Registry
     from .serving import Serving
@@ -32,14 +32,16 @@ def serve_port(registry: Registry, agent: str) -> None:
     serve_on(registry, read_fd, write_fd, agent)
 
 
-def serve_on(registry: Registry, read_fd: int, write_fd: int, agent: str) -> None:
-    """The same on any two pipes."""
+def serve_on(registry: Registry, read_fd: int, write_fd: int, agent: str, when_set_up: Optional[Callable[[], None]] = None) -> None:
+    """The same on any two pipes; says when requests can be taken."""
     os.set_blocking(read_fd, True)
     os.set_blocking(write_fd, False)
     # Programs that a command starts are not workers of this host.
     os.environ.pop("SNAKEPIT_WIRE", None)
     _set_up_streams()
     serving = _serving(registry, read_fd, write_fd, agent)
+    if when_set_up is not None:
+        serving.when_set_up(when_set_up)
     _set_up_signals(serving.reading)
     _disown_in_children(serving, read_fd, write_fd)
     LogFrames(serving.outgoing, serving.running_id).install()

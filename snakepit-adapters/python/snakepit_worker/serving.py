@@ -16,7 +16,7 @@ from .outgoing import HostGone, Outgoing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Optional
+    from typing import Any, Callable, Iterable, List, Optional
 
     from .invocation import Command
     from .registry import Registry
@@ -39,6 +39,10 @@ class Serving:
         self.waiting_line = waiting_line
         self.outgoing = Outgoing(write_fd)
         self._intake = Intake(registry, waiting_line, self.outgoing, agent, capacity)
+
+    def when_set_up(self, call: Callable[[], None]) -> None:
+        """Has this called, by the main thread, when requests can be taken."""
+        self._intake.on_set_up = call
 
     def serve(self) -> None:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""

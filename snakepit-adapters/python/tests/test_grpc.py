@@ -1,8 +1,10 @@
 """The gRPC wire: its messages by hand, what a worker says without grpcio, and, where grpcio is there, who is served."""
 
 import importlib.util
+import json
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -11,7 +13,11 @@ import unittest
 import sdk_path
 from fake_host import HANG, HELLO, READY, frame, program, request_body, EXECUTE, RESULT
 
-from snakepit_worker.grpc_message import Malformed, fields, frames_message, frames_of, varint
+from snakepit_worker.call_message import PAYLOAD_HEAD, payload_message, request_body, status_of
+from snakepit_worker.failure import error_body
+from snakepit_worker.grpc_message import Malformed, bytes_field, fields, frames_message, frames_of, varint
+from snakepit_worker.payload import payload_of
+from snakepit_worker.request import parse_execute
 
 WORKER = """
     import sys
@@ -55,6 +61,60 @@ class Messages(unittest.TestCase):
             except Malformed:
                 refused += 1
         self.assertGreater(refused, 1000)
+
+
+def message(*pairs):
+    return b"".join(bytes_field(number, value) for number, value in pairs)
+
+
+class CallMessages(unittest.TestCase):
+    def test_a_call_asks_what_a_frame_asks(self):
+        payload = message((1, b"x/y"), (2, b"data"), (3, b"one"), (3, b""))
+        pairs = [message((1, b"k"), (2, b"v")), message((1, b"k"), (2, b"")), b""]
+        asked = b"\x08\x07" + message((2, b"add"), (3, b"s"), (4, payload), *((5, pair) for pair in pairs))
+        number, body = request_body(asked, "trace", 1500)
+        request = parse_execute(9, body, 100.0)
+        self.assertEqual((number, request.name, request.session_id, request.content_type), (7, "add", "s", "x/y"))
+        self.assertEqual((request.data, request.attachments, request.traceparent), (b"data", (b"one", b""), "trace"))
+        self.assertEqual((request.metadata_pairs, request.deadline), ([("k", "v"), ("k", ""), ("", "")], 101.5))
+
+    def test_an_answer_says_what_its_frame_says(self):
+        body = payload_of({"a": 1}).body()
+        self.assertEqual(payload_message(body), message((1, message((2, b'{"a":1}')))))
+        rich = PAYLOAD_HEAD.pack(3, 2, 4) + struct.pack(">II", 3, 0) + b"x/y" + b"data" + b"one"
+        self.assertEqual(payload_message(rich), message((1, message((1, b"x/y"), (2, b"data"), (3, b"one"), (3, b"")))))
+
+    def test_a_status_has_the_code_of_its_kind_and_the_error_beside(self):
+        table = {"invalid_argument": 3, "unknown_command": 12, "cancelled": 1, "payload_too_large": 11, "of_its_own": 2}
+        for kind, expected in table.items():
+            code, text, details = status_of(error_body(kind, "why", details={"n": 1}))
+            self.assertEqual((code, text), (expected, "why"))
+            detail = dict(fields(dict(fields(details))[3]))
+            error = dict(fields(detail[2]))
+            self.assertEqual((error[1], error[3], json.loads(error[6])), (kind.encode(), b"why", {"n": 1}))
+        self.assertEqual(status_of(error_body("error", "why", retryable=True))[0], 14)
+
+    def test_what_a_frame_cannot_say_is_refused(self):
+        for asked in (message((2, b"x" * 70_000)), message((2, b"\xff")), message((3, b"\xff")), b"\x10\x01",
+                      message((5, message((1, b"\xff")))), message((4, message((1, b"\xff"))))):
+            with self.assertRaises(Malformed):
+                request_body(asked, "", 0)
+
+    def test_random_bytes_are_a_request_or_malformed_and_never_a_breach(self):
+        chance = random.Random(2)
+        whole = b"\x08\x07" + message((2, b"add"), (3, b"s"), (4, message((2, b"data"), (3, b"x"))), (5, message((1, b"k"))))
+        understood = 0
+        for _ in range(20_000):
+            torn = bytearray(whole)
+            for _ in range(chance.randrange(1, 4)):
+                torn[chance.randrange(len(torn))] = chance.randrange(256)
+            try:
+                body = request_body(bytes(torn[:chance.randrange(len(torn) + 1)]), "", 0)[1]
+            except Malformed:
+                continue
+            parse_execute(1, body, 0.0)
+            understood += 1
+        self.assertGreater(understood, 1000)
 
 
 class WithoutGrpcio(unittest.TestCase):

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[cfg(feature = "toml")]
 use snakepit_core::Wire;
 use snakepit_core::adapter::{Adapter, AdapterFailure, Connect, Connecting, WorkerContext};
-use snakepit_core::{ProcessSpec, ResourceLimit, TermTarget, UserIds, WorkerId};
+use snakepit_core::{ProcessSpec, ResourceLimit, TermTarget, UserIds, WorkerLife};
 
 use crate::grpc::address::SocketDirectory;
 use crate::grpc::open;
@@ -38,9 +38,12 @@ pub struct GrpcAdapter {
     program: WorkerProgram,
     listen: Listen,
     capacity: u16,
-    /// What the next life of each worker was told, until it is connected: one for each place in a pool.
-    told: Arc<Mutex<HashMap<WorkerId, Told>>>,
+    connects: bool,
+    /// What each life of a worker was told, until nothing is left of it.
+    told: Arc<Mutex<ToldLives>>,
 }
+
+type ToldLives = HashMap<WorkerLife, (Told, Option<SocketDirectory>)>;
 
 /// Where workers are asked to listen.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +53,14 @@ enum Listen {
 }
 
 /// What one life of a worker was told about how it will be reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) address: WorkerAddress,
     pub(super) token: Token,
     /// How many requests it runs at once, where it cannot say so itself.
     pub(super) capacity: u16,
-    /// Removed once nobody needs it.
-    pub(super) directory: Option<SocketDirectory>,
+    /// Whether it is asked for Connect.
+    pub(super) connects: bool,
 }
 
 impl GrpcAdapter {
@@ -77,7 +80,7 @@ impl GrpcAdapter {
     }
 
     fn over(program: WorkerProgram) -> Self {
-        Self { program, listen: Listen::UnixSocket, capacity: 1, told: Arc::default() }
+        Self { program, listen: Listen::UnixSocket, capacity: 1, connects: true, told: Arc::default() }
     }
 
     /// The program of another adapter, over gRPC.
@@ -105,18 +108,32 @@ impl GrpcAdapter {
         self
     }
 
+    /// Asks workers by calls, also those that offer Connect: slower, and for seeing on the way, with the tools that there are
+    /// for gRPC, what is asked and what is answered. A call carries neither progress nor a worker's wish to be replaced, and
+    /// what a worker logs goes to its stderr.
+    pub fn by_calls(mut self) -> Self {
+        self.connects = false;
+        self
+    }
+
     describe_program!();
 
+    fn told(&self) -> MutexGuard<'_, ToldLives> {
+        // Nothing under this lock can panic half-way.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes up what the next life of a worker is told.
-    fn tell(&self, data_dir: &Path) -> Result<Told, AdapterFailure> {
+    fn tell(&self, data_dir: &Path) -> Result<(Told, Option<SocketDirectory>), AdapterFailure> {
         let random = || {
             Token::new().map_err(|error| AdapterFailure::Failed { what: format!("no randomness: {error}") })
         };
         let token = random()?;
+        let (capacity, connects) = (self.capacity, self.connects);
         match self.listen {
             Listen::Loopback => {
                 let address = WorkerAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-                Ok(Told { address, token, capacity: self.capacity, directory: None })
+                Ok((Told { address, token, capacity, connects }, None))
             }
             Listen::UnixSocket if self.program.asked.user.is_some() => {
                 let what =
@@ -127,7 +144,7 @@ impl GrpcAdapter {
                 let name = &random()?.as_str()[..12].to_owned();
                 let directory = SocketDirectory::new(&self.program.absolute(data_dir), name)?;
                 let address = WorkerAddress::Unix(directory.socket());
-                Ok(Told { address, token, capacity: self.capacity, directory: Some(directory) })
+                Ok((Told { address, token, capacity, connects }, Some(directory)))
             }
         }
     }
@@ -147,16 +164,21 @@ impl Adapter for GrpcAdapter {
 
     fn process_spec(&self, worker: &WorkerContext) -> Result<Option<ProcessSpec>, AdapterFailure> {
         let mut spec = self.program.spec(worker, "grpc")?;
-        let told = self.tell(&worker.data_dir)?;
+        let (told, directory) = self.tell(&worker.data_dir)?;
         spec.env.insert(ADDRESS.into(), told.address.to_text().into());
         spec.env.insert(TOKEN.into(), told.token.as_str().into());
-        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(worker.life.worker.clone(), told);
+        self.told().insert(worker.life.clone(), (told, directory));
         Ok(Some(spec))
     }
 
+    fn on_gone(&self, worker: &WorkerContext) {
+        let told = self.told().remove(&worker.life);
+        // Its directory is removed here, and not under the lock.
+        drop(told);
+    }
+
     fn connect(&self, connect: Connect) -> Connecting {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&connect.life.worker);
+        let told = self.told().get(&connect.life).map(|(told, _)| told.clone());
         Box::pin(async move {
             let told = told.ok_or_else(|| AdapterFailure::Failed {
                 what: "the worker's process was not described by this adapter".into(),

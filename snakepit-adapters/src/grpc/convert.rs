@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use prost::Message;
-use snakepit_core::{JSON, OCTET_STREAM, Payload, Request, RequestId, WorkerError, WorkerErrorKind};
+use snakepit_core::{
+    InvalidName, JSON, OCTET_STREAM, Payload, Request, RequestId, SessionId, WorkerError, WorkerErrorKind,
+};
 use tonic::{Code, Status};
 
 use crate::grpc::generated;
@@ -28,7 +30,21 @@ pub(super) fn request(id: RequestId, request: &Request) -> generated::ExecuteReq
     }
 }
 
-pub(super) fn to_message(payload: &Payload) -> generated::Payload {
+/// What a message asks, apart from what its metadata says.
+///
+/// # Errors
+/// A session that no session can be called.
+pub(crate) fn from_request(message: generated::ExecuteRequest) -> Result<Request, InvalidName> {
+    let mut request = Request::new(message.command, from_message(message.payload));
+    if !message.session.is_empty() {
+        request.session = Some(SessionId::new(&message.session)?);
+    }
+    request.metadata =
+        message.metadata.into_iter().map(|pair| (pair.key.into(), pair.value.into())).collect();
+    Ok(request)
+}
+
+pub(crate) fn to_message(payload: &Payload) -> generated::Payload {
     let content_type =
         if payload.content_type == JSON { String::new() } else { payload.content_type.to_string() };
     generated::Payload { content_type, data: payload.data.clone(), attachments: payload.attachments.clone() }
@@ -63,10 +79,26 @@ pub(super) fn worker_error(status: &Status) -> WorkerError {
 
 /// What is reported of a request that the worker says it has cancelled.
 pub(super) fn cancelled() -> WorkerError {
+    found(WorkerErrorKind::Cancelled, "the worker has cancelled it".to_owned())
+}
+
+/// What is reported of an answer that is larger than the pool allows.
+pub(super) fn too_large(size: usize, limit: usize) -> WorkerError {
+    found(WorkerErrorKind::PayloadTooLarge, format!("the answer is {size} bytes, limit {limit}"))
+}
+
+/// What is reported of a request that came after Drain.
+pub(super) fn draining() -> WorkerError {
+    let kind = WorkerErrorKind::Other("draining".to_owned());
+    WorkerError { retryable: true, ..found(kind, "the worker takes no more work".to_owned()) }
+}
+
+/// An error that this end has found.
+fn found(kind: WorkerErrorKind, message: String) -> WorkerError {
     WorkerError {
-        kind: WorkerErrorKind::Cancelled,
+        kind,
         type_name: "GrpcAdapter".into(),
-        message: "the worker has cancelled it".into(),
+        message,
         traceback: None,
         retryable: false,
         details: None,
@@ -82,14 +114,13 @@ pub(super) fn detail(status: &Status) -> Option<WorkerError> {
 }
 
 fn kind_of(code: Code) -> (WorkerErrorKind, bool) {
-    let other = |word: &str| WorkerErrorKind::Other(word.to_owned());
     match code {
         Code::Cancelled => (WorkerErrorKind::Cancelled, false),
         Code::InvalidArgument => (WorkerErrorKind::InvalidArgument, false),
         // A server that lacks a method says the same as one that lacks a command.
         Code::Unimplemented => (WorkerErrorKind::UnknownCommand, false),
         Code::OutOfRange => (WorkerErrorKind::PayloadTooLarge, false),
-        Code::DeadlineExceeded => (other("deadline_exceeded"), false),
+        Code::DeadlineExceeded => (WorkerErrorKind::DeadlineExceeded, false),
         Code::Unavailable => (WorkerErrorKind::Error, true),
         Code::Ok
         | Code::Unknown
@@ -144,7 +175,7 @@ fn code_of(error: &WorkerError) -> Code {
         WorkerErrorKind::InvalidArgument => Code::InvalidArgument,
         WorkerErrorKind::Cancelled => Code::Cancelled,
         WorkerErrorKind::PayloadTooLarge => Code::OutOfRange,
-        WorkerErrorKind::Other(word) if word == "deadline_exceeded" => Code::DeadlineExceeded,
+        WorkerErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         _ => Code::Unknown,
     }
 }
@@ -247,7 +278,7 @@ mod tests {
             (Code::InvalidArgument, WorkerErrorKind::InvalidArgument, false),
             (Code::Unimplemented, WorkerErrorKind::UnknownCommand, false),
             (Code::Cancelled, WorkerErrorKind::Cancelled, false),
-            (Code::DeadlineExceeded, WorkerErrorKind::Other("deadline_exceeded".into()), false),
+            (Code::DeadlineExceeded, WorkerErrorKind::DeadlineExceeded, false),
             (Code::OutOfRange, WorkerErrorKind::PayloadTooLarge, false),
             (Code::Unavailable, WorkerErrorKind::Error, true),
             (Code::Internal, WorkerErrorKind::Error, false),
@@ -273,6 +304,11 @@ mod tests {
         assert_eq!((message.id, message.command.as_str(), message.session.as_str()), (7, "add", "s"));
         let values: Vec<&str> = message.metadata.iter().map(|pair| pair.value.as_str()).collect();
         assert_eq!(values, ["one", "two"]);
-        assert_eq!(from_message(message.payload), asked.payload);
+        let received = from_request(message).unwrap();
+        assert_eq!(received.command, asked.command);
+        assert_eq!(
+            (received.session, received.metadata, received.payload),
+            (asked.session, asked.metadata, asked.payload)
+        );
     }
 }

@@ -67,7 +67,7 @@ impl FrameSink {
         }
         let mut written = 0;
         for slice in slices {
-            let room = MESSAGE_LIMIT - state.bytes.len();
+            let room = MESSAGE_LIMIT.saturating_sub(state.bytes.len());
             let len = slice.len().min(room);
             state.bytes.extend_from_slice(&slice[..len]);
             written += len;
@@ -78,6 +78,20 @@ impl FrameSink {
             taker.wake();
         }
         if written == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(written) }
+    }
+
+    /// Takes all of it, also beyond what there is room for: for whole frames that must not be torn. Whoever has much to say
+    /// waits until it is [`writable`](Self::writable) first.
+    pub(crate) fn push<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) {
+        let mut state = self.0.state();
+        for piece in pieces {
+            state.bytes.extend_from_slice(piece);
+        }
+        let taker = state.taker.take();
+        drop(state);
+        if let Some(taker) = taker {
+            taker.wake();
+        }
     }
 
     /// Waits until there is room, or nobody takes anything any more.
@@ -118,6 +132,13 @@ impl Drop for FrameSink {
 }
 
 impl FrameSource {
+    /// Waits for bytes and appends them: how many, 0 at the end. For who takes them without gRPC.
+    pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> usize {
+        let bytes = std::future::poll_fn(|context| self.poll_bytes(context)).await.unwrap_or_default();
+        buffer.extend_from_slice(&bytes);
+        bytes.len()
+    }
+
     fn poll_bytes(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.0.state();
         if state.bytes.is_empty() {

@@ -49,8 +49,13 @@ pub(super) async fn open(told: Told, mut connect: Connect) -> Result<Connected, 
     let channel = InterceptedService::new(channel, told.token.bearer());
     await_health(&mut HealthClient::new(channel.clone())).await?;
     // The pipe is open for as long as the host wants the worker; its end says that the host is gone.
-    let keeps = Box::new((told.directory, to_worker, channel.clone()));
-    let (sink, messages) = match connect_stream(channel.clone(), &connect).await {
+    let keeps = Box::new((to_worker, channel.clone()));
+    let opened = if told.connects {
+        connect_stream(channel.clone(), &connect).await
+    } else {
+        Err(Status::unimplemented("not asked for"))
+    };
+    let (sink, messages) = match opened {
         Ok(opened) => opened,
         Err(status) if status.code() == Code::Unimplemented => {
             let calls = UnaryCalls::new(channel.clone(), connect.payload_limit, keeps);
@@ -90,7 +95,7 @@ async fn start_calls(
         adapter: actor.get_derived(),
         capacity,
         tells_started: false,
-        agent: "a gRPC worker without Connect".into(),
+        agent: "a gRPC worker, asked by calls".into(),
     })
 }
 

@@ -1,12 +1,15 @@
 //! What a configuration file says of a pool whose adapter is `port` or `grpc`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use snakepit_core::{Resource, ResourceLimit, TermTarget, UserIds, size};
 
+#[cfg(feature = "grpc")]
+use crate::GrpcAdapter;
 use crate::port::PortAdapter;
 
 /// The keys of a pool's table that describe its workers' program, beside the options that every pool has.
@@ -35,6 +38,11 @@ pub(crate) struct PortOptions {
     pub(crate) oom_score_adj: Option<u16>,
     /// Whether the wire is the workers' stdin and stdout, for programs that cannot use file descriptors 3 and 4.
     pub(crate) stdio: bool,
+    /// With `grpc` alone: whether the workers listen on a port of 127.0.0.1 in place of a Unix socket.
+    pub(crate) tcp: bool,
+    /// With `grpc` alone: how many requests a worker may run at once that is asked by calls: one that offers Connect says so
+    /// itself. Default 1.
+    pub(crate) calls_at_once: Option<NonZeroU16>,
     /// Limits on what each worker may use. Default: the host's own. Needs the shim.
     pub(crate) limits: Limits,
     /// Who of a worker's group is asked to leave when it is stopped: `main`, its own process, or `group`.
@@ -92,6 +100,8 @@ pub(crate) enum NoWorker {
     NothingToRun,
     #[error("a worker runs a program or a script, not both")]
     TwoThingsToRun,
+    #[error("{key} is for workers over grpc")]
+    OnlyGrpc { key: &'static str },
     #[error("nice is from -20 to 19, not {nice}")]
     Nice { nice: i32 },
     #[error("oom_score_adj is at most 1000, not {score}")]
@@ -101,6 +111,28 @@ pub(crate) enum NoWorker {
 impl PortOptions {
     /// The adapter that they describe. Relative paths count from `folder`.
     pub(crate) fn adapter(self, folder: &Path) -> Result<PortAdapter, NoWorker> {
+        let only_grpc = [("tcp", self.tcp), ("calls_at_once", self.calls_at_once.is_some())];
+        if let Some((key, _)) = only_grpc.into_iter().find(|(_, is_said)| *is_said) {
+            return Err(NoWorker::OnlyGrpc { key });
+        }
+        self.program(folder)
+    }
+
+    /// The same over gRPC.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn grpc_adapter(self, folder: &Path) -> Result<GrpcAdapter, NoWorker> {
+        let (tcp, calls_at_once) = (self.tcp, self.calls_at_once);
+        let mut adapter = GrpcAdapter::running(self.program(folder)?);
+        if tcp {
+            adapter = adapter.tcp();
+        }
+        if let Some(calls) = calls_at_once {
+            adapter = adapter.capacity(calls.get());
+        }
+        Ok(adapter)
+    }
+
+    fn program(self, folder: &Path) -> Result<PortAdapter, NoWorker> {
         let adapter = match (self.program, self.script) {
             (None, None) => return Err(NoWorker::NothingToRun),
             (Some(_), Some(_)) => return Err(NoWorker::TwoThingsToRun),
@@ -173,6 +205,20 @@ mod tests {
         assert_eq!(format!("{:?}", said.adapter(Path::new("/folder")).unwrap()), format!("{told:?}"));
     }
 
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn a_file_can_say_how_workers_are_reached_over_grpc() {
+        let said = |value| options(value).grpc_adapter(Path::new("/folder")).unwrap();
+        let (program, told) = ("/folder/bin/worker", |adapter: GrpcAdapter| adapter.cwd("/folder"));
+        let plain = said(serde_json::json!({"program": "bin/worker"}));
+        assert_eq!(format!("{plain:?}"), format!("{:?}", told(GrpcAdapter::new(program))));
+        let both = said(serde_json::json!({"program": "bin/worker", "tcp": true, "calls_at_once": 4}));
+        assert_eq!(format!("{both:?}"), format!("{:?}", told(GrpcAdapter::new(program).tcp().capacity(4))));
+        let none =
+            serde_json::from_value::<PortOptions>(serde_json::json!({"program": "a", "calls_at_once": 0}));
+        assert!(none.is_err(), "{none:?}");
+    }
+
     #[test]
     fn a_worker_runs_where_the_file_lies_unless_it_says_otherwise() {
         let script =
@@ -187,6 +233,11 @@ mod tests {
         let table = [
             (serde_json::json!({}), NoWorker::NothingToRun),
             (serde_json::json!({"program": "a", "script": "b"}), NoWorker::TwoThingsToRun),
+            (serde_json::json!({"program": "a", "tcp": true}), NoWorker::OnlyGrpc { key: "tcp" }),
+            (
+                serde_json::json!({"program": "a", "calls_at_once": 1}),
+                NoWorker::OnlyGrpc { key: "calls_at_once" },
+            ),
             (serde_json::json!({"program": "a", "nice": 20}), NoWorker::Nice { nice: 20 }),
             (serde_json::json!({"program": "a", "oom_score_adj": 1001}), NoWorker::OomScore { score: 1001 }),
         ];

@@ -3,9 +3,12 @@
 //! The thread that reads drives the server until a request is there, then leaves it and runs the request; a thread that
 //! stands by takes both over, as it does with a pipe. So a short command costs no hand-over between threads.
 
+mod calls;
+mod service;
+
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,17 +21,14 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
-use tonic::{Request, Response, Status, Streaming};
 
-use crate::grpc::frames::{FrameSink, FrameStream, MESSAGE_LIMIT, ServedFrames, frame_queue};
-use crate::grpc::generated::worker_server::{Worker as WorkerService, WorkerServer};
-use crate::grpc::generated::{
-    CancelRequest, CancelResponse, DrainRequest, DrainResponse, EndSessionRequest, EndSessionResponse,
-    ExecuteRequest, ExecuteResponse, ExecuteStreamResponse, Frames,
-};
+use crate::grpc::frames::{FrameSink, FrameSource, FrameStream};
+use crate::grpc::generated::worker_server::WorkerServer;
 use crate::grpc::{
     CONNECTION_WINDOW, Guard, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, STREAM_WINDOW, Token, WorkerAddress,
 };
+use crate::worker::grpc::calls::{CALL_LIMIT, Calls};
+use crate::worker::grpc::service::{Host, Service};
 
 /// How long the last answers may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// connection, and one to spare.
 const TURNS_TO_SOCKET: usize = 3;
 
-/// A server that runs, and the host's stream on it.
+/// A server that runs, and the way in which the worker is asked on it.
 pub(super) struct Served {
     pub(super) from_host: StreamFromHost,
     pub(super) to_host: StreamToHost,
@@ -48,21 +48,33 @@ pub(super) struct RunningServer {
     runtime: Arc<Runtime>,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
     leave: oneshot::Sender<()>,
+    /// Its end tells the host of the worker's.
+    _says: Option<File>,
 }
 
-/// The host's messages, read by whoever waits for them.
+/// What the host says, read by whoever waits for it.
 pub(super) struct StreamFromHost {
     runtime: Arc<Runtime>,
-    frames: Box<FrameStream>,
+    frames: Source,
 }
 
-/// The worker's messages.
+enum Source {
+    Stream(Box<FrameStream>),
+    Calls(FrameSource),
+}
+
+/// What the worker says.
 pub(super) struct StreamToHost {
     runtime: Arc<Runtime>,
-    sink: FrameSink,
+    sink: Sink,
 }
 
-/// Listens, says so on `says`, and waits for the host's stream.
+enum Sink {
+    Stream(FrameSink),
+    Calls(Arc<Calls>),
+}
+
+/// Listens, says so on `says`, and waits for the host's stream, or for the first call.
 ///
 /// # Errors
 /// What kept it from listening, or ended the server before a host came.
@@ -70,7 +82,7 @@ pub(super) fn serve(address: WorkerAddress, token: Token, says: Option<File>) ->
     let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
     let (leave, leaves) = oneshot::channel();
     let (host, arrives) = oneshot::channel();
-    let service = Service { host: Mutex::new(Some(host)) };
+    let service = Service::new(host);
     let (listening_at, task) = runtime.block_on(async {
         let router = router(service, token);
         let leaves = async { drop(leaves.await) };
@@ -89,15 +101,19 @@ pub(super) fn serve(address: WorkerAddress, token: Token, says: Option<File>) ->
             }
         }
     })?;
-    if let Some(mut says) = says {
+    if let Some(mut says) = says.as_ref() {
         // A host that does not listen is found to be gone by other means.
         let _ = writeln!(says, "{}", listening_at.to_text());
     }
-    let (frames, sink) = runtime.block_on(arrives).map_err(|_| io::Error::other("the server ended"))?;
+    let host = runtime.block_on(arrives).map_err(|_| io::Error::other("the server ended"))?;
+    let (frames, sink) = match host {
+        Host::Stream(frames, sink) => (Source::Stream(frames), Sink::Stream(sink)),
+        Host::Calls(source, calls) => (Source::Calls(source), Sink::Calls(calls)),
+    };
     Ok(Served {
-        from_host: StreamFromHost { runtime: Arc::clone(&runtime), frames: Box::new(frames) },
+        from_host: StreamFromHost { runtime: Arc::clone(&runtime), frames },
         to_host: StreamToHost { runtime: Arc::clone(&runtime), sink },
-        server: RunningServer { runtime, task, leave },
+        server: RunningServer { runtime, task, leave, _says: says },
     })
 }
 
@@ -109,7 +125,7 @@ fn without_delay(
 
 fn router(service: Service, token: Token) -> Router {
     let guard = Guard(token);
-    let worker = WorkerServer::new(service).max_decoding_message_size(2 * MESSAGE_LIMIT);
+    let worker = WorkerServer::new(service).max_decoding_message_size(CALL_LIMIT);
     let (_health, health) = tonic_health::server::health_reporter();
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
@@ -132,17 +148,24 @@ impl RunningServer {
 
 impl StreamFromHost {
     pub(super) fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        self.runtime.block_on(self.frames.read(buffer)).map_err(io::Error::other)
+        match &mut self.frames {
+            Source::Stream(frames) => self.runtime.block_on(frames.read(buffer)).map_err(io::Error::other),
+            Source::Calls(frames) => Ok(self.runtime.block_on(frames.read(buffer))),
+        }
     }
 }
 
 impl StreamToHost {
     /// Writes what there is room for, and waits while there is none.
     pub(super) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sink = match &self.sink {
+            Sink::Stream(sink) => sink,
+            Sink::Calls(calls) => return calls.hear(slices),
+        };
         loop {
-            match self.sink.try_write_vectored(slices) {
+            match sink.try_write_vectored(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.runtime.block_on(self.sink.writable());
+                    self.runtime.block_on(sink.writable());
                 }
                 written => return written,
             }
@@ -152,7 +175,9 @@ impl StreamToHost {
     /// Brings what was written to the socket: while a command computes, nobody else may drive the server.
     pub(super) fn flush(&self) {
         self.runtime.block_on(async {
-            self.sink.taken().await;
+            if let Sink::Stream(sink) = &self.sink {
+                sink.taken().await;
+            }
             for _ in 0..TURNS_TO_SOCKET {
                 yield_now().await;
             }
@@ -160,7 +185,10 @@ impl StreamToHost {
     }
 
     pub(super) fn end(&self) {
-        self.sink.end();
+        match &self.sink {
+            Sink::Stream(sink) => sink.end(),
+            Sink::Calls(calls) => calls.end(),
+        }
     }
 }
 
@@ -174,55 +202,4 @@ impl std::fmt::Debug for StreamToHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StreamToHost")
     }
-}
-
-/// What the server offers: the one stream of its one host.
-struct Service {
-    /// Taken by the first to connect.
-    host: Mutex<Option<oneshot::Sender<(FrameStream, FrameSink)>>>,
-}
-
-#[tonic::async_trait]
-impl WorkerService for Service {
-    type ExecuteStreamStream = tokio_stream::Empty<Result<ExecuteStreamResponse, Status>>;
-    type ConnectStream = ServedFrames;
-
-    async fn connect(&self, request: Request<Streaming<Frames>>) -> Result<Response<ServedFrames>, Status> {
-        let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let host = host.ok_or_else(|| Status::failed_precondition("a host is connected already"))?;
-        let (sink, source) = frame_queue();
-        host.send((FrameStream::new(request.into_inner()), sink))
-            .map_err(|_| Status::unavailable("the worker is about to leave"))?;
-        Ok(Response::new(ServedFrames(source)))
-    }
-
-    async fn execute(&self, _: Request<ExecuteRequest>) -> Result<Response<ExecuteResponse>, Status> {
-        Err(only_connect())
-    }
-
-    async fn execute_stream(
-        &self,
-        _: Request<ExecuteRequest>,
-    ) -> Result<Response<Self::ExecuteStreamStream>, Status> {
-        Err(only_connect())
-    }
-
-    async fn cancel(&self, _: Request<CancelRequest>) -> Result<Response<CancelResponse>, Status> {
-        Err(only_connect())
-    }
-
-    async fn end_session(
-        &self,
-        _: Request<EndSessionRequest>,
-    ) -> Result<Response<EndSessionResponse>, Status> {
-        Err(only_connect())
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
-        Err(only_connect())
-    }
-}
-
-fn only_connect() -> Status {
-    Status::unimplemented("this worker serves Connect")
 }

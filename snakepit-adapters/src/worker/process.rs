@@ -1,6 +1,8 @@
 //! The process around a worker: its pipes, its signals, and the code with which it leaves.
 
 use std::ffi::OsStr;
+#[cfg(feature = "grpc")]
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -62,15 +64,16 @@ fn serve_pipes(worker: Worker, pipes: Option<(File, File)>) -> ! {
         leave(WRONG_WIRE, "the file descriptors of the wire are not open: no host has started this worker")
     };
     let signals = block_signals();
-    let crew = start(worker, FromHost::pipe(from_host), ToHost::Pipe(to_host), &signals);
+    let crew = start(worker, FromHost::pipe(from_host), ToHost::Pipe(to_host));
+    let listens = Arc::clone(&crew);
+    in_thread("snakepit-signals", move || take_signals(&signals, || listens.terminate()));
     let end = crew.await_end();
     leave_as(end.leave())
 }
 
 #[cfg(feature = "grpc")]
-#[expect(clippy::disallowed_methods, reason = "the contract says where to listen in the environment")]
 fn serve_grpc(worker: Worker) -> ! {
-    let (address, token) = (std::env::var_os(ADDRESS), std::env::var_os(TOKEN));
+    let (address, token) = (take_variable(ADDRESS), take_variable(TOKEN));
     let address = address.and_then(|text| WorkerAddress::from_text(text.to_str()?));
     let token = token.and_then(|text| text.into_string().ok()).map(Token::from_text);
     let (Some(address), Some(token)) = (address, token) else {
@@ -78,6 +81,10 @@ fn serve_grpc(worker: Worker) -> ! {
     };
     let signals = block_signals();
     let crew: Arc<OnceLock<Arc<Crew>>> = Arc::default();
+    let listens = Arc::clone(&crew);
+    in_thread("snakepit-signals", move || {
+        take_signals(&signals, || listens.get().map_or_else(|| leave(0, ""), |crew| crew.terminate()));
+    });
     if let Some(host) = take_fd(FROM_HOST) {
         let crew = Arc::clone(&crew);
         in_thread("snakepit-host", move || watch_host(host, &crew));
@@ -86,12 +93,28 @@ fn serve_grpc(worker: Worker) -> ! {
         Ok(served) => served,
         Err(error) => leave(NO_SERVER, &format!("the worker cannot be reached: {error}")),
     };
-    let started = start(worker, FromHost::Stream(served.from_host), ToHost::Stream(served.to_host), &signals);
+    let started = start(worker, FromHost::Stream(served.from_host), ToHost::Stream(served.to_host));
     let crew = crew.get_or_init(|| started);
     let end = crew.await_end();
     crew.end_output();
     served.server.finish();
     leave_as(end.leave())
+}
+
+/// Reads a variable and takes it out: programs that a command starts have no business with it.
+///
+/// What the process was started with stays to be read in `/proc/PID/environ`, by its own user and by root alone, who could as
+/// well trace it.
+#[cfg(feature = "grpc")]
+#[expect(clippy::disallowed_methods, reason = "the contract says where to listen in the environment")]
+fn take_variable(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name);
+    #[expect(unsafe_code, reason = "the only way to take a variable out")]
+    // SAFETY: `Worker::serve` is to be called before any other thread is started, so nobody reads the environment meanwhile.
+    unsafe {
+        std::env::remove_var(name);
+    }
+    value
 }
 
 /// Waits for the end of the pipe that the host holds open for as long as it wants the worker.
@@ -116,14 +139,11 @@ fn block_signals() -> SigSet {
     signals
 }
 
-fn start(worker: Worker, from_host: FromHost, to_host: ToHost, signals: &SigSet) -> Arc<Crew> {
-    let crew = match worker.start(from_host, to_host) {
+fn start(worker: Worker, from_host: FromHost, to_host: ToHost) -> Arc<Crew> {
+    match worker.start(from_host, to_host) {
         Ok(crew) => crew,
         Err(failure) => leave_as(failure.leave()),
-    };
-    let (listens, signals) = (Arc::clone(&crew), *signals);
-    in_thread("snakepit-signals", move || take_signals(&signals, &listens));
-    crew
+    }
 }
 
 fn in_thread(name: &str, run: impl FnOnce() + Send + 'static) {
@@ -181,10 +201,10 @@ fn leave_as((code, why): Leave) -> ! {
         reason = "a set of signals is small there, and not elsewhere"
     )
 )]
-fn take_signals(signals: &SigSet, crew: &Crew) {
+fn take_signals(signals: &SigSet, terminate: impl Fn()) {
     loop {
         if let Ok(Signal::SIGTERM) = signals.wait() {
-            crew.terminate();
+            terminate();
         }
     }
 }

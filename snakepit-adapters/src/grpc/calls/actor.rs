@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::grpc::calls::call::{self, CallEnd, OpenCredit};
+use crate::grpc::calls::call::{self, CallEnd, OpenCredit, ReadBy};
 use crate::grpc::calls::message::CallsMessage;
 use crate::grpc::convert;
 use crate::grpc::generated::worker_client::WorkerClient;
@@ -35,6 +35,7 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 pub(in crate::grpc) struct UnaryCalls {
     channel: GuardedChannel,
     client: WorkerClient<GuardedChannel>,
+    payload_limit: usize,
     tasks: Mutex<JoinSet<()>>,
     /// What is to be kept for as long as the worker is spoken to.
     _keeps: Box<dyn Any + Send + Sync>,
@@ -52,8 +53,18 @@ pub(in crate::grpc) struct CallsState {
     reports: AdapterReports,
     under_way: IdMap<UnderWay>,
     serves_cancel: bool,
+    draining: Draining,
     /// Its process has closed its pipe: nothing is waited for but the ends of calls.
     is_gone: bool,
+}
+
+/// Calls travel side by side: a Drain could overtake the requests before it, which would then be refused. So it is kept
+/// until they are answered; meanwhile nothing more is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Draining {
+    NotAsked,
+    Kept,
+    Told,
 }
 
 /// A request that the worker has not said it is done with.
@@ -72,7 +83,7 @@ impl UnaryCalls {
         let client = WorkerClient::new(channel.clone())
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
-        Self { channel, client, tasks: Mutex::default(), _keeps: keeps }
+        Self { channel, client, payload_limit, tasks: Mutex::default(), _keeps: keeps }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -83,16 +94,22 @@ impl UnaryCalls {
 
     fn ask(&self, myself: &ActorRef<CallsMessage>, state: &mut CallsState, asked: Asked) {
         let Asked { id, request, deadline, chunks } = asked;
+        if state.draining != Draining::NotAsked {
+            state.reports.finished(id, Outcome::Failed(convert::draining()));
+            return;
+        }
         let credit = chunks.as_ref().map(|chunks| Arc::new(OpenCredit::new(chunks.window())));
         state.under_way.insert(id.0, UnderWay { credit: credit.clone() });
         let until = if state.serves_cancel { deadline } else { Deadline::after(deadline.at(), LAST_WORD) };
         let message = message(id, &request, until);
         let (client, reports, myself) = (self.client.clone(), state.reports.clone(), myself.clone());
+        let payload_limit = self.payload_limit;
         self.spawn(async move {
             let ended = match chunks.zip(credit) {
-                None => call::execute(client, message).await,
+                None => call::execute(client, message, payload_limit).await,
                 Some((chunks, credit)) => {
-                    call::execute_stream(client, message, chunks, credit, reports).await
+                    let read_by = ReadBy { chunks, credit, reports, payload_limit };
+                    call::execute_stream(client, message, read_by).await
                 }
             };
             // An actor that has ended needs no more ends.
@@ -188,7 +205,13 @@ impl Actor for UnaryCalls {
             while worker.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
             let _ = myself.cast(CallsMessage::WorkerGone);
         });
-        Ok(CallsState { reports, under_way: IdMap::default(), serves_cancel, is_gone: false })
+        Ok(CallsState {
+            reports,
+            under_way: IdMap::default(),
+            serves_cancel,
+            draining: Draining::NotAsked,
+            is_gone: false,
+        })
     }
 
     async fn handle(
@@ -202,6 +225,10 @@ impl Actor for UnaryCalls {
             CallsMessage::CallEnded { id, end } => state.ended(id, end)?,
             CallsMessage::CancelAnswered { id } => state.cancelled(id),
             CallsMessage::WorkerGone => state.is_gone = true,
+        }
+        if state.draining == Draining::Kept && state.under_way.is_empty() {
+            state.draining = Draining::Told;
+            self.drain();
         }
         if state.is_gone && state.under_way.is_empty() {
             return Err(Box::new(AdapterFailure::Disconnected));
@@ -223,7 +250,11 @@ impl UnaryCalls {
             AdapterMessage::Credit { id, chunks, bytes } => state.grant(id, StreamWindow { chunks, bytes }),
             AdapterMessage::EndSession { session } => self.end_session(&session),
             AdapterMessage::Ping => self.ping(&state.reports),
-            AdapterMessage::Drain => self.drain(),
+            AdapterMessage::Drain => {
+                if state.draining == Draining::NotAsked {
+                    state.draining = Draining::Kept;
+                }
+            }
         }
     }
 }

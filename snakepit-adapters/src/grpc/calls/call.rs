@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use snakepit_core::adapter::{AdapterFailure, AdapterReports, ChunkSender, Outcome, StreamWindow};
+use snakepit_core::{Payload, WorkerError};
 use tokio::sync::Notify;
 use tonic::{Code, Request, Status};
 
@@ -88,35 +89,55 @@ impl OpenCredit {
 pub(super) async fn execute(
     mut client: WorkerClient<GuardedChannel>,
     request: Request<ExecuteRequest>,
+    payload_limit: usize,
 ) -> Result<Outcome, Status> {
     let answer = client.execute(request).await?;
-    Ok(Outcome::Answered(convert::from_message(answer.into_inner().payload)))
+    let payload = convert::from_message(answer.into_inner().payload);
+    Ok(match too_large(&payload, payload_limit) {
+        None => Outcome::Answered(payload),
+        Some(error) => Outcome::Failed(error),
+    })
+}
+
+/// What is over the limit of the pool, of which a worker that is asked by calls has not heard.
+fn too_large(payload: &Payload, limit: usize) -> Option<WorkerError> {
+    let size = payload.size();
+    (size > limit).then(|| convert::too_large(size, limit))
+}
+
+/// Who reads a stream, and how much of it.
+pub(super) struct ReadBy {
+    pub(super) chunks: ChunkSender,
+    pub(super) credit: Arc<OpenCredit>,
+    pub(super) reports: AdapterReports,
+    pub(super) payload_limit: usize,
 }
 
 /// Passes a stream on, as far as there is credit. While there is none nothing is read, and HTTP/2 stops the worker.
 pub(super) async fn execute_stream(
     mut client: WorkerClient<GuardedChannel>,
     request: Request<ExecuteRequest>,
-    chunks: ChunkSender,
-    credit: Arc<OpenCredit>,
-    reports: AdapterReports,
+    ReadBy { chunks, credit, reports, payload_limit }: ReadBy,
 ) -> Result<Outcome, Status> {
     let mut stream = client.execute_stream(request).await?.into_inner();
+    let mut failed = None;
     // Credit is waited for with a chunk in hand: thus the end needs none.
     while let Some(ExecuteStreamResponse { payload }) = stream.message().await? {
         reports.alive();
         let payload = convert::from_message(payload);
-        if credit.take(payload.size()).await {
+        failed = failed.or_else(|| too_large(&payload, payload_limit));
+        // The worker is heard to its end all the same: until then it is not done.
+        if failed.is_none() && credit.take(payload.size()).await {
             // There is room as long as there is credit; a reader that is gone needs nothing.
             let _ = chunks.send(payload);
         }
     }
-    Ok(Outcome::StreamEnded)
+    Ok(failed.map_or(Outcome::StreamEnded, Outcome::Failed))
 }
 
 #[cfg(test)]
 mod tests {
-    use snakepit_core::{WorkerError, WorkerErrorKind};
+    use snakepit_core::WorkerErrorKind;
 
     use super::*;
 

@@ -55,9 +55,9 @@ pub use error::{
 pub use id::{Incarnation, InvalidName, PoolName, RequestId, SessionId, Slot, WorkerId, WorkerLife};
 pub use payload::{Encoding, JSON, MSGPACK, OCTET_STREAM, Payload, PayloadError};
 pub use pool::{
-    Drained, HealthReason, HealthStatus, Next, Origin, Permit, PoolHealth, PoolProxy, PoolProxyState,
-    PoolRef, PoolRequest, PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response,
-    ResponseStream, RollOutcome, RolledWorker, RollingReport, WorkerExplanation,
+    Drained, HealthReason, HealthStatus, Permit, PoolHealth, PoolProxy, PoolProxyState, PoolRef, PoolRequest,
+    PoolStats, RecycleReason, Recycled, RequestBuilder, Resized, Response, ResponseStream, RestartOutlook,
+    RollOutcome, RolledWorker, RollingReport, StartCause, WorkerExplanation,
 };
 #[cfg(feature = "tower")]
 pub use pool::{PoolService, ResponseFuture};

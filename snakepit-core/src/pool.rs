@@ -53,7 +53,7 @@ mod wear;
 pub(crate) use actor::{Pool, PoolArgs};
 pub use builder::RequestBuilder;
 pub use draining::Drained;
-pub use explanation::{Next, Origin, WorkerExplanation};
+pub use explanation::{RestartOutlook, StartCause, WorkerExplanation};
 pub use handle::PoolRef;
 pub use health::{HealthReason, HealthStatus, PoolHealth};
 #[cfg(test)]

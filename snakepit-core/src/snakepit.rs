@@ -6,6 +6,7 @@ mod handle;
 mod health;
 pub(crate) mod open_files;
 pub(crate) mod pool_tree;
+mod pools;
 mod reports;
 #[cfg(test)]
 pub(crate) mod scenes;

@@ -9,6 +9,12 @@ use crate::id::PoolName;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DrainError {
+    /// No pool has that name.
+    #[error("there is no pool {pool:?}")]
+    PoolNotFound {
+        /// The name that was asked for.
+        pool: String,
+    },
     /// Some requests were still under way. The pool takes no others, and goes on with these.
     #[error(
         "pool {pool} was not drained within {}: {waiting} requests wait, {running} run",
@@ -48,6 +54,12 @@ pub enum DrainError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
+    /// No pool has that name.
+    #[error("there is no pool {pool:?}")]
+    PoolNotFound {
+        /// The name that was asked for.
+        pool: String,
+    },
     /// The pit is being shut down.
     #[error("pool {pool} is shutting down")]
     ShuttingDown {
@@ -60,6 +72,7 @@ impl DrainError {
     /// A stable word for programs, such as `timed_out`.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
             Self::TimedOut { .. } => "timed_out",
             Self::Resumed { .. } => "resumed",
             Self::PoolRestarted { .. } => "pool_restarted",
@@ -71,7 +84,7 @@ impl DrainError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Resumed { .. } | Self::PoolRestarted { .. } => true,
-            Self::ShuttingDown { .. } => false,
+            Self::PoolNotFound { .. } | Self::ShuttingDown { .. } => false,
         }
     }
 }
@@ -80,6 +93,7 @@ impl ResumeError {
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
             Self::ShuttingDown { .. } => "shutting_down",
         }
     }
@@ -87,7 +101,7 @@ impl ResumeError {
     /// Whether asking again may help.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ShuttingDown { .. } => false,
+            Self::PoolNotFound { .. } | Self::ShuttingDown { .. } => false,
         }
     }
 }

@@ -50,6 +50,12 @@ pub enum EndSessionError {
         /// The name that was asked for.
         pool: String,
     },
+    /// The session's id cannot be one.
+    #[error("{message}")]
+    InvalidArgument {
+        /// What is wrong with it.
+        message: String,
+    },
     /// The session is not known: never begun, ended, or expired.
     #[error("there is no session {session}")]
     SessionNotFound {
@@ -95,6 +101,7 @@ impl EndSessionError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::PoolNotFound { .. } => "pool_not_found",
+            Self::InvalidArgument { .. } => "invalid_argument",
             Self::SessionNotFound { .. } => "session_not_found",
             Self::PoolRestarted { .. } => "pool_restarted",
             Self::ShuttingDown { .. } => "shutting_down",
@@ -105,7 +112,10 @@ impl EndSessionError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::PoolRestarted { .. } => true,
-            Self::PoolNotFound { .. } | Self::SessionNotFound { .. } | Self::ShuttingDown { .. } => false,
+            Self::PoolNotFound { .. }
+            | Self::InvalidArgument { .. }
+            | Self::SessionNotFound { .. }
+            | Self::ShuttingDown { .. } => false,
         }
     }
 }

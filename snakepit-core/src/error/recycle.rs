@@ -10,6 +10,12 @@ use crate::id::{PoolName, WorkerId};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecycleError {
+    /// No pool has that name.
+    #[error("there is no pool {pool:?}")]
+    PoolNotFound {
+        /// The name that was asked for.
+        pool: String,
+    },
     /// The pool has no such slot.
     #[error("there is no worker {worker}")]
     NotFound {
@@ -63,6 +69,7 @@ impl RecycleError {
     /// A stable word for programs, such as `not_found`.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
             Self::NotFound { .. } => "not_found",
             Self::InTransit { .. } => "in_transit",
             Self::Failed { .. } => "failed",
@@ -80,7 +87,10 @@ impl RecycleError {
             | Self::Failed { .. }
             | Self::TimedOut { .. }
             | Self::PoolRestarted { .. } => true,
-            Self::NotFound { .. } | Self::NoRoom { .. } | Self::ShuttingDown { .. } => false,
+            Self::NotFound { .. }
+            | Self::NoRoom { .. }
+            | Self::PoolNotFound { .. }
+            | Self::ShuttingDown { .. } => false,
         }
     }
 }

@@ -6,6 +6,12 @@ use crate::id::PoolName;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResizeError {
+    /// No pool has that name.
+    #[error("there is no pool {pool:?}")]
+    PoolNotFound {
+        /// The name that was asked for.
+        pool: String,
+    },
     /// A pool has at least one worker: without any, its requests would wait for nothing until their deadlines.
     #[error("pool {pool} needs at least 1 worker")]
     NoWorkers {
@@ -40,6 +46,7 @@ impl ResizeError {
     /// A stable word for programs, such as `no_workers`.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::PoolNotFound { .. } => "pool_not_found",
             Self::NoWorkers { .. } => "no_workers",
             Self::OpenFilesLimit { .. } => "open_files_limit",
             Self::PoolRestarted { .. } => "pool_restarted",
@@ -51,7 +58,10 @@ impl ResizeError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::PoolRestarted { .. } => true,
-            Self::NoWorkers { .. } | Self::OpenFilesLimit { .. } | Self::ShuttingDown { .. } => false,
+            Self::NoWorkers { .. }
+            | Self::OpenFilesLimit { .. }
+            | Self::PoolNotFound { .. }
+            | Self::ShuttingDown { .. } => false,
         }
     }
 }

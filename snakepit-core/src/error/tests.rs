@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{
     AwaitReadyError, ConfigError, DrainError, EndSessionError, ExecuteError, LossCause, PoolFailure,
-    ResizeError, ResumeError, StartError, WorkerError, WorkerErrorKind, WorkerLoss,
+    RecycleError, ResizeError, ResumeError, StartError, WorkerError, WorkerErrorKind, WorkerLoss,
 };
 use crate::id::{Incarnation, PoolName, SessionId, Slot, WorkerId, WorkerLife};
 use crate::payload::{Payload, PayloadError};
@@ -151,6 +151,7 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
     }
     let ends = [
         (EndSessionError::PoolNotFound { pool: "p".to_owned() }, "pool_not_found", false),
+        (EndSessionError::InvalidArgument { message: "empty".to_owned() }, "invalid_argument", false),
         (
             EndSessionError::SessionNotFound { session: SessionId::new("s").unwrap() },
             "session_not_found",
@@ -163,6 +164,7 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
         assert_eq!((error.code(), error.is_retryable()), (code, retryable));
     }
     let sizes = [
+        (ResizeError::PoolNotFound { pool: "p".to_owned() }, "pool_not_found", false),
         (ResizeError::NoWorkers { pool: pool.clone() }, "no_workers", false),
         (ResizeError::OpenFilesLimit { pool: pool.clone(), need: 2, limit: 1 }, "open_files_limit", false),
         (ResizeError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
@@ -174,6 +176,7 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
     let timed_out =
         DrainError::TimedOut { pool: pool.clone(), timeout: Duration::ZERO, waiting: 1, running: 1 };
     let drains = [
+        (DrainError::PoolNotFound { pool: "p".to_owned() }, "pool_not_found", false),
         (timed_out, "timed_out", true),
         (DrainError::Resumed { pool: pool.clone() }, "resumed", true),
         (DrainError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
@@ -182,8 +185,15 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
     for (error, code, retryable) in drains {
         assert_eq!((error.code(), error.is_retryable()), (code, retryable));
     }
-    let resume = ResumeError::ShuttingDown { pool };
-    assert_eq!((resume.code(), resume.is_retryable()), ("shutting_down", false));
+    let resumes = [
+        (ResumeError::PoolNotFound { pool: "p".to_owned() }, "pool_not_found", false),
+        (ResumeError::ShuttingDown { pool }, "shutting_down", false),
+    ];
+    for (error, code, retryable) in resumes {
+        assert_eq!((error.code(), error.is_retryable()), (code, retryable));
+    }
+    let nowhere = RecycleError::PoolNotFound { pool: "p".to_owned() };
+    assert_eq!((nowhere.code(), nowhere.is_retryable()), ("pool_not_found", false));
     let in_use = StartError::DataDirInUse { path: "d".into(), holder: "1".to_owned() };
     let limit = StartError::OpenFilesLimit { need: 2, limit: 1 };
     let config = StartError::from(ConfigError::NoPool);

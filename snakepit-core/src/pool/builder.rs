@@ -15,21 +15,53 @@ use crate::pool::message::Response;
 use crate::pool::stream::ResponseStream;
 use crate::progress::ProgressSender;
 use crate::request::Request;
+use crate::snakepit::Snakepit;
 
-/// A request that is being put together; made by [`PoolRef::request`]. Without [`args`](Self::args) the command gets none.
+/// A request that is being put together; made by [`PoolRef::request`] or [`Snakepit::request`]. Without [`args`](Self::args)
+/// the command gets none.
 #[derive(Debug)]
 #[must_use = "a request that is not sent does nothing"]
 pub struct RequestBuilder {
-    pool: PoolRef,
+    to: To,
     request: Request,
     /// What cannot be sent, told when it is.
     problem: Option<ExecuteError>,
 }
 
+/// Where the request goes.
+#[derive(Debug)]
+enum To {
+    Pool(PoolRef),
+    /// To one of the pit's pools, by default its default pool.
+    Pit {
+        pit: Snakepit,
+        pool: Option<String>,
+    },
+}
+
 impl RequestBuilder {
     pub(super) fn new(pool: PoolRef, command: Arc<str>) -> Self {
+        Self::to(To::Pool(pool), command)
+    }
+
+    pub(crate) fn of_pit(pit: Snakepit, command: Arc<str>) -> Self {
+        Self::to(To::Pit { pit, pool: None }, command)
+    }
+
+    fn to(to: To, command: Arc<str>) -> Self {
         let none = Payload { content_type: crate::payload::JSON.into(), ..Payload::bytes(&b"null"[..]) };
-        Self { pool, request: Request::new(command, none), problem: None }
+        Self { to, request: Request::new(command, none), problem: None }
+    }
+
+    /// Names the pool for a request that began at the [pit](Snakepit::request). One that began at a [pool](PoolRef::request)
+    /// knows no other. A pool that is not known is refused when the request is sent.
+    pub fn pool(mut self, name: &str) -> Self {
+        match &mut self.to {
+            To::Pit { pool, .. } => *pool = Some(name.to_owned()),
+            To::Pool(pool) if pool.name().as_str() == name => {}
+            To::Pool(_) => self.problem = Some(ExecuteError::PoolNotFound { pool: name.to_owned() }),
+        }
+        self
     }
 
     /// Sets the arguments, written as JSON.
@@ -88,7 +120,8 @@ impl RequestBuilder {
     /// Runs the request and returns its answer.
     ///
     /// # Errors
-    /// As [`PoolRef::execute`]; [`ExecuteError::InvalidArgument`] for a session id that is not valid.
+    /// As [`PoolRef::execute`]; [`ExecuteError::InvalidArgument`] for a session id that is not valid, and
+    /// [`ExecuteError::PoolNotFound`].
     ///
     /// # Cancellation
     /// As [`PoolRef::execute`].
@@ -111,7 +144,8 @@ impl RequestBuilder {
     /// Runs the request, whose answer is a stream.
     ///
     /// # Errors
-    /// As [`PoolRef::execute_stream`]; [`ExecuteError::InvalidArgument`] for a session id that is not valid.
+    /// As [`PoolRef::execute_stream`]; [`ExecuteError::InvalidArgument`] for a session id that is not valid, and
+    /// [`ExecuteError::PoolNotFound`].
     pub fn stream(self) -> Result<ResponseStream, ExecuteError> {
         let (pool, request) = self.ready()?;
         pool.execute_stream(request)
@@ -123,9 +157,12 @@ impl RequestBuilder {
     }
 
     fn ready(self) -> Result<(PoolRef, Request), ExecuteError> {
-        match self.problem {
-            Some(problem) => Err(problem),
-            None => Ok((self.pool, self.request)),
-        }
+        let pool = match (self.problem, self.to) {
+            (Some(problem), _) => return Err(problem),
+            (None, To::Pool(pool)) => pool,
+            (None, To::Pit { pit, pool: Some(name) }) => pit.pool(&name)?.clone(),
+            (None, To::Pit { pit, pool: None }) => pit.default_pool()?.clone(),
+        };
+        Ok((pool, self.request))
     }
 }

@@ -23,7 +23,7 @@ pub struct WorkerExplanation {
     /// Its present life, or its last one where there is none; 0 before the first.
     pub incarnation: Incarnation,
     /// Why that life began.
-    pub because: Origin,
+    pub because: StartCause,
     /// The slot's last loss, which where this life lasts is the end of an earlier one; `None` where none was ever lost.
     pub last_loss: Option<Arc<WorkerLoss>>,
     /// How long ago that was, in milliseconds.
@@ -38,14 +38,14 @@ pub struct WorkerExplanation {
     /// How many failures there were in a row, without a stable time between.
     pub consecutive: u32,
     /// What comes next.
-    pub next: Next,
+    pub next: RestartOutlook,
 }
 
 /// Why a life of a worker began.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Origin {
+pub enum StartCause {
     /// The pool wanted a worker in this slot: it is among its first, the pool grew, or another is replaced.
     Wanted,
     /// The one before was lost, and the restart policy allowed another.
@@ -71,7 +71,7 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Next {
+pub enum RestartOutlook {
     /// It goes on; if it were lost now, it would be started again.
     RestartIfLost,
     /// It goes on; if it were lost now, its slot would be given up.
@@ -120,17 +120,21 @@ impl ExplanationFacts {
             starter.as_ref().map_or((0, 0), |starter| (starter.restarts_in_window, starter.failures));
         let would_be_too_many = restarts_in_window >= restart.intensity || consecutive >= restart.consecutive;
         let next = match (starter.as_ref().map(|starter| starter.state), &given_up) {
-            (Some(ChildState::Starting | ChildState::Running), _) if would_be_too_many => Next::GiveUpIfLost,
-            (Some(ChildState::Starting | ChildState::Running), _) => Next::RestartIfLost,
-            (Some(ChildState::Restarting { after }), _) => Next::Restart { after },
-            (None, Some(given_up)) => Next::TryAgain { after: given_up.until.saturating_duration_since(now) },
-            (Some(_) | None, _) => Next::InTransit,
+            (Some(ChildState::Starting | ChildState::Running), _) if would_be_too_many => {
+                RestartOutlook::GiveUpIfLost
+            }
+            (Some(ChildState::Starting | ChildState::Running), _) => RestartOutlook::RestartIfLost,
+            (Some(ChildState::Restarting { after }), _) => RestartOutlook::Restart { after },
+            (None, Some(given_up)) => {
+                RestartOutlook::TryAgain { after: given_up.until.saturating_duration_since(now) }
+            }
+            (Some(_) | None, _) => RestartOutlook::InTransit,
         };
         let ago = last_loss.as_ref().map(|last| now.saturating_duration_since(last.at));
         WorkerExplanation {
             worker,
             incarnation: Incarnation(lives),
-            because: origin(starter.as_ref(), given_up),
+            because: start_cause(starter.as_ref(), given_up),
             last_loss: last_loss.map(|last| last.loss),
             last_loss_ago_ms: ago.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
             restarts_in_window,
@@ -142,16 +146,16 @@ impl ExplanationFacts {
     }
 }
 
-fn origin(starter: Option<&Explanation>, given_up: Option<GivenUp>) -> Origin {
+fn start_cause(starter: Option<&Explanation>, given_up: Option<GivenUp>) -> StartCause {
     if let Some(LifeCause::Restart(incident)) =
         starter.and_then(|starter| starter.lives.last()).map(|life| &life.cause)
     {
         let (failures, delay, budget_left) = (incident.failures, incident.delay, incident.budget_left);
-        return Origin::Restarted { failures, delay, budget_left };
+        return StartCause::Restarted { failures, delay, budget_left };
     }
     match given_up {
-        Some(GivenUp { rule, times, .. }) if starter.is_some() => Origin::TriedAgain { rule, times },
-        Some(_) | None => Origin::Wanted,
+        Some(GivenUp { rule, times, .. }) if starter.is_some() => StartCause::TriedAgain { rule, times },
+        Some(_) | None => StartCause::Wanted,
     }
 }
 
@@ -169,7 +173,7 @@ impl fmt::Display for WorkerExplanation {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for StartCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wanted => f.write_str("the pool wanted a worker in this slot"),
@@ -185,7 +189,7 @@ impl fmt::Display for Origin {
     }
 }
 
-impl fmt::Display for Next {
+impl fmt::Display for RestartOutlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RestartIfLost => f.write_str("if it were lost now, it would be started again"),

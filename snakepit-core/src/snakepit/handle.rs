@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snakepit_supervisor::SupervisorRef;
 
-use crate::error::{AwaitReadyError, ExecuteError};
+use crate::error::ExecuteError;
 use crate::id::{PoolName, SessionId};
 use crate::payload::Payload;
-use crate::pool::{PoolRef, PoolStats, Response, ResponseStream};
+use crate::pool::{PoolRef, Response, ResponseStream};
 use crate::process::{Containment, RunId};
 use crate::process_registry::RecoveryReport;
 use crate::request::Request;
@@ -23,10 +23,6 @@ use crate::snakepit::shutdown::{self, ShutdownReport};
 use crate::snakepit::signals;
 use crate::snakepit::tree::Tree;
 use crate::telemetry::{EventSink, Events};
-use crate::worker::WorkerStatus;
-
-/// The pool that is meant where none is named and there are several.
-const DEFAULT_POOL: &str = "default";
 
 /// Pools of worker processes under one supervision tree. Cheap to clone.
 ///
@@ -50,6 +46,9 @@ pub(super) struct Pit {
 }
 
 impl Snakepit {
+    /// The pool that is meant where none is named and there are several.
+    pub(super) const DEFAULT_POOL: &str = "default";
+
     /// Begins to put a pit together.
     pub fn builder() -> SnakepitBuilder {
         SnakepitBuilder::default()
@@ -75,7 +74,7 @@ impl Snakepit {
     pub fn default_pool(&self) -> Result<&PoolRef, ExecuteError> {
         match self.pit.pools.first_key_value() {
             Some((_, (pool, _))) if self.pit.pools.len() == 1 => Ok(pool),
-            _ => self.pool(DEFAULT_POOL),
+            _ => self.pool(Self::DEFAULT_POOL),
         }
     }
 
@@ -139,33 +138,6 @@ impl Snakepit {
         A: Serialize + ?Sized,
     {
         self.default_pool()?.execute_stream(Request::new(command, Payload::json(args)?))
-    }
-
-    /// Waits until a worker of a pool is ready.
-    ///
-    /// # Errors
-    /// As [`PoolRef::await_ready`]; [`AwaitReadyError::PoolNotFound`].
-    pub async fn await_ready(&self, pool: &str, patience: Duration) -> Result<(), AwaitReadyError> {
-        match self.pool(pool) {
-            Ok(pool) => pool.await_ready(patience).await,
-            Err(_) => Err(AwaitReadyError::PoolNotFound { pool: pool.to_owned() }),
-        }
-    }
-
-    /// What a pool has done so far.
-    ///
-    /// # Errors
-    /// As [`PoolRef::stats`]; [`ExecuteError::PoolNotFound`].
-    pub async fn stats(&self, pool: &str) -> Result<PoolStats, ExecuteError> {
-        self.pool(pool)?.stats().await
-    }
-
-    /// The workers of a pool, one for each slot.
-    ///
-    /// # Errors
-    /// As [`PoolRef::workers`]; [`ExecuteError::PoolNotFound`].
-    pub async fn workers(&self, pool: &str) -> Result<Vec<WorkerStatus>, ExecuteError> {
-        self.pool(pool)?.workers().await
     }
 
     /// Whether the pit and its pools can do their work, and if not, why: the answer to a readiness probe.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::adapter::AdapterFailure;
 use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, options};
-use crate::pool::{Next, Origin};
+use crate::pool::{RestartOutlook, StartCause};
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_is_explained_from_its_first_life_over_its_restarts_to_its_rest_and_back() {
@@ -13,7 +13,10 @@ async fn a_worker_is_explained_from_its_first_life_over_its_restarts_to_its_rest
     let mut life = bench.life().await;
     bench.settled(|stats| stats.available == 1).await;
     let first = bench.pool.explain(Slot(0)).await.unwrap();
-    assert_eq!((first.incarnation.0, first.because, first.next), (1, Origin::Wanted, Next::RestartIfLost));
+    assert_eq!(
+        (first.incarnation.0, first.because, first.next),
+        (1, StartCause::Wanted, RestartOutlook::RestartIfLost)
+    );
     assert_eq!((first.last_loss, first.restarts_in_window), (None, 0));
     for losses in 1..=3 {
         life.end(AdapterFailure::Disconnected);
@@ -25,22 +28,28 @@ async fn a_worker_is_explained_from_its_first_life_over_its_restarts_to_its_rest
             (losses + 1, u32::try_from(losses).unwrap(), u32::try_from(losses).unwrap())
         );
         assert!(
-            matches!(again.because, Origin::Restarted { failures, .. } if u64::from(failures) == losses),
+            matches!(again.because, StartCause::Restarted { failures, .. } if u64::from(failures) == losses),
             "{again:?}"
         );
         assert_eq!(again.last_loss.as_ref().map(|loss| loss.life.incarnation.0), Some(losses));
-        assert_eq!(again.next, if losses < 3 { Next::RestartIfLost } else { Next::GiveUpIfLost });
+        assert_eq!(
+            again.next,
+            if losses < 3 { RestartOutlook::RestartIfLost } else { RestartOutlook::GiveUpIfLost }
+        );
     }
     life.end(AdapterFailure::Disconnected);
     bench.settled(|stats| stats.quarantined == 1).await;
     let resting = bench.pool.explain(Slot(0)).await.unwrap();
-    assert!(matches!(resting.next, Next::TryAgain { after } if after > Duration::ZERO), "{resting:?}");
+    assert!(
+        matches!(resting.next, RestartOutlook::TryAgain { after } if after > Duration::ZERO),
+        "{resting:?}"
+    );
     assert_eq!(resting.incarnation.0, 4);
     let _life = bench.life().await;
     bench.settled(|stats| stats.available == 1).await;
     let healed = bench.pool.explain(Slot(0)).await.unwrap();
     assert!(
-        matches!(&healed.because, Origin::TriedAgain { rule, times: 1 } if rule.contains("3 restarts")),
+        matches!(&healed.because, StartCause::TriedAgain { rule, times: 1 } if rule.contains("3 restarts")),
         "{healed:?}"
     );
     let text = healed.to_string();

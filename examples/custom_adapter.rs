@@ -30,7 +30,8 @@ impl Adapter for Capitals {
             let started = Actor::spawn_linked(None, CapitalsActor, connect.reports, connect.supervisor).await;
             let (actor, _) = started.map_err(|error| AdapterFailure::Failed { what: error.to_string() })?;
             let agent = "capitals 1.0".to_owned();
-            Ok(Connected { adapter: actor.get_derived(), capacity: 1, tells_started: false, agent })
+            let adapter = actor.get_derived().into();
+            Ok(Connected { adapter, capacity: 1, tells_started: false, agent })
         })
     }
 }

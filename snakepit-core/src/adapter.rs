@@ -6,6 +6,7 @@
 //! message type converts from and into [`AdapterMessage`]. If it ends, its worker is replaced.
 
 mod chunks;
+mod handle;
 #[cfg(test)]
 pub(crate) mod scripted;
 
@@ -14,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ractor::{ActorCell, DerivedActorRef};
+use ractor::ActorCell;
 
 pub(crate) use chunks::{ChunkReceiver, chunk_channel};
 pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
+pub use handle::{AdapterEnded, AdapterRef, Outlet};
 
 use crate::error::WorkerError;
 use crate::id::{RequestId, SessionId, WorkerLife};
@@ -74,9 +76,6 @@ pub trait Adapter: Send + Sync + 'static {
 
 /// The future of [`Adapter::connect`].
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Connected, AdapterFailure>> + Send>>;
-
-/// A reference to an adapter actor that can be sent [`AdapterMessage`]s and nothing else.
-pub type AdapterRef = DerivedActorRef<AdapterMessage>;
 
 /// Which worker a process is wanted for.
 #[derive(Clone, Debug)]

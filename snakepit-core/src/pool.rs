@@ -19,6 +19,7 @@ mod explanation;
 mod handle;
 mod health;
 mod in_flight;
+mod inbox;
 mod intake;
 mod lives;
 mod losses;

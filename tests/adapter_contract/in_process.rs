@@ -39,7 +39,7 @@ impl Adapter for InProcess {
                 .await
                 .map_err(|error| AdapterFailure::Failed { what: error.to_string() })?;
             Ok(Connected {
-                adapter: actor.get_derived(),
+                adapter: actor.get_derived().into(),
                 capacity: 8,
                 tells_started: wants_started,
                 agent: "in-process".to_owned(),

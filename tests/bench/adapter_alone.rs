@@ -101,13 +101,29 @@ impl Alone {
     }
 }
 
-async fn call(adapter: &AdapterRef, answers: &Answers, id: u64, payload: &Payload) -> Result<(), String> {
+/// When a request leaves that was handed over.
+#[derive(Clone, Copy)]
+enum Leaves {
+    AtOnce,
+    /// With those of the callers that are about to hand over theirs, as from a pool.
+    Together,
+}
+
+async fn call(
+    (adapter, answers): (&AdapterRef, &Answers),
+    id: u64,
+    payload: &Payload,
+    leaves: Leaves,
+) -> Result<(), String> {
     let answered = answers.expect(id);
     let deadline = Deadline::after(Instant::now(), Duration::from_secs(30));
     let request = Request::new("echo", payload.clone());
-    adapter
-        .cast(AdapterMessage::Execute { id: RequestId(id), request, deadline })
-        .map_err(|error| error.to_string())?;
+    let message = AdapterMessage::Execute { id: RequestId(id), request, deadline };
+    adapter.hand_over(message).map_err(|error| error.to_string())?;
+    if let Leaves::Together = leaves {
+        tokio::task::yield_now().await;
+    }
+    adapter.flush();
     answered.await.map_err(|error| error.to_string())?;
     Ok(())
 }
@@ -120,7 +136,7 @@ pub(crate) async fn p50(calls: usize) -> Result<f64, Box<dyn Error>> {
         let (mut laps, payload) = (Laps::default(), Payload::bytes(vec![7; 64]));
         for id in 1..=calls as u64 {
             let start = Instant::now();
-            call(&adapter, &answers, id, &payload).await?;
+            call((&adapter, &answers), id, &payload, Leaves::AtOnce).await?;
             laps.add(start);
         }
         Ok::<_, String>(laps.p50())
@@ -141,7 +157,8 @@ pub(crate) async fn throughput(callers: usize, calls: usize) -> Result<f64, Box<
         tasks.spawn(async move {
             let payload = Payload::bytes(vec![7; 64]);
             for call_number in 1..=each {
-                call(&adapter, &answers, caller * each + call_number, &payload).await?;
+                let id = caller * each + call_number;
+                call((&adapter, &answers), id, &payload, Leaves::Together).await?;
             }
             Ok::<_, String>(())
         });

@@ -44,7 +44,8 @@ impl Adapter for Echo {
             let started = Actor::spawn_linked(None, EchoActor, connect.reports, connect.supervisor).await;
             let (actor, _) = started.map_err(|error| AdapterFailure::Failed { what: error.to_string() })?;
             let agent = "echo".to_owned();
-            Ok(Connected { adapter: actor.get_derived(), capacity, tells_started: false, agent })
+            let adapter = actor.get_derived().into();
+            Ok(Connected { adapter, capacity, tells_started: false, agent })
         })
     }
 }

@@ -274,7 +274,7 @@ impl<'a> Host<'a> {
 
     /// Does what the death of a host does to its end of the wire.
     pub(super) fn die(&self) {
-        self.connected.adapter.kill();
+        self.connected.adapter.get_cell().kill();
     }
 
     /// Waits for the worker's process to leave with code 0. Without a process there is nothing to wait for.
@@ -298,7 +298,7 @@ impl<'a> Host<'a> {
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        self.connected.adapter.kill();
+        self.connected.adapter.get_cell().kill();
         self.supervisor.stop(None);
         if self.process.take().is_some() {
             self.examination.adapter.on_gone(&self.context);

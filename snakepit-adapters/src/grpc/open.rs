@@ -92,7 +92,7 @@ async fn start_calls(
     let started = Actor::spawn_linked(None, calls, arguments, supervisor).await;
     let (actor, _ended) = started.map_err(|error| failed(&error))?;
     Ok(Connected {
-        adapter: actor.get_derived(),
+        adapter: actor.get_derived().into(),
         capacity,
         tells_started: false,
         agent: "a gRPC worker, asked by calls".into(),

@@ -1,9 +1,12 @@
-//! The host's end of one worker's wire: an adapter actor that writes, and a task of its own that reads.
+//! The host's end of one worker's wire: an outlet that whoever has messages writes through, the adapter actor that owns it,
+//! and a task of its own that reads.
 
 mod message;
 mod outbox;
 mod outstanding;
 mod wire;
+
+mod outlet;
 
 mod actor;
 mod reader;

@@ -1,15 +1,15 @@
 //! An adapter without a process, driven by a test: whatever reaches a worker is handed to the test, which answers it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::adapter::{
-    Adapter, AdapterFailure, AdapterMessage, AdapterReports, Connect, Connected, Connecting, Outcome,
-    WorkerContext,
+    Adapter, AdapterEnded, AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connect, Connected,
+    Connecting, Outcome, Outlet, WorkerContext,
 };
 use crate::id::{RequestId, WorkerLife};
 use crate::payload::Payload;
@@ -71,10 +71,14 @@ pub(crate) const PANICS_ON_ITS_WAY: &str = "panics on its way";
 
 impl From<AdapterMessage> for ScriptedMessage {
     fn from(message: AdapterMessage) -> Self {
-        if let AdapterMessage::Execute { request, .. } = &message {
-            assert_ne!(&*request.command, PANICS_ON_ITS_WAY, "a scripted conversion");
-        }
+        panic_on_the_way(&message);
         Self::Adapter(message)
+    }
+}
+
+fn panic_on_the_way(message: &AdapterMessage) {
+    if let AdapterMessage::Execute { request, .. } = message {
+        assert_ne!(&*request.command, PANICS_ON_ITS_WAY, "a scripted conversion");
     }
 }
 
@@ -124,10 +128,17 @@ impl Adapter for Scripted {
                 Boot::Fails(failure) => return Err(failure),
             }
             let (sender, messages) = unbounded_channel();
-            let (actor, _) = Actor::spawn_linked(None, ScriptedActor, sender, connect.supervisor)
+            let outlet = Arc::new(ScriptedOutlet(Mutex::new(Some(Held::new(sender.clone())))));
+            let handler = ScriptedActor(Arc::clone(&outlet));
+            let (actor, _) = Actor::spawn_linked(None, handler, sender, connect.supervisor)
                 .await
                 .map_err(|error| AdapterFailure::Failed { what: error.to_string() })?;
-            let adapter = actor.get_derived();
+            // Both kinds of adapters, so that every test of a pool is one of both.
+            let adapter = if connect.life.worker.slot.0.is_multiple_of(2) {
+                AdapterRef::with_outlet(actor.get_derived(), outlet)
+            } else {
+                actor.get_derived().into()
+            };
             let life = ScriptedLife {
                 life: connect.life,
                 reports: connect.reports,
@@ -142,9 +153,54 @@ impl Adapter for Scripted {
     }
 }
 
-/// Hands on what it is told.
+/// Keeps what it takes until somebody flushes: what nobody flushes never reaches the test.
 #[derive(Debug)]
-struct ScriptedActor;
+struct ScriptedOutlet(Mutex<Option<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    messages: Vec<AdapterMessage>,
+    test: UnboundedSender<AdapterMessage>,
+}
+
+impl Held {
+    fn new(test: UnboundedSender<AdapterMessage>) -> Self {
+        Self { messages: Vec::new(), test }
+    }
+}
+
+impl Outlet for ScriptedOutlet {
+    fn take(&self, message: AdapterMessage) -> Result<(), AdapterEnded> {
+        panic_on_the_way(&message);
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(held) => held.messages.push(message),
+            None => return Err(AdapterEnded { message: Some(Box::new(message)) }),
+        }
+        Ok(())
+    }
+
+    fn flush(&self) {
+        if let Some(held) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            for message in held.messages.drain(..) {
+                let _ = held.test.send(message);
+            }
+        }
+    }
+
+    fn flush_soon(&self) {
+        self.flush();
+    }
+}
+
+/// Hands on what it is told. Its outlet ends with it.
+#[derive(Debug)]
+struct ScriptedActor(Arc<ScriptedOutlet>);
+
+impl Drop for ScriptedActor {
+    fn drop(&mut self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for ScriptedActor {
@@ -229,6 +285,7 @@ impl ScriptedLife {
 
     pub(crate) fn answer(&self, id: RequestId, value: &serde_json::Value) {
         let payload = Payload::json(value).expect("a value has a JSON form");
+        self.reports.alive();
         self.reports.finished(id, Outcome::Answered(payload));
     }
 

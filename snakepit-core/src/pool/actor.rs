@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use crate::adapter::AdapterRef;
@@ -16,6 +17,7 @@ use crate::pool::calls::Accounts;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::draining::DrainReply;
 use crate::pool::in_flight::InFlight;
+use crate::pool::inbox::Reading;
 use crate::pool::lives::Lives;
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted,
@@ -34,6 +36,12 @@ use crate::session_affinity::SessionAffinityMessage;
 use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
+
+/// With more requests under way than this, what comes together is waited for before it is read.
+const FEW: usize = 2;
+
+/// So many workers are written to by the pool itself for what it has read at once; the others' actors write beside it.
+const WRITTEN_HERE: usize = 2;
 
 /// The handler of a pool's actor.
 #[derive(Debug)]
@@ -60,6 +68,12 @@ impl fmt::Debug for PoolArgs {
 pub(crate) struct PoolState {
     pub(super) args: PoolArgs,
     pub(super) myself: ActorRef<PoolMessage>,
+    /// This life's right to read the inbox.
+    reading: Option<Reading>,
+    /// Holds what is being read from the inbox.
+    read: Vec<PoolMessage>,
+    /// Workers that have been handed something which nobody has written yet, some more than once.
+    pub(super) handed_over: Vec<Life>,
     pub(super) roster: Roster<PoolWorker>,
     pub(super) boots: Boots,
     pub(super) line: WaitingLine,
@@ -137,6 +151,7 @@ impl Actor for Pool {
         // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
         // slots are looked at: a Starter that gives up in between would tell nobody, and its slot would stay empty.
         state.args.shared.address.publish(state.myself.clone());
+        state.reading = Some(state.args.shared.inbox.open());
         state.start_slots(Instant::now());
         state.tell_statistics_later();
         state.await_wear();
@@ -149,16 +164,17 @@ impl Actor for Pool {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if matches!(message, PoolMessage::Posted) && state.in_flight.len() > FEW {
+            // Answers wake their callers together, and each caller asks again: one turn of the runtime later all of them
+            // lie in the inbox.
+            yield_now().await;
+        }
         let now = Instant::now();
         let is_a_report =
             matches!(message, PoolMessage::Timer(PoolTimer::GaugesDue | PoolTimer::StatisticsDue));
-        match message {
-            PoolMessage::Command(command) => state.command(command, now),
-            PoolMessage::Worker(report) => state.worker_report(report, now),
-            PoolMessage::Session(report) => state.session_report(report, now),
-            PoolMessage::Slot(report) => state.slot_report(report, now),
-            PoolMessage::Timer(timer) => state.timer(timer, now),
-        }
+        state.read_inbox(now);
+        state.message(message, now);
+        state.write_handed_over();
         state.arm_deadline_timer(now);
         state.watch(now);
         state.clear_retired(now);
@@ -194,6 +210,9 @@ impl PoolState {
             accounts: Accounts::new(args.shared.name.clone(), args.shared.options.telemetry.enabled),
             args,
             myself,
+            reading: None,
+            read: Vec::new(),
+            handed_over: Vec::new(),
             line: WaitingLine::default(),
             in_flight: InFlight::default(),
             routing: 0,
@@ -213,6 +232,44 @@ impl PoolState {
             drainers: Vec::new(),
             closing: None,
             saturation: Saturation::default(),
+        }
+    }
+
+    /// Reads all that was put into the inbox before this message, or beside it.
+    fn read_inbox(&mut self, now: Instant) {
+        let mut read = self.args.shared.inbox.take(std::mem::take(&mut self.read));
+        for message in read.drain(..) {
+            self.message(message, now);
+        }
+        self.read = read;
+    }
+
+    fn message(&mut self, message: PoolMessage, now: Instant) {
+        match message {
+            // It has been read.
+            PoolMessage::Posted => {}
+            PoolMessage::Command(command) => self.command(command, now),
+            PoolMessage::Worker(report) => self.worker_report(report, now),
+            PoolMessage::Session(report) => self.session_report(report, now),
+            PoolMessage::Slot(report) => self.slot_report(report, now),
+            PoolMessage::Timer(timer) => self.timer(timer, now),
+        }
+    }
+
+    /// Has all that was handed to workers leave: one write for each.
+    fn write_handed_over(&mut self) {
+        if self.handed_over.len() > 1 {
+            self.handed_over.sort_unstable();
+            self.handed_over.dedup();
+        }
+        for (place, life) in self.handed_over.drain(..).enumerate() {
+            // A worker that was lost meanwhile needs nothing any more.
+            let Some(ready) = self.roster.get(life) else { continue };
+            if place < WRITTEN_HERE {
+                ready.worker.adapter.flush();
+            } else {
+                ready.worker.adapter.flush_soon();
+            }
         }
     }
 
@@ -294,6 +351,9 @@ impl PoolState {
 impl Drop for PoolState {
     /// However this life ends, panics included: whoever waited hears it by a closed channel, and the workers hear it here.
     fn drop(&mut self) {
+        if let Some(reading) = self.reading {
+            self.args.shared.inbox.close(reading);
+        }
         self.cancel_everything();
         self.close_reservations();
         self.close_accounts();

@@ -319,7 +319,7 @@ impl PoolRef {
         let span = call_spans::call(&self.shared.name, id, &work.request.command);
         let submission = Submission { id, work, deadline, timeout, reservation, reply, span };
         let command = PoolCommand::Execute(Box::new(submission));
-        if !self.shared.address.cast(PoolMessage::Command(command)) {
+        if !self.shared.inbox.put(PoolMessage::Command(command)) {
             return Err(self.gone());
         }
         Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer))
@@ -394,7 +394,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.shared.address.cast(PoolMessage::Command(PoolCommand::Cancel { id }));
+            self.shared.inbox.put(PoolMessage::Command(PoolCommand::Cancel { id }));
         }
     }
 }

@@ -181,6 +181,10 @@ impl InFlight {
         self.flights.insert(id, flight);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.flights.len()
+    }
+
     pub(super) fn get(&self, id: RequestId) -> Option<&Flight> {
         self.flights.get(&id)
     }

@@ -16,6 +16,7 @@ use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::draining::{DrainReply, UnderWay};
 use crate::pool::health::PoolHealth;
+use crate::pool::inbox::Inbox;
 use crate::pool::recycling::RecycleReply;
 use crate::pool::reservations::{Reservation, ReservationReply};
 use crate::pool::shared::Vitals;
@@ -104,6 +105,8 @@ pub(crate) struct Submission {
 /// Everything that is said to the pool.
 #[derive(Debug)]
 pub(crate) enum PoolMessage {
+    /// Something lies in the inbox, which is read before every message.
+    Posted,
     Command(PoolCommand),
     Worker(WorkerReport),
     Session(SessionReport),
@@ -285,28 +288,37 @@ impl ractor::Message for PoolMessage {}
 
 /// The pool as workers, adapters and sessions know it: they can say their own part and nothing else.
 #[derive(Clone, Debug)]
-pub(crate) struct PoolReporter(Address<PoolMessage>);
+pub(crate) struct PoolReporter {
+    pool: Address<PoolMessage>,
+    inbox: Arc<Inbox>,
+}
 
 impl PoolReporter {
-    pub(crate) fn new(pool: Address<PoolMessage>) -> Self {
-        Self(pool)
+    pub(super) fn new(pool: Address<PoolMessage>, inbox: Arc<Inbox>) -> Self {
+        Self { pool, inbox }
+    }
+
+    /// Reports what every request brings: all of it that comes together costs one message. It is never read later than what
+    /// is reported after it.
+    pub(crate) fn request(&self, report: WorkerReport) {
+        self.inbox.put(PoolMessage::Worker(report));
     }
 
     /// Reports to the pool's present life. A pool that is restarting hears nothing, and asks anew when it is up.
     pub(crate) fn worker(&self, report: WorkerReport) {
-        self.0.cast(PoolMessage::Worker(report));
+        self.pool.cast(PoolMessage::Worker(report));
     }
 
     pub(crate) fn session(&self, report: SessionReport) {
-        self.0.cast(PoolMessage::Session(report));
+        self.pool.cast(PoolMessage::Session(report));
     }
 
     pub(crate) fn slot(&self, report: SlotReport) {
-        self.0.cast(PoolMessage::Slot(report));
+        self.pool.cast(PoolMessage::Slot(report));
     }
 
     /// Resolves whenever a new life of the pool is up.
     pub(crate) fn pool_changes(&self) -> tokio::sync::watch::Receiver<Option<ActorRef<PoolMessage>>> {
-        self.0.subscribe()
+        self.pool.subscribe()
     }
 }

@@ -2,9 +2,7 @@
 
 use tokio::time::Instant;
 
-use ractor::MessagingErr;
-
-use crate::adapter::AdapterMessage;
+use crate::adapter::{AdapterEnded, AdapterMessage};
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
@@ -143,11 +141,15 @@ impl PoolState {
         };
         // An adapter that has just ended takes nothing. Its worker is about to report its loss, and then this request,
         // which never left, goes elsewhere.
-        if let Err(MessagingErr::SendErr(AdapterMessage::Execute { request, .. })) =
-            ready.worker.adapter.cast(message)
-        {
-            begun = Begun::Undelivered;
-            flight.work = Some(Work { request, chunks: None });
+        match ready.worker.adapter.hand_over(message) {
+            Ok(()) if self.handed_over.last() == Some(&life) => {}
+            Ok(()) => self.handed_over.push(life),
+            Err(AdapterEnded { message }) => {
+                if let Some(AdapterMessage::Execute { request, .. }) = message.map(|message| *message) {
+                    begun = Begun::Undelivered;
+                    flight.work = Some(Work { request, chunks: None });
+                }
+            }
         }
         handover.done();
         flight.spans.execute(|| self.args.shared.life(life));

@@ -15,6 +15,7 @@ use crate::config::PoolOptions;
 use crate::error::{ExecuteError, WorkerLoss};
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::explanation::GivenUp;
+use crate::pool::inbox::Inbox;
 use crate::pool::intake::Intake;
 use crate::pool::message::{Life, PoolMessage, PoolReporter};
 use crate::pool::reservations::Reservations;
@@ -30,6 +31,8 @@ pub(crate) struct PoolShared {
     pub(crate) name: PoolName,
     pub(crate) options: PoolOptions,
     pub(crate) address: Address<PoolMessage>,
+    /// The gathered part of its mailbox.
+    pub(super) inbox: Arc<Inbox>,
     pub(crate) reservations: Reservations,
     pub(crate) intake: Intake,
     pub(crate) sessions: Address<SessionAffinityMessage>,
@@ -106,9 +109,11 @@ impl PoolShared {
         requests: Arc<AtomicU64>,
         events: EventSink,
     ) -> Self {
+        let address = Address::default();
         Self {
             name,
-            address: Address::default(),
+            inbox: Arc::new(Inbox::new(address.clone())),
+            address,
             reservations: Reservations::default(),
             intake: Intake::default(),
             sessions: Address::default(),
@@ -159,7 +164,7 @@ impl PoolShared {
     }
 
     pub(crate) fn reporter(&self) -> PoolReporter {
-        PoolReporter::new(self.address.clone())
+        PoolReporter::new(self.address.clone(), Arc::clone(&self.inbox))
     }
 
     pub(crate) fn next_request(&self) -> RequestId {

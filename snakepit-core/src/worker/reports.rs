@@ -23,11 +23,11 @@ impl ReportSink for LifeReports {
     fn finished(&self, id: RequestId, outcome: Outcome) {
         // Counted here and not by the pool: a pool that is restarting hears nothing, and its next life counts on this.
         self.vitals.ended(!matches!(outcome, Outcome::Failed(_)));
-        self.pool.worker(WorkerReport::RequestFinished { life: Life::from(&self.life), id, outcome });
+        self.pool.request(WorkerReport::RequestFinished { life: Life::from(&self.life), id, outcome });
     }
 
     fn started(&self, id: RequestId) {
-        self.pool.worker(WorkerReport::RequestStarted { life: Life::from(&self.life), id });
+        self.pool.request(WorkerReport::RequestStarted { life: Life::from(&self.life), id });
     }
 
     fn heard_out(&self) {

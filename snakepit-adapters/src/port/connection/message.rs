@@ -1,18 +1,21 @@
-//! What the connection is told: by the pool and the worker, by its reader, and by itself.
+//! What the connection is told: by whoever knows it as an actor, by its reader, and by its outlet.
 
+use snakepit_core::RequestId;
 use snakepit_core::adapter::{AdapterFailure, AdapterMessage};
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are the large ones")]
 pub(super) enum ConnectionMessage {
-    /// What the pool and the worker ask.
+    /// What somebody asks who does not know of the outlet.
     Asked(AdapterMessage),
-    /// Let whoever is about to ask do so, then flush.
-    Gather,
-    /// Write what is in the outbox. It stands behind everything that was asked before, so that one write takes all.
+    /// Write what is in the outbox.
     Flush,
+    /// The pipe is full, and something is left in the outbox.
+    PipeFull,
     /// The pipe was full and takes more now.
     WireWritable,
+    /// A request came under the number of another that is under way.
+    AskedTwice { id: RequestId },
     /// Nothing more comes from the worker; all that came before has been reported.
     WireEnded { failure: AdapterFailure },
 }
@@ -36,9 +39,10 @@ impl TryFrom<ConnectionMessage> for AdapterMessage {
     fn try_from(message: ConnectionMessage) -> Result<Self, NotAsked> {
         match message {
             ConnectionMessage::Asked(message) => Ok(message),
-            ConnectionMessage::Gather
-            | ConnectionMessage::Flush
+            ConnectionMessage::Flush
+            | ConnectionMessage::PipeFull
             | ConnectionMessage::WireWritable
+            | ConnectionMessage::AskedTwice { .. }
             | ConnectionMessage::WireEnded { .. } => Err(NotAsked),
         }
     }

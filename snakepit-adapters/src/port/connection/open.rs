@@ -1,13 +1,16 @@
 //! From a wire to a worker that is ready for requests.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use ractor::{Actor, SpawnErr};
-use snakepit_core::adapter::{AdapterFailure, Connect, Connected};
+use snakepit_core::adapter::{AdapterFailure, AdapterRef, Connect, Connected};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
 use crate::port::connection::actor::{ConnectionArguments, PortConnection};
+use crate::port::connection::outlet::PortOutlet;
+use crate::port::connection::outstanding::Outstanding;
 use crate::port::connection::wire::{FromWorker, ToWorker};
 use crate::port::frame::{Hello, PROTOCOL, REQUESTS_LIMIT, STARTED};
 
@@ -51,20 +54,28 @@ pub(crate) fn greeting(connect: &Connect) -> Hello {
 /// Starts the adapter actor on a wire, and ends when the worker has said that it is ready.
 pub(crate) async fn open_wire(wire: OpenWire, connect: Connect) -> Result<Connected, AdapterFailure> {
     let (ready, readiness) = oneshot::channel();
+    let outstanding = Arc::new(Outstanding::default());
+    let outlet = Arc::new(PortOutlet::new(
+        wire.to_worker,
+        Arc::clone(&outstanding),
+        connect.reports.clone(),
+        connect.payload_limit,
+    ));
     let arguments = ConnectionArguments {
         hello: wire.hello,
         from_worker: wire.from_worker,
+        outstanding,
         reports: connect.reports,
         payload_limit: connect.payload_limit,
         ready,
     };
-    let connection = PortConnection::new(wire.to_worker, wire.keeps);
+    let connection = PortConnection::new(Arc::clone(&outlet), wire.keeps);
     let (actor, _ended) = Actor::spawn_linked(None, connection, arguments, connect.supervisor)
         .await
         .map_err(|error: SpawnErr| failed(&error))?;
     let ready = readiness.await.map_err(|_| failed("the connection ended before the worker was ready"))??;
     Ok(Connected {
-        adapter: actor.get_derived(),
+        adapter: AdapterRef::with_outlet(actor.get_derived(), outlet),
         capacity: ready.capacity.min(REQUESTS_LIMIT),
         tells_started: connect.wants_started && ready.features.iter().any(|feature| feature == STARTED),
         agent: ready.agent,

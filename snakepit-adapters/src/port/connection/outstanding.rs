@@ -73,11 +73,6 @@ impl Outstanding {
         self.table().progress.get(&id).cloned()
     }
 
-    /// How many answers the worker owes.
-    pub(super) fn len(&self) -> usize {
-        self.table().asked.len()
-    }
-
     /// Whether the worker still owes an answer.
     pub(super) fn contains(&self, id: u64) -> bool {
         self.table().asked.contains_key(&id)

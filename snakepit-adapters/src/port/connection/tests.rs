@@ -6,4 +6,5 @@ mod peer;
 mod breaches;
 mod ends;
 mod flow;
+mod outlet;
 mod requests;

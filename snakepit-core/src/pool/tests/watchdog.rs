@@ -1,14 +1,11 @@
 //! The watch over the pool itself, with a pool whose books are wrong.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 use snakepit_supervisor::{ChildSpec, DynamicSupervisorSpec};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::unbounded_channel, oneshot};
 use tokio::time::Instant;
 
 use crate::adapter::AdapterMessage;
@@ -19,44 +16,11 @@ use crate::pool::in_flight::{Flight, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
 use crate::pool::slot_plan::Duty;
 use crate::pool::tests::bench::{Bench, options, request};
+use crate::pool::tests::ear::{Ear, ear};
 use crate::pool::{PoolArgs, PoolShared, Vitals};
 use crate::request::Deadline;
 use crate::telemetry::{Event, EventSink};
 use crate::worker::WorkerMessage;
-
-/// Hands on what it is told.
-struct Ear<M>(PhantomData<fn(M)>);
-
-#[cfg_attr(feature = "async-trait", ractor::async_trait)]
-impl<M: Message> Actor for Ear<M> {
-    type Msg = M;
-    type State = UnboundedSender<M>;
-    type Arguments = UnboundedSender<M>;
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<M>,
-        heard: Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(heard)
-    }
-
-    async fn handle(
-        &self,
-        _myself: ActorRef<M>,
-        message: M,
-        heard: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let _ = heard.send(message);
-        Ok(())
-    }
-}
-
-async fn ear<M: Message>() -> (ActorRef<M>, UnboundedReceiver<M>) {
-    let (sender, heard) = unbounded_channel();
-    let (actor, _) = Actor::spawn(None, Ear(PhantomData), sender).await.unwrap();
-    (actor, heard)
-}
 
 fn args(events: &EventSink) -> PoolArgs {
     let name = PoolName::new("bench").unwrap();
@@ -64,7 +28,7 @@ fn args(events: &EventSink) -> PoolArgs {
         shared: Arc::new(PoolShared::new(name, options(|_| {}), Arc::new(AtomicU64::new(0)), events.clone())),
         starters: DynamicSupervisorSpec::new("starters").handle(),
         starter: Arc::new(|slot| {
-            ChildSpec::worker(slot.to_string(), || (Ear::<WorkerMessage>(PhantomData), unbounded_channel().0))
+            ChildSpec::worker(slot.to_string(), || (Ear::<WorkerMessage>::default(), unbounded_channel().0))
         }),
         sessions: crate::address::Address::default(),
     }
@@ -108,7 +72,8 @@ pub(super) async fn stall(events: &EventSink) {
     let mut state = PoolState::new(args(events), myself);
     let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
     let vitals = Arc::new(Vitals::default());
-    let worker = PoolWorker { actor: worker, adapter: adapter.get_derived(), vitals, tells_started: false };
+    let worker =
+        PoolWorker { actor: worker, adapter: adapter.get_derived().into(), vitals, tells_started: false };
     state.roster.add(life.slot, Duty::Kept);
     state.worker_ready(life, 1, worker, Instant::now());
     // A request that was put into the line although the worker is free: no rule of the pool does that.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use snakepit_core::adapter::{
-    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, Connect, Connected, Outcome, ReportSink,
-    StreamWindow, WorkerLog,
+    AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, ChunkSender, Connect, Connected, Outcome,
+    ReportSink, StreamWindow, WorkerLog,
 };
 use snakepit_core::{
     Deadline, Incarnation, Payload, PoolName, Request, RequestId, Slot, WirePipes, WorkerId, WorkerLife,
@@ -150,8 +150,12 @@ impl Host {
         Ok(self.connected.insert(connected))
     }
 
+    pub(super) fn adapter(&self) -> AdapterRef {
+        self.connected.as_ref().unwrap().adapter.clone()
+    }
+
     pub(super) fn ask(&self, message: AdapterMessage) {
-        self.connected.as_ref().unwrap().adapter.cast(message).unwrap();
+        self.adapter().cast(message).unwrap();
     }
 
     pub(super) fn execute(&self, id: u64, payload: Payload) {
@@ -171,7 +175,7 @@ impl Host {
 
     /// Stops the adapter actor as its supervisor would.
     pub(super) fn kill(&self) {
-        self.connected.as_ref().unwrap().adapter.kill();
+        self.connected.as_ref().unwrap().adapter.get_cell().kill();
     }
 
     pub(super) async fn report(&mut self) -> Report {
@@ -194,8 +198,12 @@ impl Host {
 
     /// Why the actor ended, once it has.
     pub(super) async fn failure(&mut self) -> AdapterFailure {
-        let end = self.ends.recv().await.unwrap();
-        end.expect("the actor ended without saying why")
+        self.end().await.expect("the actor ended without saying why")
+    }
+
+    /// Waits for the actor's end, and returns what it says of it.
+    pub(super) async fn end(&mut self) -> Option<AdapterFailure> {
+        self.ends.recv().await.unwrap()
     }
 
     pub(super) fn tells_started(&self) -> bool {
@@ -227,7 +235,7 @@ impl Host {
     }
 }
 
-fn deadline() -> Deadline {
+pub(super) fn deadline() -> Deadline {
     Deadline::after(Instant::now(), Duration::from_secs(30))
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use snakepit_adapters::{AwaitReadyError, ExecuteError, LossCause, Payload, ProcessExit, Request};
+use snakepit_adapters::{
+    AwaitReadyError, ExecuteError, LossCause, Payload, PoolOptions, ProcessExit, Request, RestartOutlook,
+    Slot, WorkerPhase,
+};
 use snakepit_tests::oracle;
 
 use crate::system::subject::{HANG, Subject, everywhere, on_both_runtimes};
@@ -112,10 +115,25 @@ fn s16_a_program_that_exits_at_once_fails_the_pool_with_its_last_words() {
 #[test]
 fn s31_an_exit_code_that_means_never_again_is_not_tried_again() {
     on_both_runtimes(|| async {
-        let subject = Subject::start_stub(&["--exit-at-once", "78"], |options| options.size = 1).await;
-        let ready = subject.pit.await_ready("default", HANG).await;
-        assert!(matches!(ready, Err(AwaitReadyError::PoolFailed { .. })), "{ready:?}");
-        assert_eq!(subject.pit.stats("default").await.unwrap().restarts, 1);
+        let flags = ["--stderr", "no licence found", "--exit-at-once", "78"];
+        let quick = |options: &mut PoolOptions| {
+            (options.size, options.restart.backoff_base) = (2, Duration::from_millis(1));
+        };
+        let subject = Subject::start_stub(&flags, quick).await;
+        let pool = subject.pit.pool("default").unwrap();
+        let ready = pool.await_ready(HANG).await;
+        let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
+        assert_eq!(reason.last.cause, LossCause::ProcessExited { exit: ProcessExit::Code(78) });
+        assert_eq!(reason.last.stderr_tail, ["no licence found"]);
+        for worker in pool.workers().await.unwrap() {
+            assert_eq!((worker.phase, worker.restarts), (WorkerPhase::GivenUp, 0));
+            assert_eq!(pool.explain(worker.slot).await.unwrap().next, RestartOutlook::Nothing);
+        }
+        // Asked for another, it tries once, and hears the same.
+        let refused = pool.recycle(Slot(0)).await.unwrap_err();
+        assert!(refused.to_string().contains("no licence found"), "{refused}");
+        let stats = pool.stats().await.unwrap();
+        assert_eq!((stats.restarts, stats.quarantined), (3, 2));
         subject.stop().await;
     });
 }

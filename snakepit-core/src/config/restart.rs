@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use snakepit_supervisor::{Backoff, RestartIntensity, RestartPolicy};
 
+use crate::error::LossCause;
+use crate::process::ProcessExit;
+
 /// How long a worker must live, where nobody says, for its earlier failures to be forgotten.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
@@ -31,7 +34,9 @@ pub struct RestartOptions {
     /// where that is longer.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub stable_after: Option<Duration>,
-    /// Exit codes that mean "do not start me again". Default 78, `EX_CONFIG` of `sysexits(3)`.
+    /// Exit codes that mean "do not start me again". Default 78, `EX_CONFIG` of `sysexits(3)`. A slot whose worker ends with
+    /// one is given up for good, also over restarts of the pool's actor: `recycle`, `rolling_restart` and a larger size
+    /// start another worker.
     pub fatal_exit_codes: Vec<i32>,
 }
 
@@ -55,6 +60,11 @@ impl RestartOptions {
     pub(crate) fn rest_after_giving_up(&self, times: u32) -> Duration {
         let doublings = self.intensity.saturating_add(times).saturating_sub(1).min(30);
         self.backoff_base.saturating_mul(1 << doublings).min(self.backoff_max)
+    }
+
+    /// Whether a worker that ended like this is not to be started again.
+    pub(crate) fn is_fatal(&self, cause: &LossCause) -> bool {
+        matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(code) } if self.fatal_exit_codes.contains(code))
     }
 
     /// How long a worker must live for its earlier failures to be forgotten, where it may take `startup_timeout` to boot.

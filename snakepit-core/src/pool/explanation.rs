@@ -88,6 +88,8 @@ pub enum RestartOutlook {
         #[serde(with = "humantime_serde")]
         after: Duration,
     },
+    /// Its slot was given up for good, until somebody asks for another worker: `recycle` and `rolling_restart` do.
+    Nothing,
     /// It leaves, or its slot is being prepared.
     InTransit,
 }
@@ -97,8 +99,8 @@ pub enum RestartOutlook {
 pub(crate) struct GivenUp {
     pub(crate) rule: String,
     pub(crate) times: u32,
-    /// When it is tried again.
-    pub(crate) until: Instant,
+    /// When it is tried again; `None`: never by itself.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What there is to join.
@@ -125,9 +127,10 @@ impl ExplanationFacts {
             }
             (Some(ChildState::Starting | ChildState::Running), _) => RestartOutlook::RestartIfLost,
             (Some(ChildState::Restarting { after }), _) => RestartOutlook::Restart { after },
-            (None, Some(given_up)) => {
-                RestartOutlook::TryAgain { after: given_up.until.saturating_duration_since(now) }
+            (None, Some(GivenUp { until: Some(until), .. })) => {
+                RestartOutlook::TryAgain { after: until.saturating_duration_since(now) }
             }
+            (None, Some(GivenUp { until: None, .. })) => RestartOutlook::Nothing,
             (Some(_) | None, _) => RestartOutlook::InTransit,
         };
         let ago = last_loss.as_ref().map(|last| now.saturating_duration_since(last.at));
@@ -196,6 +199,7 @@ impl fmt::Display for RestartOutlook {
             Self::GiveUpIfLost => f.write_str("if it were lost now, its slot would be given up for a while"),
             Self::Restart { after } => write!(f, "it is started again in {}", humantime(*after)),
             Self::TryAgain { after } => write!(f, "its slot is tried again in {}", humantime(*after)),
+            Self::Nothing => f.write_str("nothing: its slot is given up until another worker is asked for"),
             Self::InTransit => f.write_str("it is leaving, or about to be started"),
         }
     }

@@ -369,7 +369,7 @@ async fn describe(
         }
     }
     if let Some(loss) = row.quarantined {
-        status.quarantined(loss);
+        status.gave_up(loss, shared.given_up_for_good(slot).is_some());
     }
     status.running = usize::from(row.running);
     if let Duty::Retiring { .. } = row.duty {

@@ -54,7 +54,7 @@ pub enum HealthReason {
         ready: usize,
         /// How many there are to be.
         size: usize,
-        /// How many of the others gave up and rest.
+        /// How many of the others gave up: they rest, or are not tried again.
         quarantined: usize,
     },
     /// It would refuse a request, because as many wait as may.
@@ -92,7 +92,7 @@ impl fmt::Display for HealthReason {
         match self {
             Self::Short { ready, size, quarantined: 0 } => write!(f, "{ready} of {size} workers are ready"),
             Self::Short { ready, size, quarantined } => {
-                write!(f, "{ready} of {size} workers are ready, {quarantined} gave up for now")
+                write!(f, "{ready} of {size} workers are ready, {quarantined} gave up")
             }
             Self::Saturated { waiting, limit } => write!(f, "{waiting} requests wait, limit {limit}"),
             Self::Failed { failure } => failure.fmt(f),
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn health_is_readable_by_programs_and_people() {
         let reason = HealthReason::Short { ready: 1, size: 4, quarantined: 2 };
-        assert_eq!(reason.to_string(), "1 of 4 workers are ready, 2 gave up for now");
+        assert_eq!(reason.to_string(), "1 of 4 workers are ready, 2 gave up");
         let pool = PoolName::new("p").unwrap();
         let health = PoolHealth { pool, status: HealthStatus::Degraded, reason: Some(reason) };
         let expected = serde_json::json!({

@@ -55,7 +55,7 @@ impl RollingReport {
 impl PoolRef {
     /// Replaces a worker while the pool serves: another boots in another slot, and when it is ready, this one takes no
     /// more requests, finishes those it has, and leaves. The pool never has fewer ready workers than before. A slot that
-    /// gave up is tried anew in this way, too.
+    /// gave up, if for good, is tried anew in this way, too.
     ///
     /// Answers when the old worker has left. Where the new one does not get ready, it is withdrawn and the old one stays.
     /// Few are replaced at once; others wait for their turn. What the old worker's sessions hear is as in

@@ -226,17 +226,27 @@ impl PoolShared {
         self.starters.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).cloned()
     }
 
-    /// A slot is given up, by this rule.
-    pub(crate) fn gives_up(&self, slot: Slot, rule: String) {
+    /// A slot is given up, by this rule, after this loss.
+    pub(crate) fn gives_up(&self, slot: Slot, rule: String, loss: &Arc<WorkerLoss>) {
+        let now = Instant::now();
+        let until = Some(now).filter(|_| !self.options.restart.is_fatal(&loss.cause));
+        // Said here and not by the pool's actor, which may be just restarting and must not try this slot again.
+        self.lost(loss, now);
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        given_up.insert(slot, GivenUp { rule, times: 1, until: Instant::now() });
+        given_up.insert(slot, GivenUp { rule, times: 1, until });
+    }
+
+    /// The loss for which a slot was given up for good, where it was.
+    pub(super) fn given_up_for_good(&self, slot: Slot) -> Option<Arc<WorkerLoss>> {
+        self.given_up(slot).filter(|given_up| given_up.until.is_none())?;
+        Some(self.last_loss(slot)?.loss)
     }
 
     /// How often in a row a slot has been given up, and until when it rests.
     pub(super) fn rests(&self, slot: Slot, times: u32, until: Instant) {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(given_up) = given_up.get_mut(&slot) {
-            (given_up.times, given_up.until) = (times, until);
+            (given_up.times, given_up.until) = (times, Some(until));
         }
     }
 

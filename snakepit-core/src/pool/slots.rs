@@ -26,7 +26,10 @@ impl PoolState {
         for (slot, duty) in planned {
             self.roster.add(slot, duty);
             match duty {
-                Duty::Kept => self.boots.ask(slot),
+                Duty::Kept => match self.args.shared.given_up_for_good(slot) {
+                    Some(loss) => drop(self.roster.given_up(slot, loss)),
+                    None => self.boots.ask(slot),
+                },
                 Duty::Substitute { until, .. } => {
                     self.boots.ask(slot);
                     self.await_substitute(slot, until, now);
@@ -112,7 +115,7 @@ impl PoolState {
         self.serve(life, now);
     }
 
-    /// A slot's Starter is gone: the slot rests, and is then tried again.
+    /// A slot's Starter is gone: the slot rests, and is then tried again, unless its worker said that this is of no use.
     pub(super) fn slot_gave_up(&mut self, loss: Arc<WorkerLoss>, now: Instant) {
         let slot = loss.life.worker.slot;
         if self.closing.is_some() {
@@ -131,12 +134,11 @@ impl PoolState {
         }
         let had_failed = self.roster.failure().is_some();
         let times = self.roster.given_up(slot, Arc::clone(&loss));
-        let rest = self.args.shared.options.restart.rest_after_giving_up(times);
-        self.args.shared.rests(slot, times, now + rest);
-        let worker = self.args.shared.worker(slot);
-        self.args.shared.emit(Event::SlotQuarantined { slot: worker, times, rest, last: loss });
-        let over = PoolMessage::Timer(PoolTimer::QuarantineOver { slot });
-        self.quarantines.insert(slot, Timer::after(rest, &self.myself, over));
+        if self.args.shared.options.restart.is_fatal(&loss.cause) {
+            self.args.shared.emit(Event::SlotGaveUp { slot: self.args.shared.worker(slot), last: loss });
+        } else {
+            self.rest(slot, times, loss, now);
+        }
         if let Some(last) = self.roster.failure().cloned() {
             if !had_failed {
                 let pool = self.args.shared.name.clone();
@@ -144,6 +146,16 @@ impl PoolState {
             }
             self.fail(&PoolFailure { last });
         }
+    }
+
+    /// A slot that was given up rests before it is tried again.
+    fn rest(&mut self, slot: Slot, times: u32, last: Arc<WorkerLoss>, now: Instant) {
+        let rest = self.args.shared.options.restart.rest_after_giving_up(times);
+        self.args.shared.rests(slot, times, now + rest);
+        let worker = self.args.shared.worker(slot);
+        self.args.shared.emit(Event::SlotQuarantined { slot: worker, times, rest, last });
+        let over = PoolMessage::Timer(PoolTimer::QuarantineOver { slot });
+        self.quarantines.insert(slot, Timer::after(rest, &self.myself, over));
     }
 
     /// Requests of a life whose loss was never reported are answered all the same.

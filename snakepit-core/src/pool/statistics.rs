@@ -22,7 +22,7 @@ pub struct PoolStats {
     pub busy: usize,
     /// Slots whose worker boots.
     pub starting: usize,
-    /// Slots that gave up and are tried again later.
+    /// Slots that gave up: they are tried again later, unless they were given up for good.
     pub quarantined: usize,
     /// Slots that are to go: their workers take no more requests, finish those they have, and leave.
     pub retiring: usize,

@@ -6,6 +6,7 @@ mod deadlines;
 mod draining;
 pub(super) mod ear;
 mod explain;
+mod fatal_exits;
 mod health;
 mod heartbeat;
 mod inbox;

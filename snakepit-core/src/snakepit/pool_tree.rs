@@ -84,8 +84,9 @@ fn starter(worker: &WorkerArgs, slot: Slot) -> ChildSpec {
     let reports = ReportSink::new(move |report| match report {
         Report::GaveUp(gave_up) => {
             shared.plan().starter_gone(slot);
-            shared.gives_up(slot, gave_up.reason.to_string());
-            shared.reporter().slot(SlotReport::GaveUp { loss: last_loss(&shared, slot, &gave_up) });
+            let loss = last_loss(&shared, slot, &gave_up);
+            shared.gives_up(slot, gave_up.reason.to_string(), &loss);
+            shared.reporter().slot(SlotReport::GaveUp { loss });
         }
         other => reports::tell(&other, shared.events()),
     });

@@ -168,6 +168,14 @@ declare_events! {
             /// The last loss.
             last: Arc<WorkerLoss>,
         }
+        /// A worker ended with one of `restart.fatal_exit_codes`: its slot is given up for good, until somebody asks for
+        /// another worker with `recycle`, `rolling_restart` or a larger size.
+        SlotGaveUp("snakepit.slot.gave_up", ERROR) {
+            /// Which slot.
+            slot: WorkerId,
+            /// The loss, with what its process last wrote to stderr.
+            last: Arc<WorkerLoss>,
+        }
         /// A worker is ready in a slot that had been given up.
         SlotHealed("snakepit.slot.healed", INFO) {
             /// Which life of which worker.

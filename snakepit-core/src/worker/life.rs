@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::adapter::{AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connected};
 use crate::error::LossCause;
 use crate::pool::{Vitals, WorkerReport};
-use crate::process::{OsProcess, ProcessExit, StopOutcome, TreeEnd, TreeState};
+use crate::process::{OsProcess, StopOutcome, TreeEnd, TreeState};
 use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::actor::{Worker, WorkerArgs, WorkerExit};
@@ -277,13 +277,8 @@ impl WorkerState {
     }
 
     fn is_fatal(&self, cause: &LossCause) -> bool {
-        let fatal = &self.args.pool.options.restart.fatal_exit_codes;
-        match cause {
-            LossCause::ProcessExited { exit: ProcessExit::Code(code) } => fatal.contains(code),
-            // Another start beside what is left could only make it worse.
-            LossCause::Unstoppable { .. } => true,
-            _ => false,
-        }
+        // Another start beside what is left could only make it worse.
+        self.args.pool.options.restart.is_fatal(cause) || matches!(cause, LossCause::Unstoppable { .. })
     }
 
     pub(super) fn adapter_ref(&self) -> Option<&AdapterRef> {

@@ -25,6 +25,8 @@ pub enum WorkerPhase {
     Retiring,
     /// Its slot gave up, and is tried again later.
     Quarantined,
+    /// Its slot was given up for good: it is tried again only where somebody asks for another worker.
+    GivenUp,
 }
 
 /// One slot of a pool and the worker in it. What is not known is `None`, never zero.
@@ -110,9 +112,10 @@ impl WorkerStatus {
         }
     }
 
-    /// The slot gave up, and stays so until a worker of it is ready, also while one boots.
-    pub(crate) fn quarantined(&mut self, loss: Arc<WorkerLoss>) {
-        (self.phase, self.last_loss) = (WorkerPhase::Quarantined, Some(loss));
+    /// The slot gave up, and stays so until a worker of it is ready, also while one boots; or it stays so for good.
+    pub(crate) fn gave_up(&mut self, loss: Arc<WorkerLoss>, for_good: bool) {
+        self.phase = if for_good { WorkerPhase::GivenUp } else { WorkerPhase::Quarantined };
+        self.last_loss = Some(loss);
     }
 
     /// The pool wants it to leave; the worker itself does not know since when.

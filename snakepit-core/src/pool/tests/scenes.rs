@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::adapter::scripted::{Boot, ScriptedLife};
 use crate::adapter::{AdapterFailure, AdapterMessage, WorkerLog};
 use crate::config::{Affinity, PoolOptions};
+use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 use crate::pool::tests::watchdog;
 use crate::process::HostRun;
@@ -86,7 +87,7 @@ async fn crowds(events: &EventSink) {
     bench.supervisor.wait(Some(Duration::from_mins(1))).await.unwrap();
 }
 
-/// A request that crashes its workers, until the only slot gives up, and heals; and one that is late.
+/// A request that crashes its workers, until the only slot gives up, heals, and is given up for good; and one that is late.
 async fn losses(events: &EventSink) {
     let mut bench = bench(events, |_| {}).await;
     let call = bench.send(request("poison").idempotent());
@@ -100,8 +101,12 @@ async fn losses(events: &EventSink) {
         bench.life().await.end(AdapterFailure::Disconnected);
     }
     bench.settled(|stats| stats.quarantined == 1).await;
-    let _healed = bench.life().await;
+    let healed = bench.life().await;
     bench.settled(|stats| stats.available == 1).await;
+    bench.exits(&healed, 78).await;
+    bench.settled(|stats| stats.quarantined == 1).await;
+    assert!(bench.pool.recycle(Slot(0)).await.is_ok());
+    let _another = bench.life().await;
     let late = request("late").timeout(Duration::from_millis(10));
     assert_eq!(bench.pool.execute(late).await.unwrap_err().code(), "deadline_exceeded");
 }

@@ -24,7 +24,7 @@ fn loss_of(adapter: PortAdapter) -> LossCause {
         let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
         assert_eq!(pit.shutdown(HANG).await.processes_left, [0_i32; 0]);
         mark.assert_nothing_left().await;
-        reason.last.cause.clone()
+        reason.last_loss().unwrap().cause.clone()
     })
 }
 

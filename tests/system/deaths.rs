@@ -101,8 +101,11 @@ fn s16_a_program_that_exits_at_once_fails_the_pool_with_its_last_words() {
             let subject = Subject::start_stub(&flags, |_| {}).await;
             let ready = subject.pit.await_ready("default", HANG).await;
             let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-            assert_eq!(reason.last.cause, LossCause::ProcessExited { exit: ProcessExit::Code(code) });
-            assert_eq!(reason.last.stderr_tail, ["no licence found"]);
+            assert_eq!(
+                reason.last_loss().unwrap().cause,
+                LossCause::ProcessExited { exit: ProcessExit::Code(code) }
+            );
+            assert_eq!(reason.last_loss().unwrap().stderr_tail, ["no licence found"]);
             assert!(subject.pit.stats("default").await.unwrap().restarts > 0, "it is tried again");
             let refused = subject.pit.execute("add", &json!({})).await.unwrap_err();
             assert_eq!(refused.code(), "pool_failed");
@@ -123,8 +126,11 @@ fn s31_an_exit_code_that_means_never_again_is_not_tried_again() {
         let pool = subject.pit.pool("default").unwrap();
         let ready = pool.await_ready(HANG).await;
         let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-        assert_eq!(reason.last.cause, LossCause::ProcessExited { exit: ProcessExit::Code(78) });
-        assert_eq!(reason.last.stderr_tail, ["no licence found"]);
+        assert_eq!(
+            reason.last_loss().unwrap().cause,
+            LossCause::ProcessExited { exit: ProcessExit::Code(78) }
+        );
+        assert_eq!(reason.last_loss().unwrap().stderr_tail, ["no licence found"]);
         for worker in pool.workers().await.unwrap() {
             assert_eq!((worker.phase, worker.restarts), (WorkerPhase::GivenUp, 0));
             assert_eq!(pool.explain(worker.slot).await.unwrap().next, RestartOutlook::Nothing);

@@ -39,7 +39,7 @@ pub enum ExecuteError {
         /// Which pool.
         pool: PoolName,
     },
-    /// Every worker of the pool has given up.
+    /// Every worker of the pool has given up, or its own actors failed too often. It is tried again after a rest.
     #[error("pool {pool} has failed: {reason}")]
     PoolFailed {
         /// Which pool.

@@ -135,11 +135,32 @@ impl std::fmt::Display for WorkerLoss {
 
 impl std::error::Error for WorkerLoss {}
 
-/// Why a pool takes no requests: all its workers have given up.
+/// Why a pool takes no requests.
 #[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error)]
-#[error("every worker gave up; the last was {last}")]
-pub struct PoolFailure {
-    /// The last loss, standing for the others.
-    #[source]
-    pub last: Arc<WorkerLoss>,
+#[serde(tag = "is", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PoolFailure {
+    /// All its workers have given up.
+    #[error("every worker gave up; the last was {last}")]
+    Workers {
+        /// The last loss, standing for the others.
+        #[source]
+        last: Arc<WorkerLoss>,
+    },
+    /// Its own actors failed too often, and are started again after a rest.
+    #[error("its own actors failed too often: {why}")]
+    Actors {
+        /// By which rule, and what failed last.
+        why: String,
+    },
+}
+
+impl PoolFailure {
+    /// The last loss of a worker, where that is why.
+    pub fn last_loss(&self) -> Option<&WorkerLoss> {
+        match self {
+            Self::Workers { last } => Some(last),
+            Self::Actors { .. } => None,
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub enum AwaitReadyError {
         /// How long was waited.
         timeout: Duration,
     },
-    /// Every worker has given up.
+    /// Every worker has given up, or the pool's own actors failed too often.
     #[error("pool {pool} has failed: {reason}")]
     PoolFailed {
         /// Which pool.

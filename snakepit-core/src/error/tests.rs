@@ -54,7 +54,7 @@ pub(super) fn one_of_each() -> [ExecuteError; CODES.len()] {
         ExecuteError::ShuttingDown { pool: pool.clone() },
         ExecuteError::PoolFailed {
             pool: pool.clone(),
-            reason: PoolFailure { last: loss(LossCause::Disconnected) },
+            reason: PoolFailure::Workers { last: loss(LossCause::Disconnected) },
         },
         ExecuteError::PoolDraining { pool: pool.clone() },
         ExecuteError::PoolRestarted { pool },

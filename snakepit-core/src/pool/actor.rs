@@ -84,6 +84,8 @@ pub(crate) struct PoolState {
     pub(super) routing: usize,
     /// How many requests rest before they are tried again.
     pub(super) resting: usize,
+    /// Whether the pool's own actors had failed too often, and no worker has been ready since.
+    pub(super) was_down: bool,
     pub(super) deadlines: Deadlines,
     pub(super) deadline_timer: Option<Timer>,
     pub(super) watchdog: Watchdog,
@@ -142,10 +144,15 @@ impl Actor for Pool {
         myself: ActorRef<Self::Msg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        if args.shared.address.current().is_some() {
-            args.shared.emit(Event::PoolRestarted { pool: args.shared.name.clone() });
+        let pool = args.shared.name.clone();
+        let was_down = args.shared.comes_up();
+        if was_down {
+            args.shared.emit(Event::PoolTriedAgain { pool });
+        } else if args.shared.address.current().is_some() {
+            args.shared.emit(Event::PoolRestarted { pool });
         }
         let mut state = PoolState::new(args, myself);
+        state.was_down = was_down;
         // Before anybody can ask for a session's worker: nobody waits for the requests of an earlier life any more.
         state.args.sessions.cast(SessionAffinityMessage::PoolRestarted);
         // Workers that outlived an earlier life of the pool see the new address, and say that they are ready. Before the
@@ -217,6 +224,7 @@ impl PoolState {
             in_flight: InFlight::default(),
             routing: 0,
             resting: 0,
+            was_down: false,
             deadlines: Deadlines::default(),
             deadline_timer: None,
             watchdog: Watchdog::default(),

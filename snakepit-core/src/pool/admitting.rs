@@ -45,7 +45,7 @@ impl PoolState {
     }
 
     pub(super) fn failure(&self) -> Option<ExecuteError> {
-        let reason = PoolFailure { last: self.roster.failure()?.clone() };
+        let reason = PoolFailure::Workers { last: self.roster.failure()?.clone() };
         Some(ExecuteError::PoolFailed { pool: self.args.shared.name.clone(), reason })
     }
 

@@ -108,7 +108,7 @@ impl PoolState {
 
     /// This life of the pool is over: what it had is accounted for, and the next life counts on.
     pub(super) fn close_accounts(&mut self) {
-        let gone = self.args.shared.gone();
+        let gone = self.args.shared.cut_off();
         for id in self.in_flight.ids() {
             let Some(mut flight) = self.in_flight.remove(id) else { continue };
             if !matches!(flight.stage, Stage::Abandoned { .. }) {

@@ -68,7 +68,7 @@ impl PoolState {
     fn over(&self) -> ExecuteError {
         match self.closing {
             Some(_) => ExecuteError::ShuttingDown { pool: self.args.shared.name.clone() },
-            None => self.args.shared.gone(),
+            None => self.args.shared.cut_off(),
         }
     }
 

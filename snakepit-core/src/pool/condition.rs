@@ -21,13 +21,14 @@ impl PoolState {
         };
         Condition {
             has_ready: self.roster.has_ready(),
-            has_failed: self.roster.failure().is_some(),
+            has_failed: self.was_down || self.roster.failure().is_some(),
             slot_rests: self.roster.slots().any(rests),
         }
     }
 
     /// A worker has become ready: tells what that changes.
-    pub(super) fn tell_condition(&self, before: Condition, life: Life) {
+    pub(super) fn tell_condition(&mut self, before: Condition, life: Life) {
+        self.was_down = false;
         let shared = &self.args.shared;
         let pool = || shared.name.clone();
         if before.slot_rests {

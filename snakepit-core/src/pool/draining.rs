@@ -188,11 +188,10 @@ impl PoolRef {
             }
             // Nobody was there to be told, or it ended before it answered; the next life finds it so, and is asked.
             shared.close_intake(|| 0);
-            if shared.down().is_some() {
+            if shared.next_pool(&mut lives).await.is_err() {
+                // Its workers went with it, and whatever they had.
                 return Ok(shared.drained());
             }
-            // The place outlives the change.
-            lives.changed().await.ok();
         }
     }
 

@@ -93,7 +93,7 @@ impl PoolRef {
         let (mut cancel, answer) = self.submit(work, self.shared.next_request(), reservation)?;
         let answer = answer.await;
         cancel.disarm();
-        answer.unwrap_or_else(|_| Err(self.gone()))
+        answer.unwrap_or_else(|_| Err(self.shared.cut_off()))
     }
 
     /// Calls a command with arguments that serde writes, and reads the answer as `T`. JSON on the wire.
@@ -168,8 +168,10 @@ impl PoolRef {
                 if self.shared.is_stopping() {
                     return Err(AwaitReadyError::ShuttingDown { pool: pool() });
                 }
-                // The pool's actor ended: the question is put to its next life. The place outlives the change.
-                changes.changed().await.ok();
+                // The pool's actor ended: the question is put to its next life.
+                if let Err(reason) = self.shared.next_pool(&mut changes).await {
+                    return Err(AwaitReadyError::PoolFailed { pool: pool(), reason });
+                }
             }
         };
         let in_time = timeout(patience, waits_until_asked_again).await;
@@ -212,8 +214,8 @@ impl PoolRef {
         }
         let (status, reason) = if self.shared.is_stopping() {
             (HealthStatus::NotReady, HealthReason::ShuttingDown)
-        } else if let Some(why) = self.shared.down() {
-            (HealthStatus::Failed, HealthReason::Down { why: why.to_owned() })
+        } else if let Some(failure) = self.shared.down() {
+            (HealthStatus::Failed, HealthReason::Failed { failure })
         } else {
             (HealthStatus::NotReady, HealthReason::Restarting)
         };
@@ -245,7 +247,8 @@ impl PoolRef {
     /// What the pool has done so far.
     ///
     /// # Errors
-    /// [`ExecuteError::PoolRestarted`] or [`ExecuteError::ShuttingDown`] where nobody is there to answer.
+    /// [`ExecuteError::PoolRestarted`], [`ExecuteError::PoolFailed`] or [`ExecuteError::ShuttingDown`] where nobody is there
+    /// to answer.
     pub async fn stats(&self) -> Result<PoolStats, ExecuteError> {
         self.ask(|reply| PoolCommand::GetStats { reply }).await
     }

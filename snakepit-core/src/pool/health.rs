@@ -64,9 +64,9 @@ pub enum HealthReason {
         /// The pool's `queue_limit`.
         limit: usize,
     },
-    /// Every worker has given up.
+    /// Every worker has given up, or its own actors failed too often.
     Failed {
-        /// The last loss.
+        /// Which of them, and what failed last.
         failure: PoolFailure,
     },
     /// It was told to take no requests: it is drained, until somebody resumes it.
@@ -80,11 +80,6 @@ pub enum HealthReason {
     ShuttingDown,
     /// The pool's own actor is being started again.
     Restarting,
-    /// The pool's own actors failed too often: it stays down.
-    Down {
-        /// By which rule, and what failed last.
-        why: String,
-    },
 }
 
 impl fmt::Display for HealthReason {
@@ -102,7 +97,6 @@ impl fmt::Display for HealthReason {
             }
             Self::ShuttingDown => f.write_str("it is shutting down"),
             Self::Restarting => f.write_str("its own actor is being started again"),
-            Self::Down { why } => write!(f, "its own actors failed too often: {why}"),
         }
     }
 }
@@ -148,7 +142,7 @@ impl PoolState {
         let (shared, counts) = (&self.args.shared, self.roster.counts());
         let facts = HealthFacts {
             shutting_down: self.closing.is_some() || shared.is_stopping(),
-            failure: self.roster.failure().map(|last| PoolFailure { last: last.clone() }),
+            failure: self.roster.failure().map(|last| PoolFailure::Workers { last: last.clone() }),
             draining: shared.intake.is_closed(),
             ready: counts.available + counts.busy,
             size: usize::from(shared.plan().size()),
@@ -174,7 +168,7 @@ mod tests {
     fn failure() -> PoolFailure {
         let worker = WorkerId { pool: PoolName::new("p").unwrap(), slot: Slot(0) };
         let life = WorkerLife { worker, incarnation: Incarnation(3) };
-        PoolFailure {
+        PoolFailure::Workers {
             last: Arc::new(WorkerLoss { life, cause: LossCause::Disconnected, stderr_tail: Vec::new() }),
         }
     }

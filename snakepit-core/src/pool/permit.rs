@@ -74,7 +74,8 @@ impl PoolRef {
                 return answer.map(|reservation| Permit { pool: self.clone(), reservation });
             }
             // The pool's actor ended: the question is put to its next life.
-            if self.shared().is_stopping() || timeout(RESTART_PATIENCE, lives.changed()).await.is_err() {
+            let next = timeout(RESTART_PATIENCE, self.shared().next_pool(&mut lives));
+            if self.shared().is_stopping() || !matches!(next.await, Ok(Ok(()))) {
                 return Err(self.gone());
             }
         }

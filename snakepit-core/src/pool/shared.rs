@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorId};
+use ractor::{ActorCell, ActorId, ActorRef};
 use snakepit_supervisor::StarterRef;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::PoolOptions;
-use crate::error::{ExecuteError, WorkerLoss};
+use crate::error::{ExecuteError, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
 use crate::pool::explanation::GivenUp;
 use crate::pool::inbox::Inbox;
@@ -51,8 +51,8 @@ pub(crate) struct PoolShared {
     stops: StopCounts,
     /// What the earlier lives of the pool's actor have counted.
     counters: Mutex<Counters>,
-    /// Why the pool's own actors are no more.
-    down: OnceLock<String>,
+    /// Why the pool's own actors are not there, and are not about to be; `None` while they are.
+    down: watch::Sender<Option<PoolFailure>>,
 }
 
 /// The last loss of a slot, and when that was.
@@ -128,7 +128,7 @@ impl PoolShared {
             stop_by: watch::Sender::new(None),
             stops: StopCounts::default(),
             counters: Mutex::default(),
-            down: OnceLock::new(),
+            down: watch::Sender::new(None),
         }
     }
 
@@ -141,16 +141,40 @@ impl PoolShared {
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
-    /// The pool's own actors failed too often, and are not started again.
+    /// The pool's own actors failed too often, and rest before they are started again.
     pub(crate) fn goes_down(&self, why: String) {
         self.emit(Event::PoolGaveUp { pool: self.name.clone(), reason: why.clone() });
-        // It goes down once.
-        let _ = self.down.set(why);
+        self.down.send_replace(Some(PoolFailure::Actors { why }));
     }
 
-    /// Why the pool's own actors are no more, where that is so.
-    pub(crate) fn down(&self) -> Option<&str> {
-        self.down.get().map(String::as_str)
+    /// The pool's actor is there. Returns whether it had been down.
+    pub(super) fn comes_up(&self) -> bool {
+        self.down.send_replace(None).is_some()
+    }
+
+    /// Why the pool's own actors are not there, and are not about to be, where that is so.
+    pub(crate) fn down(&self) -> Option<PoolFailure> {
+        self.down.borrow().clone()
+    }
+
+    /// Waits for the next life of the pool's actor. `Err`: it has failed too often, and rests before.
+    pub(super) async fn next_pool(
+        &self,
+        lives: &mut watch::Receiver<Option<ActorRef<PoolMessage>>>,
+    ) -> Result<(), PoolFailure> {
+        let mut down = self.down.subscribe();
+        let goes_down = async {
+            match down.wait_for(Option::is_some).await {
+                Ok(failure) => failure.clone(),
+                Err(_) => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            // Both places outlive the wait.
+            Some(failure) = goes_down => Err(failure),
+            _ = lives.changed() => Ok(()),
+        }
     }
 
     /// Tells an event to the log and to whoever has subscribed.
@@ -284,9 +308,19 @@ impl PoolShared {
         self.stop_by.borrow().is_some()
     }
 
-    /// What a request hears whose pool's actor has ended: for good, or, as after the end of the session affinity that it
-    /// stands on, to be started again.
+    /// What a new request hears where no actor is there to take it: it has ended for good, or is started again, at once or
+    /// after a rest.
     pub(crate) fn gone(&self) -> ExecuteError {
+        match self.down() {
+            Some(reason) if !self.is_stopping() => {
+                ExecuteError::PoolFailed { pool: self.name.clone(), reason }
+            }
+            Some(_) | None => self.cut_off(),
+        }
+    }
+
+    /// What a request hears that the pool's actor had when it ended. It may have run.
+    pub(crate) fn cut_off(&self) -> ExecuteError {
         let pool = self.name.clone();
         if self.is_stopping() {
             ExecuteError::ShuttingDown { pool }

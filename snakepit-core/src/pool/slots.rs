@@ -144,7 +144,7 @@ impl PoolState {
                 let pool = self.args.shared.name.clone();
                 self.args.shared.emit(Event::PoolFailed { pool, last: Arc::clone(&last) });
             }
-            self.fail(&PoolFailure { last });
+            self.fail(&PoolFailure::Workers { last });
         }
     }
 
@@ -204,7 +204,7 @@ impl PoolState {
             Some(Ok(()))
         } else {
             let last = self.roster.failure()?.clone();
-            Some(Err(AwaitReadyError::PoolFailed { pool: pool(), reason: PoolFailure { last } }))
+            Some(Err(AwaitReadyError::PoolFailed { pool: pool(), reason: PoolFailure::Workers { last } }))
         }
     }
 

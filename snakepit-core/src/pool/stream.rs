@@ -63,7 +63,7 @@ impl ResponseStream {
             }
             let Poll::Ready(result) = Pin::new(reply).poll(cx) else { return Poll::Pending };
             self.cancel.disarm();
-            let result = result.unwrap_or_else(|_| Err(self.pool.gone()));
+            let result = result.unwrap_or_else(|_| Err(self.pool.shared().cut_off()));
             self.ending = Ending::Known(result.err());
         }
         if let Ending::Known(error) = &mut self.ending {

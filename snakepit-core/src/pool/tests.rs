@@ -1,6 +1,7 @@
 //! The pool with its supervision tree and a scripted adapter: no process, no disk, paused time.
 
 mod bench;
+mod budget;
 mod calls;
 mod deadlines;
 mod draining;

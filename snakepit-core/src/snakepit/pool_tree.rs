@@ -1,12 +1,13 @@
-//! The supervision tree of one pool: Starters, session affinity, pool, in this order, rest-for-one.
+//! The supervision tree of one pool: Starters, session affinity, pool, in this order, rest-for-one; above them who tries
+//! them again when they have spent their budget.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use snakepit_supervisor::{
-    ChildSpec, DynamicSupervisorSpec, GaveUp, Report, ReportSink, Restart, Shutdown, StarterSpec, Strategy,
-    SupervisorRef, SupervisorSpec,
+    ChildSpec, DynamicSupervisorSpec, GaveUp, QuarantinePolicy, Report, ReportSink, Restart,
+    RestartIntensity, RestartPolicy, Shutdown, StarterSpec, Strategy, SupervisorRef, SupervisorSpec,
 };
 
 use crate::config::CheckedPoolConfig;
@@ -55,18 +56,34 @@ impl PoolTree {
             sessions: shared.sessions.clone(),
         };
         let affinity = SessionAffinityArgs::new(shared.sessions.clone(), Arc::clone(shared));
-        let supervisor = SupervisorSpec::new(id.as_str())
+        let actors = SupervisorSpec::new("actors")
             .strategy(Strategy::RestForOne)
             .reports(reports::of_pool(shared))
             .child(starters.into_child())
             .child(ChildSpec::worker("session affinity", move || (SessionAffinity, affinity.clone())))
             .child(ChildSpec::worker("pool", move || (Pool, pool.clone())));
+        let events = shared.events().clone();
+        let supervisor = SupervisorSpec::new(id.as_str())
+            .policy(patient())
+            .reports(ReportSink::new(move |report| reports::tell(&report, &events)))
+            .child(actors.into_child());
         Self {
             pool: PoolRef::new(Arc::clone(shared)),
             supervisor: supervisor.handle(),
-            // Transient: a pool whose supervisor has spent its budget, or was told to stop, stays down; the others go on.
+            // Transient: a pool that was told to stop stays down; the others go on.
             spec: supervisor.into_child().restart(Restart::Transient),
         }
+    }
+}
+
+/// How a pool is tried again whose own actors have spent their budget: for ever, and after longer and longer rests. What
+/// failed was a supervisor with a budget of its own, so there is nothing left to be counted here.
+fn patient() -> RestartPolicy {
+    RestartPolicy {
+        intensity: RestartIntensity { limit: u32::MAX, ..RestartIntensity::default() },
+        consecutive_limit: None,
+        backoff: Some(QuarantinePolicy::default().backoff),
+        ..RestartPolicy::default()
     }
 }
 

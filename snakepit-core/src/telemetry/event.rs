@@ -268,12 +268,18 @@ declare_events! {
             /// Which pool.
             pool: PoolName,
         }
-        /// A pool's own actors failed too often: it stays down. Other pools go on.
+        /// A pool's own actors failed too often: its workers are stopped, and it refuses requests until it is tried again,
+        /// after a rest that doubles each time, from 1 s to 5 min. Other pools go on.
         PoolGaveUp("snakepit.pool.gave_up", ERROR) {
             /// Which pool.
             pool: PoolName,
             /// By which rule, and what failed last.
             reason: String,
+        }
+        /// A pool whose own actors had failed too often is started again.
+        PoolTriedAgain("snakepit.pool.tried_again", INFO) {
+            /// Which pool.
+            pool: PoolName,
         }
         /// A pool's session affinity was started again. No session is forgotten.
         SessionAffinityRestarted("snakepit.session_affinity.restarted", WARN) {

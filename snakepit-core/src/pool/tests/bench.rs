@@ -115,6 +115,30 @@ impl Bench {
         lives.changed().await.unwrap();
     }
 
+    /// Ends the pool's actor until its supervisor has spent its budget.
+    pub(super) async fn spend_budget(&self) {
+        for _ in 0..3 {
+            self.kill_pool().await;
+        }
+        self.pool.shared().address.current().unwrap().kill();
+        self.is_down(true).await;
+    }
+
+    /// Waits until the pool's own actors, which had failed too often, are there again.
+    pub(super) async fn tried_again(&self) {
+        self.is_down(false).await;
+    }
+
+    async fn is_down(&self, wanted: bool) {
+        for _ in 0..600_000 {
+            if self.pool.shared().down().is_some() == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the pool's own actors never were so: down {wanted}");
+    }
+
     /// Ends the session affinity's actor as a panic would, and waits for the life of the pool that follows.
     pub(super) async fn kill_session_affinity(&self) {
         self.kill(is_a::<SessionAffinityMessage>).await;
@@ -127,8 +151,8 @@ impl Bench {
 
     async fn kill(&self, is_meant: impl Fn(&ActorCell) -> bool) {
         let mut lives = self.pool.shared().address.subscribe();
-        let children = self.supervisor.cell().unwrap().get_children();
-        children.into_iter().find(is_meant).unwrap().kill();
+        let actors = self.supervisor.cell().unwrap().get_children();
+        actors.iter().flat_map(ActorCell::get_children).find(is_meant).unwrap().kill();
         lives.changed().await.unwrap();
     }
 

@@ -50,7 +50,7 @@ async fn s31_a_pool_whose_every_worker_says_never_again_fails_at_once_and_tries_
     bench.settled(|stats| stats.quarantined == 1).await;
     let ready = bench.pool.await_ready(HOUR).await;
     let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-    assert_eq!(reason.last.cause, NEVER_AGAIN);
+    assert_eq!(reason.last_loss().unwrap().cause, NEVER_AGAIN);
     assert_eq!(bench.pool.execute(request("late")).await.unwrap_err().code(), "pool_failed");
     tokio::time::sleep(HOUR).await;
     assert!(bench.lives.is_empty(), "it was tried again");

@@ -87,7 +87,10 @@ async fn s25_a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_ev
     let call = bench.call("waits");
     let ready = bench.pool.await_ready(Duration::from_secs(15)).await;
     let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-    assert_eq!(reason.last.cause, LossCause::AdapterFailed { what: "no such thing".to_owned() });
+    assert_eq!(
+        reason.last_loss().unwrap().cause,
+        LossCause::AdapterFailed { what: "no such thing".to_owned() }
+    );
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(call.await.unwrap().unwrap_err().code(), "pool_failed");
     let refused = bench.pool.execute(request("new")).await.unwrap_err();

@@ -269,7 +269,7 @@ pub enum AdapterFailure {
         what: String,
     },
     /// The wire ended in the middle of something. What it means is said by how the process ended: a worker that was
-    /// killed while it wrote is lost, one that left or stays has broken the rules.
+    /// killed, or failed, while it wrote is lost; one that left with code 0, or stays, has broken the rules.
     #[error("the wire ended too early: {what}")]
     Torn {
         /// What had not come to its end.

@@ -140,6 +140,19 @@ fn a_worker_that_speaks_rubbish_from_the_start_fails_the_pool_with_the_breach() 
 }
 
 #[test]
+fn a_worker_that_dies_in_the_middle_of_its_ready_is_told_by_how_it_ended_and_by_its_last_words() {
+    on_both_runtimes(|| async {
+        let mark = Mark::new();
+        let script = "printf '\\0\\0\\0\\100\\101' >&4; echo 'no model for me' >&2; exit 3";
+        let shell = PortAdapter::new("sh").args(["-c", script]).env(Mark::VARIABLE, mark.value());
+        let subject = Subject::start_adapter(shell, mark, |options| options.size = 1).await;
+        let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
+        assert!(ready.contains("exited with code 3") && ready.contains("no model for me"), "{ready}");
+        subject.stop().await;
+    });
+}
+
+#[test]
 fn printing_does_no_damage() {
     on_both_runtimes(|| async {
         let mark = Mark::new();

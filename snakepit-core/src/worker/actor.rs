@@ -78,7 +78,7 @@ impl Actor for Worker {
         let verdict = match message {
             WorkerMessage::ProcessStarted => state.process_started(self),
             WorkerMessage::BootFinished { connected } => state.boot_finished(self, connected),
-            WorkerMessage::BootFailed { cause } => state.event(PhaseEvent::BootFailed { cause }),
+            WorkerMessage::BootFailed { failure } => state.event(failure.into()),
             WorkerMessage::StartupElapsed => state.startup_elapsed(),
             WorkerMessage::ProcessEnded => state.process_ended(self),
             WorkerMessage::FarewellElapsed => state.event(PhaseEvent::FarewellElapsed),

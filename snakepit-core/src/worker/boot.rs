@@ -10,7 +10,7 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::adapter::{Adapter, AdapterReports, Connect, Connected, WorkerContext};
+use crate::adapter::{Adapter, AdapterFailure, AdapterReports, Connect, Connected, WorkerContext};
 use crate::error::LossCause;
 use crate::id::WorkerLife;
 use crate::process::{
@@ -19,6 +19,7 @@ use crate::process::{
 use crate::process_registry::{ProcessRegistryRef, RegistryError};
 use crate::worker::farewell::Seat;
 use crate::worker::message::WorkerMessage;
+use crate::worker::phase::PhaseEvent;
 
 /// What a boot needs.
 pub(super) struct Boot {
@@ -38,18 +39,48 @@ pub(super) struct Boot {
     pub(super) gone: Option<oneshot::Sender<()>>,
 }
 
+/// What a boot failed of.
+#[derive(Debug)]
+pub(crate) enum BootFailure {
+    /// The process did not come to run.
+    Start(LossCause),
+    /// The adapter. If there is a process, how it ends may say more.
+    Adapter(AdapterFailure),
+}
+
+impl From<LossCause> for BootFailure {
+    fn from(cause: LossCause) -> Self {
+        Self::Start(cause)
+    }
+}
+
+impl From<AdapterFailure> for BootFailure {
+    fn from(failure: AdapterFailure) -> Self {
+        Self::Adapter(failure)
+    }
+}
+
+impl From<BootFailure> for PhaseEvent {
+    fn from(failure: BootFailure) -> Self {
+        match failure {
+            BootFailure::Start(cause) => Self::BootFailed { cause },
+            BootFailure::Adapter(failure) => Self::AdapterEnded { failure },
+        }
+    }
+}
+
 impl Boot {
     /// Boots, and tells the worker how it went.
     pub(super) async fn run(mut self) {
         let message = match self.boot().await {
             Ok(connected) => WorkerMessage::BootFinished { connected },
-            Err(cause) => WorkerMessage::BootFailed { cause },
+            Err(failure) => WorkerMessage::BootFailed { failure },
         };
         // A worker that has ended meanwhile does not care.
         let _ = self.worker.cast(message);
     }
 
-    async fn boot(&mut self) -> Result<Connected, LossCause> {
+    async fn boot(&mut self) -> Result<Connected, BootFailure> {
         let mut owed = OwedAtEnd {
             adapter: Arc::clone(&self.adapter),
             context: self.context(),

@@ -5,6 +5,7 @@ use ractor::RpcReplyPort;
 use crate::adapter::Connected;
 use crate::error::LossCause;
 use crate::process::TreeUsage;
+use crate::worker::boot::BootFailure;
 use crate::worker::status::StatusReport;
 
 /// Everything that is said to a worker.
@@ -15,7 +16,7 @@ pub(crate) enum WorkerMessage {
     /// The boot ended: the adapter is ready for requests.
     BootFinished { connected: Connected },
     /// The boot ended: it failed.
-    BootFailed { cause: LossCause },
+    BootFailed { failure: BootFailure },
     /// The worker has taken too long to boot.
     StartupElapsed,
     /// The process has ended, in whatever way.

@@ -106,12 +106,6 @@ impl Phase {
                     end(cause)
                 }
             }
-            // The handshake saw the wire close before the adapter's end was heard; the exit code says more.
-            (Self::Booting, PhaseEvent::BootFailed { cause: cause @ LossCause::Disconnected })
-                if alive.process =>
-            {
-                dying(cause, Awaiting::Process, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE })
-            }
             (
                 Self::Booting | Self::Ready,
                 PhaseEvent::BootFailed { cause } | PhaseEvent::Condemned { cause },
@@ -127,11 +121,11 @@ impl Phase {
                 Self::Dying { cause: LossCause::Disconnected, awaiting: Awaiting::Process },
                 PhaseEvent::ProcessEnded { cause },
             ) => end(cause),
-            // Whoever was killed while it wrote has not broken a rule.
+            // Whoever was killed, or failed, while it wrote has not broken a rule.
             (
                 Self::Dying { awaiting: Awaiting::ProcessOfTornWire, .. },
                 PhaseEvent::ProcessEnded { cause },
-            ) if !left_by_itself(&cause) => end(cause),
+            ) if !left_as_asked(&cause) => end(cause),
             // Killed for a reason of its own: the signal says nothing new.
             (
                 Self::Dying { cause, awaiting: Awaiting::Process | Awaiting::ProcessOfTornWire },
@@ -162,16 +156,16 @@ impl Phase {
     }
 }
 
-/// Whether a process ended because it chose to.
-fn left_by_itself(cause: &LossCause) -> bool {
-    matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(_) })
+/// Whether a process ended as if all were well.
+fn left_as_asked(cause: &LossCause) -> bool {
+    matches!(cause, LossCause::ProcessExited { exit: ProcessExit::Code(0) })
 }
 
 /// Whether the end of the wire of a process that ended like this shows a broken rule.
 fn is_breach(failure: &AdapterFailure, process: &LossCause) -> bool {
     match failure {
         AdapterFailure::Protocol { .. } => true,
-        AdapterFailure::Torn { .. } => left_by_itself(process),
+        AdapterFailure::Torn { .. } => left_as_asked(process),
         AdapterFailure::Disconnected | AdapterFailure::Failed { .. } => false,
     }
 }
@@ -282,14 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_in_the_middle_of_a_frame_has_broken_the_protocol() {
-        let mut phase = Phase::Ready;
-        let _ = phase.on(PhaseEvent::AdapterEnded { failure: torn() }, NO_ADAPTER);
-        assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NONE), torn().into());
-
-        let mut phase = Phase::Ready;
-        let _ = phase.on(PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS);
-        assert_eq!(ends(&mut phase, PhaseEvent::AdapterEnded { failure: torn() }, NONE), torn().into());
+    fn who_leaves_in_the_middle_of_a_frame_as_if_all_were_well_has_broken_the_protocol() {
+        let left = || LossCause::ProcessExited { exit: ProcessExit::Code(0) };
+        for (exit, expected) in [(left(), torn().into()), (exited(), exited())] {
+            for mut phase in [Phase::Booting, Phase::Ready] {
+                let _ = phase.on(PhaseEvent::AdapterEnded { failure: torn() }, NO_ADAPTER);
+                let event = PhaseEvent::ProcessEnded { cause: exit.clone() };
+                assert_eq!(ends(&mut phase, event, NONE), expected);
+            }
+            let mut phase = Phase::Ready;
+            let _ = phase.on(PhaseEvent::ProcessEnded { cause: exit }, NO_PROCESS);
+            assert_eq!(ends(&mut phase, PhaseEvent::AdapterEnded { failure: torn() }, NONE), expected);
+        }
     }
 
     #[test]
@@ -321,7 +319,8 @@ mod tests {
     #[test]
     fn a_handshake_that_ends_with_the_process_tells_the_exit_code() {
         let mut phase = Phase::Booting;
-        let verdict = phase.on(PhaseEvent::BootFailed { cause: LossCause::Disconnected }, BOTH);
+        let event = PhaseEvent::AdapterEnded { failure: AdapterFailure::Disconnected };
+        let verdict = phase.on(event, BOTH);
         assert_eq!(verdict, PhaseVerdict::AwaitFarewell { within: EXIT_GRACE });
         assert_eq!(ends(&mut phase, PhaseEvent::ProcessEnded { cause: exited() }, NO_PROCESS), exited());
     }

@@ -49,6 +49,7 @@ const FILES: &[EmbeddedFile] = embed![
     "inline.py",
     "intake.py",
     "json_text.py",
+    "large_body.py",
     "leaving.py",
     "lifetime.py",
     "listening.py",

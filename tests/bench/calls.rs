@@ -53,7 +53,7 @@ pub(crate) async fn measure(program: &'static str, calls: usize) -> Result<Broug
         "mux_d64" => mux::throughput(Echo::Python, 2, 32, calls * 10).await?,
         "mux_d64_rust" => mux::throughput(Echo::Rust, 1, 64, calls * 20).await?,
         "ppe" | "ppe_d2" => {
-            let pool = process_pool::measure(calls / 10)?;
+            let pool = process_pool::measure(calls / 10, 64)?;
             return Ok(vec![("ppe", pool.p50_us), ("ppe_d2", pool.per_second)]);
         }
         "adapter_rust" => adapter_alone::p50(calls).await?,

@@ -13,12 +13,17 @@ pub(crate) struct EchoChild {
 }
 
 impl EchoChild {
+    pub(crate) fn start(command: Command) -> io::Result<Self> {
+        Self::start_on(command, Stdio::piped())
+    }
+
+    /// The same with another way to it than a pipe of its own.
     #[expect(
         clippy::disallowed_methods,
         reason = "a bare process is what is measured; it ends with this value"
     )]
-    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub(crate) fn start_on(mut command: Command, stdin: Stdio) -> io::Result<Self> {
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).spawn()?;
         let to_child = child.stdin.take().map(OwnedFd::from);
         let from_child = child.stdout.take().map(OwnedFd::from);
         Ok(Self { child, to_child, from_child })

@@ -1,8 +1,11 @@
 //! The echo workers: bare ones for the references, and ones that keep the worker contract.
 
 use std::io::{self, Read, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
+use snakepit_adapters::Payload;
 use snakepit_adapters::worker::{Context, Worker};
 
 /// Echoes whatever comes, read by read: no frame is looked into, so that nothing is faster.
@@ -25,8 +28,18 @@ pub(crate) fn port() -> ! {
         ctx.cancelled_within(Duration::from_mins(10));
         Ok(payload)
     };
-    let worker = Worker::new().capacity(64);
-    worker.raw_command("echo", |_ctx, payload| Ok(payload)).raw_command("hold", hold).serve()
+    let kept = OnceLock::<Bytes>::new();
+    let give = move |_: &Context, payload: Payload| {
+        let (size,): (usize,) = payload.decode()?;
+        Ok(Payload::bytes(kept.get_or_init(|| vec![7; size].into()).clone()))
+    };
+    Worker::new()
+        .capacity(64)
+        .raw_command("echo", |_ctx, payload| Ok(payload))
+        .raw_command("hold", hold)
+        .raw_command("take", |_ctx, payload| Ok(Payload::json(&payload.data.len())?))
+        .raw_command("give", give)
+        .serve()
 }
 
 /// The least that a Python worker can be: read what is there, cut it into frames, answer each in one joined write.
@@ -99,6 +112,21 @@ def echo(data: bytes) -> bytes:
 @worker.command
 def echo_json(a: int, b: float, c: str, d: list, e: dict):
     return {'a': a, 'b': b, 'c': c, 'd': d, 'e': e}
+
+
+@worker.command
+def take(data: bytes) -> int:
+    return len(data)
+
+
+kept = []
+
+
+@worker.command
+def give(size: int) -> bytes:
+    if not kept:
+        kept.append(b'7' * size)
+    return kept[0]
 
 
 worker.run()

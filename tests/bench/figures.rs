@@ -15,6 +15,7 @@ pub(crate) enum Unit {
     Micros,
     Nanos,
     PerSecond,
+    BytesPerSecond,
     Bytes,
 }
 
@@ -25,6 +26,7 @@ impl Unit {
             Self::Micros => format!("{figure:.1} us"),
             Self::Nanos => format!("{figure:.0} ns"),
             Self::PerSecond => format!("{:.0} k/s", figure / 1000.0),
+            Self::BytesPerSecond => format!("{:.2} GB/s", figure / 1e9),
             Self::Bytes => format!("{figure:.0} B"),
         }
     }

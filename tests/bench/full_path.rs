@@ -28,7 +28,7 @@ impl Bench {
     }
 
     /// `prefetch`: how many requests beyond the one that it runs each worker is handed.
-    async fn python(size: u16, prefetch: u16) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn python(size: u16, prefetch: u16) -> Result<Self, Box<dyn Error>> {
         let (folder, worker) = port_worker(Language::Python)?;
         Self::start(folder, worker, size, prefetch).await
     }

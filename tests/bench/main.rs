@@ -8,6 +8,7 @@
 
 mod adapter_alone;
 mod ask;
+mod bare_transfer;
 mod calls;
 mod child;
 mod echo;
@@ -17,6 +18,7 @@ mod growth;
 mod grpc;
 mod grpc_bare;
 mod in_process;
+mod large;
 mod memory;
 mod mux;
 mod pipe_block;
@@ -37,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("echo-worker") => return Ok(echo::bare()?),
         Some("port-worker") => echo::port(),
+        Some("sink") => return Ok(bare_transfer::sink()?),
         Some("tonic-echo") => return grpc_bare::serve(&std::env::args().nth(2).unwrap_or_default()),
         Some(memory::ROLE) => return alone(),
         _ => {}
@@ -46,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut figures = Figures::default();
     let programs = [
         calls::PROGRAMS,
+        large::PROGRAMS,
         grpc::PROGRAMS,
         starts::PROGRAMS,
         recovery::PROGRAMS,
@@ -87,6 +91,8 @@ async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn
     let is_of = |programs: &[Program]| programs.iter().any(|other| other.name == program);
     if is_of(grpc::PROGRAMS) {
         Ok(vec![(program, grpc::measure(program, calls).await?)])
+    } else if is_of(large::PROGRAMS) {
+        Ok(vec![(program, large::measure(program, calls).await?)])
     } else if is_of(starts::PROGRAMS) {
         starts::measure(program).await
     } else if is_of(recovery::PROGRAMS) {

@@ -20,20 +20,24 @@ from concurrent.futures import ProcessPoolExecutor
 def nothing(data):
     return data
 
+def size(data):
+    return len(data)
+
 if __name__ == '__main__':
     calls = int(sys.argv[1])
-    data = b'7' * 64
+    data = b'7' * int(sys.argv[2])
     with ProcessPoolExecutor(2) as pool:
-        list(pool.map(nothing, [data] * 4))
+        command = nothing if len(data) == 64 else size
+        list(pool.map(command, [data] * 4))
         laps = []
         for _ in range(calls):
             start = time.perf_counter()
-            pool.submit(nothing, data).result()
+            pool.submit(command, data).result()
             laps.append(time.perf_counter() - start)
         laps.sort()
         def caller():
             for _ in range(calls // 2):
-                pool.submit(nothing, data).result()
+                pool.submit(command, data).result()
         threads = [threading.Thread(target=caller) for _ in range(2)]
         start = time.perf_counter()
         for thread in threads: thread.start()
@@ -42,8 +46,10 @@ if __name__ == '__main__':
     print(json.dumps({'p50_us': laps[len(laps) // 2] * 1e6, 'per_second': calls // 2 * 2 / took}))
 ";
 
-pub(crate) fn measure(calls: usize) -> Result<ProcessPool, Box<dyn Error>> {
-    let output = Command::new("python3").args(["-c", SCRIPT, &calls.max(100).to_string()]).output()?;
+/// With arguments of so many bytes: 64 come back, more are only counted.
+pub(crate) fn measure(calls: usize, size: usize) -> Result<ProcessPool, Box<dyn Error>> {
+    let (calls, size) = (calls.max(100).to_string(), size.to_string());
+    let output = Command::new("python3").args(["-c", SCRIPT, &calls, &size]).output()?;
     if !output.status.success() {
         return Err(format!("ProcessPoolExecutor: {}", String::from_utf8_lossy(&output.stderr)).into());
     }

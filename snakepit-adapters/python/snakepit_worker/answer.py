@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Optional
 
+    from .frame import Frame
     from .payload import Payload
 
 JSON_ANSWER = struct.Struct(">IBBHQHHI")
@@ -51,25 +52,27 @@ def sendable(value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Paylo
     return payload
 
 
-def payload_frames(kind: int, request_id: int, payload: Payload) -> Iterable[bytes]:
+def payload_frames(kind: int, request_id: int, payload: Payload) -> Iterable[Frame]:
     """The frames of a Result or Chunk: one in a tuple where it fits, else those of the cut body, made one at a time.
 
     Raises `Unsendable`.
     """
     try:
-        body = payload.body()
+        pieces = payload.pieces()
     except Exception as error:
         # A content type that is no text, or more attachments than can be counted.
         raise Unsendable(error_body("error", f"the result cannot be sent: {error}", type_name="UnserialisableResult")) from None
-    return _framed(kind, request_id, body)
+    if sum(map(len, pieces)) <= PIECE:
+        return (encode(kind, request_id, b"".join(pieces)),)
+    return encode_cut(kind, request_id, *pieces)
 
 
-def error_frame(request_id: int, body: bytes) -> Iterable[bytes]:
+def error_frame(request_id: int, body: bytes) -> Iterable[Frame]:
     """The Error frame, cut in the rare case that causes and details make it long."""
-    return _framed(ERROR, request_id, body)
+    return (encode(ERROR, request_id, body),) if len(body) <= PIECE else encode_cut(ERROR, request_id, body)
 
 
-def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Iterable[bytes]:
+def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Iterable[Frame]:
     """The one answer to an Execute whose command returned `value`; `asked_in` as in `payload_of`."""
     if asked_in is not MSGPACK_TYPE:
         frame = _small_frame(request_id, value, min(payload_limit, SMALL))
@@ -99,7 +102,3 @@ def _small_frame(request_id: int, value: Any, limit: int) -> Optional[bytes]:
         if size <= limit:
             return JSON_ANSWER.pack(20 + size, RESULT, 0, 0, request_id, 0, 0, size) + data
     return None
-
-
-def _framed(kind: int, request_id: int, body: bytes) -> Iterable[bytes]:
-    return (encode(kind, request_id, body),) if len(body) <= PIECE else encode_cut(kind, request_id, body)

@@ -6,9 +6,11 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Union
+    from typing import Iterator, List, Tuple, Union
 
     Buffer = Union[bytes, memoryview]
+    Frame = Union[bytes, Tuple[Buffer, ...]]
+    """A frame in one piece, or one of a large body: its header, and slices of the body that are not copied."""
 
 HEADER = struct.Struct(">IBBHQ")
 """length, kind, flags, reserved, request id"""
@@ -51,6 +53,9 @@ LOG = 0x48
 EVENT = 0x49
 RECYCLE = 0x4A
 
+LARGE = 0x100
+"""Added to the kind of a message whose body is not in one piece (see `large_body`)."""
+
 FROM_HOST = frozenset((HELLO, EXECUTE, EXECUTE_STREAM, CANCEL, CREDIT_KIND, END_SESSION, PING, DRAIN, PART))
 MAY_BE_CUT = frozenset((EXECUTE, EXECUTE_STREAM, RESULT, ERROR, CHUNK))
 NAMES_A_REQUEST = frozenset((EXECUTE, EXECUTE_STREAM, CANCEL, CREDIT_KIND, PART))
@@ -77,15 +82,21 @@ def encode(kind: int, request_id: int, body: bytes = b"") -> bytes:
     return HEADER.pack(12 + len(body), kind, 0, 0, request_id) + body
 
 
-def encode_cut(kind: int, request_id: int, body: bytes) -> Iterator[bytes]:
-    """The frames of a body of any length, made one at a time so that a large body is not held twice."""
-    view, size = memoryview(body), len(body)
-    start = 0
+def encode_cut(kind: int, request_id: int, *pieces: Buffer) -> Iterator[Tuple[Buffer, ...]]:
+    """The frames of a body in any number of pieces, of any length, each as its header and slices of the body."""
+    views = [memoryview(piece) for piece in pieces if len(piece)]
+    left = sum(map(len, views))
     while True:
-        stop = min(start + PIECE, size)
-        flags = MORE if stop < size else 0
-        head = HEADER.pack(12 + stop - start, kind if start == 0 else PART, flags, 0, request_id)
-        yield b"".join((head, view[start:stop]))
-        if stop == size:
+        size = min(left, PIECE)
+        left -= size
+        frame: List[Buffer] = [HEADER.pack(12 + size, kind, MORE if left else 0, 0, request_id)]
+        while size:
+            frame.append(views[0][:size])
+            views[0] = views[0][size:]
+            size -= len(frame[-1])
+            if not len(views[0]):
+                del views[0]
+        yield tuple(frame)
+        if not left:
             return
-        start = stop
+        kind = PART

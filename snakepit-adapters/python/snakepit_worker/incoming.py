@@ -6,16 +6,18 @@ Knows no command and no pipe. Whoever holds the reading role calls it; it is nev
 from __future__ import annotations
 
 from .frame import (
-    BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT, FROM_HOST, HEADER, LENGTH, LONGEST, MAY_BE_CUT, MORE, NAMES_A_REQUEST, OPTIONAL,
+    BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT, FROM_HOST, HEADER, LARGE, LENGTH, LONGEST, MAY_BE_CUT, MORE, NAMES_A_REQUEST, OPTIONAL,
     PART, SHORTEST, Breach, check_length,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple, Union
 
-    Message = Tuple[int, int, bytes]
-    """kind, request id, body"""
+    from .large_body import LargeBody
+
+    Message = Tuple[int, int, Any]
+    """kind, request id, body: bytes, or with `LARGE` in the kind a `Placed`"""
 
 
 class CutBody:
@@ -28,6 +30,13 @@ class CutBody:
         self.pieces: List[bytes] = []
         self.size = 0
 
+    @classmethod
+    def instead_of(cls, large: LargeBody) -> CutBody:
+        """The same body, put together from its pieces."""
+        body = cls(large.kind)
+        body.pieces, body.size = large.pieces(), large.size
+        return body
+
 
 class Incoming:
     """What has come of frames and bodies that are not complete."""
@@ -37,14 +46,21 @@ class Incoming:
         self._pieces: List[bytes] = []
         self._have = 0
         self._need = 0
-        self._cut: Dict[int, CutBody] = {}
+        self._cut: Dict[int, Union[CutBody, LargeBody]] = {}
+        self.filling: Optional[LargeBody] = None
+        """The body of which a part is under way that is to be read to its place, with `fill`."""
+        self._filling_id = 0
+        self._filling_goes_on = False
 
     def feed(self, data: bytes) -> List[Message]:
         """The messages that `data` completes, in order.
 
         Raises `Breach` at the first broken frame; what came before it in the same data is then lost with it.
         """
-        if self._pieces:
+        messages: List[Message] = []
+        if self.filling is not None:
+            data = self._pour(data, messages)
+        elif self._pieces:
             # Joined once when the frame is complete: joining at every read would copy a large frame many times.
             self._pieces.append(data)
             self._have += len(data)
@@ -52,7 +68,6 @@ class Incoming:
                 return []
             data = b"".join(self._pieces)
             self._pieces.clear()
-        messages: List[Message] = []
         unpack, offset, end = HEADER.unpack_from, 0, len(data)
         while end - offset >= 16:
             length, kind, flags, reserved, request_id = unpack(data, offset)
@@ -60,6 +75,8 @@ class Incoming:
                 check_length(length)
             stop = offset + 4 + length
             if stop > end:
+                if kind == PART and request_id in self._cut and self._begin_filling(data, offset):
+                    return messages
                 break
             body = data[offset + 16:stop]
             if flags or reserved or self._cut or request_id == 0 or kind not in FROM_HOST or kind == PART:
@@ -73,9 +90,20 @@ class Incoming:
             self._keep(data[offset:] if offset else data)
         return messages
 
+    def fill(self, fd: int) -> bytes:
+        """Reads some of the part that is under way to its place, and returns what came behind it.
+
+        At the end of the input `filling` is None, and there is nothing.
+        """
+        behind = self.filling.read(fd) if self.filling is not None else None
+        if behind is None:
+            self.filling = None
+            return b""
+        return behind
+
     def is_inside_a_frame(self) -> bool:
         """Whether the input would be torn if it ended here."""
-        return bool(self._pieces)
+        return bool(self._pieces) or self.filling is not None
 
     def is_cut(self, request_id: int) -> bool:
         """Whether parts of this request's body are still to come."""
@@ -107,24 +135,70 @@ class Incoming:
         if request_id == 0 and kind in NAMES_A_REQUEST:
             raise Breach("request_id", f"a frame of kind {kind:#04x} for request 0")
         if kind == PART:
-            cut = self._cut.get(request_id)
-            if cut is None:
+            if request_id not in self._cut:
                 raise Breach("part_without_start", f"a part of request {request_id}, of which nothing came before")
-            return self._add_piece(cut, flags, request_id, body)
+            return self._add_piece(request_id, flags, body)
         if kind in MAY_BE_CUT:
             if request_id in self._cut:
                 raise Breach("body_under_way", f"a second body of request {request_id} before the first was complete")
             if flags & MORE:
-                cut = self._cut[request_id] = CutBody(kind)
-                return self._add_piece(cut, flags, request_id, body)
+                return self._begin_body(kind, request_id, body)
         return kind, request_id, body
 
-    def _add_piece(self, cut: CutBody, flags: int, request_id: int, piece: bytes) -> Optional[Message]:
-        cut.size += len(piece)
-        if cut.size > self.payload_limit + BODY_MARGIN:
+    def _begin_body(self, kind: int, request_id: int, first: bytes) -> Optional[Message]:
+        from .large_body import large_body  # With the first: most workers never see one.
+
+        large = large_body(kind, first, self.payload_limit + BODY_MARGIN)
+        if large is not None:
+            self._cut[request_id] = large
+            return None
+        self._cut[request_id] = CutBody(kind)
+        return self._add_piece(request_id, MORE, first)
+
+    def _begin_filling(self, data: bytes, offset: int) -> bool:
+        """Takes the beginning of a part whose rest has not come, if its body has a place; everything else waits for the whole."""
+        length, _, flags, reserved, request_id = HEADER.unpack_from(data, offset)
+        large = self._cut[request_id]
+        if isinstance(large, CutBody) or flags & ~MORE or reserved or not large.fits(length - SHORTEST):
+            return False
+        self.filling, self._filling_id, self._filling_goes_on = large, request_id, bool(flags & MORE)
+        large.begin_part(length - SHORTEST)
+        large.pour(memoryview(data)[offset + 16:])
+        return True
+
+    def _pour(self, data: bytes, messages: List[Message]) -> bytes:
+        """Takes more of the part that is under way, and returns what stands behind it."""
+        large = self.filling
+        assert large is not None
+        taken = large.pour(memoryview(data))
+        if large.is_part_whole:
+            self.filling = None
+            if not self._filling_goes_on:
+                del self._cut[self._filling_id]
+                messages.append(self._whole(large, self._filling_id))
+        return data[taken:]
+
+    def _whole(self, body: Union[CutBody, LargeBody], request_id: int) -> Message:
+        if not isinstance(body, CutBody):
+            if body.is_whole:
+                return body.kind | LARGE, request_id, body.placed()
+            body = CutBody.instead_of(body)
+        return body.kind, request_id, b"".join(body.pieces)
+
+    def _add_piece(self, request_id: int, flags: int, piece: bytes) -> Optional[Message]:
+        cut = self._cut[request_id]
+        if cut.size + len(piece) > self.payload_limit + BODY_MARGIN:
             raise Breach("body_too_long", f"the body of request {request_id} is over {self.payload_limit} + {BODY_MARGIN} bytes")
-        cut.pieces.append(piece)
+        if not isinstance(cut, CutBody):
+            if cut.fits(len(piece)):
+                cut.begin_part(len(piece))
+                cut.pour(memoryview(piece))
+            else:
+                cut = self._cut[request_id] = CutBody.instead_of(cut)
+        if isinstance(cut, CutBody):
+            cut.pieces.append(piece)
+            cut.size += len(piece)
         if flags & MORE:
             return None
         del self._cut[request_id]
-        return cut.kind, request_id, b"".join(cut.pieces)
+        return self._whole(cut, request_id)

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable
 
+    from .frame import Frame
     from .registry import Registry
     from .request import Request
 
@@ -33,7 +34,7 @@ class InlineServing(Serving):
         super().__init__(registry, WaitingLine(), write_fd, agent, 1)
         self._held_since = 0.0
         self._main_thread = get_ident()
-        self.reading = Reading(read_fd, self.outgoing, self._take_in, self._host_is_gone)
+        self.reading = Reading(read_fd, self._intake.incoming, self.outgoing, self._take_in, self._host_is_gone)
 
     def serve(self) -> None:
         self.reading.start()
@@ -114,7 +115,7 @@ class InlineServing(Serving):
         if not self.reading.read(False):
             raise HostGone("the input ended")
 
-    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+    def _answer(self, request: Request, frames: Iterable[Frame]) -> None:
         """Sends an answer, or holds it for a moment while more requests wait.
 
         If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than

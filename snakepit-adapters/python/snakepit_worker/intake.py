@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 
-from .answer import error_frame
 from .failure import error_body
 from .frame import (
-    CANCEL, CREDIT_KIND, DRAIN, END_SESSION, EXECUTE, EXECUTE_STREAM, HELLO, PING, PONG, READY, UNANSWERED_LIMIT,
+    CANCEL, CREDIT_KIND, DRAIN, END_SESSION, ERROR, EXECUTE, EXECUTE_STREAM, HELLO, LARGE, PING, PONG, READY, UNANSWERED_LIMIT,
     Breach, encode,
 )
 from .handshake import Hello, ready_body
@@ -24,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Set
 
+    from .large_body import Placed
     from .outgoing import Outgoing
     from .registry import Registry
     from .request import Request
@@ -40,12 +40,12 @@ class Intake:
         self._agent = agent
         self._capacity = capacity
         self._voice = WireVoice(outgoing)
-        self._incoming = Incoming()
+        self.incoming = Incoming()
         self._sessions: Dict[str, Dict[str, Any]] = {}
         self._cancelled_early: Set[int] = set()
-        self._control = {
+        self._control: Dict[int, Callable[[int, Any], None]] = {
             HELLO: self._on_hello, CANCEL: self._on_cancel, CREDIT_KIND: self._on_credit, END_SESSION: self._on_end_session,
-            PING: self._on_ping, DRAIN: self._on_drain,
+            PING: self._on_ping, DRAIN: self._on_drain, EXECUTE | LARGE: self._on_large, EXECUTE_STREAM | LARGE: self._on_large,
         }
         self._ready_lock = allocate_lock()
         self._ready: Optional[bytes] = None
@@ -56,16 +56,16 @@ class Intake:
         self.has_greeted = False
         self.is_draining = False
         self.tells_started = False
-        self.payload_limit = self._incoming.payload_limit
+        self.payload_limit = self.incoming.payload_limit
 
     @property
     def is_drained(self) -> bool:
         """Whether Drain came, and no request that was being sent before it is still incomplete."""
-        return self.is_draining and not self._incoming.has_cut_bodies()
+        return self.is_draining and not self.incoming.has_cut_bodies()
 
     def take_in(self, data: bytes) -> None:
         """Raises `Breach`, `NoCommonProtocol`, `HostGone`."""
-        for kind, request_id, body in self._incoming.feed(data):
+        for kind, request_id, body in self.incoming.feed(data):
             if not self.has_greeted and kind != HELLO:
                 raise Breach("out_of_order", f"a frame of kind {kind:#04x} before Hello")
             if kind == EXECUTE:
@@ -74,6 +74,9 @@ class Intake:
                 self._on_request(parse_execute_stream(request_id, body, time.monotonic()))
             else:
                 self._control[kind](request_id, body)
+
+    def _on_large(self, request_id: int, body: Placed) -> None:
+        self._on_request(body.request(request_id, time.monotonic()))
 
     def _on_request(self, request: Request) -> None:
         if self._cancelled_early and request.id in self._cancelled_early:
@@ -93,9 +96,7 @@ class Intake:
 
     def refuse(self, request: Request) -> None:
         """Answers a request that came too late to be run."""
-        body = error_body("draining", "the worker takes no more work", retryable=True)
-        for frame in error_frame(request.id, body):
-            self._outgoing.post(frame)
+        self._outgoing.post(encode(ERROR, request.id, error_body("draining", "the worker takes no more work", retryable=True)))
 
     def _on_hello(self, _: int, body: bytes) -> None:
         if self.has_greeted:
@@ -103,7 +104,7 @@ class Intake:
         hello = Hello(body)
         self.has_greeted = True
         self.tells_started = "started" in hello.features
-        self.payload_limit = self._incoming.payload_limit = hello.payload_limit
+        self.payload_limit = self.incoming.payload_limit = hello.payload_limit
         self._ready = encode(READY, 0, ready_body(hello, self._agent, self._capacity, self._registry.described()))
         self._say_ready()
 
@@ -124,14 +125,13 @@ class Intake:
 
     def _on_cancel(self, request_id: int, body: bytes) -> None:
         parse_empty(body, "Cancel")
-        if self._incoming.is_cut(request_id):
+        if self.incoming.is_cut(request_id):
             self._cancelled_early.add(request_id)
         elif self._waiting_line.cancel(request_id):
             self._answer_cancelled(request_id)
 
     def _answer_cancelled(self, request_id: int) -> None:
-        for frame in error_frame(request_id, error_body("cancelled", "the request was cancelled before it began")):
-            self._outgoing.post(frame)
+        self._outgoing.post(encode(ERROR, request_id, error_body("cancelled", "the request was cancelled before it began")))
 
     def _on_credit(self, request_id: int, body: bytes) -> None:
         chunks, size = parse_credit(body)

@@ -18,14 +18,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
+    from .incoming import Incoming
     from .outgoing import Outgoing
 
 READ_SIZE = 65536
 
 
 def listen(
-    fd: int, outgoing: Outgoing, wake_reader: int, take_in: Callable[[bytes], None], at_end: Callable[[], None],
-    is_over: Callable[[bytes], bool],
+    fd: int, incoming: Incoming, outgoing: Outgoing, wake_reader: int, take_in: Callable[[bytes], None],
+    at_end: Callable[[], None], is_over: Callable[[bytes], bool],
 ) -> None:
     """Reads until `is_over` says so of a byte of the wake pipe. `at_end` is called once at the end of the input, or of the output."""
 
@@ -51,8 +52,10 @@ def listen(
             poll.unregister(outgoing.fd)
             send_what_waits()
         if fd in ready:
-            data = os.read(fd, READ_SIZE) if ready[fd] & select.POLLIN else b""
-            if data:
+            readable, data = ready[fd] & select.POLLIN, b""
+            if readable:
+                data = os.read(fd, READ_SIZE) if incoming.filling is None else incoming.fill(fd)
+            if data or (readable and incoming.filling is not None):
                 take_in(data)
             else:
                 at_end()
@@ -66,10 +69,12 @@ class Listening(Stopping):
     """The thread that reads for a worker that runs several requests at once. Nothing that it is given may raise."""
 
     def __init__(
-        self, fd: int, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None], on_stop: Callable[[], None],
+        self, fd: int, incoming: Incoming, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None],
+        on_stop: Callable[[], None],
     ) -> None:
         super().__init__()
         self._fd = fd
+        self._incoming = incoming
         self._outgoing = outgoing
         self._take_in = take_in
         self._at_end = at_end
@@ -90,7 +95,7 @@ class Listening(Stopping):
 
     def _listen_or_end(self) -> None:
         try:
-            listen(self._fd, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._on_wake)
+            listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._on_wake)
         except BaseException:
             # A dead worker is replaced, a deaf one is not.
             sys.excepthook(*sys.exc_info())

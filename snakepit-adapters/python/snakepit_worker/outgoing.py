@@ -13,7 +13,9 @@ from _thread import allocate_lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Set
+    from typing import List, Sequence, Set
+
+    from .frame import Buffer
 
 
 BACKLOG_LIMIT = 10_000
@@ -69,6 +71,19 @@ class Outgoing:
         if self._frames:
             self.flush_if_free()
 
+    def send_pieces(self, pieces: Sequence[Buffer]) -> None:
+        """Writes all that waits, then a frame of a large body as it lies in its pieces; waits for room. Raises `HostGone`."""
+        me = get_ident()
+        self._inside.add(me)
+        try:
+            with self._lock:
+                self._write_all(waits=True)
+                self._write_pieces(pieces)
+        finally:
+            self._inside.discard(me)
+        if self._frames:
+            self.flush()
+
     def post(self, frame: bytes) -> None:
         """Sends a frame without waiting, neither for another thread nor for room. Raises `HostGone`."""
         self._frames.append(frame)
@@ -107,6 +122,21 @@ class Outgoing:
                     return
                 self._room.poll()
                 written += self._write(memoryview(data)[written:])
+
+    def _write_pieces(self, pieces: Sequence[Buffer]) -> None:
+        left = list(pieces)
+        while left:
+            try:
+                written = os.writev(self.fd, left)
+            except BlockingIOError:
+                self._room.poll()
+                continue
+            except OSError as error:
+                raise HostGone(str(error)) from None
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if left:
+                left[0] = memoryview(left[0])[written:]
 
     def _write(self, data: bytes | memoryview) -> int:
         try:

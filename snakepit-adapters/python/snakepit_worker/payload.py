@@ -9,7 +9,7 @@ from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence, Union
+    from typing import Any, Sequence, Tuple, Union
 
 FIXED = struct.Struct(">HHI")
 """length of the content type, number of attachments, length of the data"""
@@ -42,14 +42,17 @@ class Payload:
         content_type = 0 if self.content_type == JSON_TYPE else len(self.content_type.encode("utf-8"))
         return FIXED.size + 4 * len(self.attachments) + content_type + self.size
 
-    def body(self) -> bytes:
-        """The payload body of the contract, section 4."""
+    def head(self) -> bytes:
+        """All of the payload body (section 4 of the contract) that stands before the data."""
         if self.content_type == JSON_TYPE and not self.attachments:
-            return FIXED.pack(0, 0, len(self.data)) + self.data
+            return FIXED.pack(0, 0, len(self.data))
         content_type = b"" if self.content_type == JSON_TYPE else self.content_type.encode("utf-8")
         head = FIXED.pack(len(content_type), len(self.attachments), len(self.data))
-        lengths = struct.pack(f">{len(self.attachments)}I", *map(len, self.attachments))
-        return b"".join((head, lengths, content_type, self.data, *self.attachments))
+        return head + struct.pack(f">{len(self.attachments)}I", *map(len, self.attachments)) + content_type
+
+    def pieces(self) -> Tuple[bytes, ...]:
+        """The payload body, one behind the other."""
+        return (self.head(), self.data, *self.attachments)
 
 
 def payload_of(value: Any, asked_in: str = JSON_TYPE) -> Payload:

@@ -16,6 +16,7 @@ main thread touches fd 3 only after it has ended that and found the role not len
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from _thread import allocate_lock, start_new_thread
@@ -27,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
+    from .incoming import Incoming
     from .outgoing import Outgoing
 
 PATIENCE = 0.004
@@ -43,9 +45,14 @@ class Reading(Stopping):
     output; both by the thread that holds the role, and neither may raise.
     """
 
-    def __init__(self, fd: int, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None]) -> None:
+    def __init__(
+        self, fd: int, incoming: Incoming, outgoing: Outgoing, take_in: Callable[[bytes], None], at_end: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._fd = fd
+        self._incoming = incoming
+        self._arrival = select.poll()
+        self._arrival.register(fd, select.POLLIN)
         self._outgoing = outgoing
         self._take_in = take_in
         self._at_end = at_end
@@ -92,11 +99,17 @@ class Reading(Stopping):
             if self.stopping:
                 self._interruptible = False
                 raise LeaveIdle
-            data = os.read(self._fd, READ_SIZE)
-            self._interruptible = False
+            if self._incoming.filling is None:
+                data = os.read(self._fd, READ_SIZE)
+                self._interruptible = False
+            else:
+                # What is read to its place must be counted there, whatever comes: only the wait may be broken off.
+                self._arrival.poll()
+                self._interruptible = False
+                data = self._incoming.fill(self._fd)
         else:
-            data = os.read(self._fd, READ_SIZE)
-        if not data:
+            data = os.read(self._fd, READ_SIZE) if self._incoming.filling is None else self._incoming.fill(self._fd)
+        if not data and self._incoming.filling is None:
             return False
         # Taken in before computing begins: until then the standby cannot take the role, and there is one taker.
         self._take_in(data)
@@ -148,7 +161,7 @@ class Reading(Stopping):
 
     def _read_until_called_back(self) -> None:
         # The main thread finds the end of the input itself once it has called the role back.
-        listen(self._fd, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back)
+        listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back)
         with self._lock:
             self._lent = False
         self._returned.release()

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, List, Optional
 
+    from .frame import Frame
     from .invocation import Command
     from .registry import Registry
     from .request import Request
@@ -52,7 +53,7 @@ class Serving:
         """The request that the calling thread, or task, runs; 0 for none."""
         raise NotImplementedError
 
-    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+    def _answer(self, request: Request, frames: Iterable[Frame]) -> None:
         """Sends the one answer. From here on the host may use the number again."""
         raise NotImplementedError
 
@@ -92,7 +93,7 @@ class Serving:
             return None
         return command
 
-    def _failed(self, request: Request, error: BaseException) -> Iterable[bytes]:
+    def _failed(self, request: Request, error: BaseException) -> Iterable[Frame]:
         # By type: `isinstance` would ask the exception itself, which may do anything.
         if type(error) is InvalidArgument:
             return error_frame(request.id, error_body("invalid_argument", str(error), type_name="InvalidArgument"))
@@ -113,7 +114,7 @@ class Serving:
             ending = self._failed(request, error)
         self._answer(request, ending)
 
-    def _send_items(self, request: Request, items: Any) -> Iterable[bytes]:
+    def _send_items(self, request: Request, items: Any) -> Iterable[Frame]:
         for item in items:
             payload = sendable(item, self._intake.payload_limit, request.content_type)
             frames = payload_frames(CHUNK, request.id, payload)
@@ -126,20 +127,23 @@ class Serving:
             self._send_chunk(request, frames, payload.body_size)
         return (encode(END, request.id),)
 
-    def _send_chunk(self, request: Request, frames: Iterable[bytes], size: int) -> None:
+    def _send_chunk(self, request: Request, frames: Iterable[Frame], size: int) -> None:
         request.sent_chunks += 1
         request.sent_bytes += size
         self._send(frames)
 
-    def _cancelled(self, request: Request) -> Iterable[bytes]:
+    def _cancelled(self, request: Request) -> Iterable[Frame]:
         what = "stream" if request.is_stream else "request"
         return error_frame(request.id, error_body("cancelled", f"the caller cancelled the {what}"))
 
-    def _send(self, frames: Iterable[bytes]) -> None:
+    def _send(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
-            # One at a time, so that what other threads have to say passes between, and memory holds one piece.
-            self.outgoing.put(frame)
-            self.outgoing.flush()
+            # One at a time, so that what other threads have to say passes between.
+            if isinstance(frame, tuple):
+                self.outgoing.send_pieces(frame)
+            else:
+                self.outgoing.put(frame)
+                self.outgoing.flush()
 
     def _refuse_all(self, requests: List[Request]) -> None:
         for request in requests:

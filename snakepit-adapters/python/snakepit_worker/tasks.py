@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, AsyncIterator, Callable, Dict, Iterable
 
+    from .frame import Frame
     from .registry import Registry
     from .request import Request
 
@@ -43,7 +44,9 @@ class TaskServing(Serving):
         self._credit: Dict[Request, asyncio.Future[None]] = {}
         self._is_told_to_stop = False
         self._current = contextvars.ContextVar("request_id", default=0)
-        self.reading = Listening(read_fd, self.outgoing, self._take_in, self._host_is_gone, self._on_stop)
+        self.reading = Listening(
+            read_fd, self._intake.incoming, self.outgoing, self._take_in, self._host_is_gone, self._on_stop,
+        )
 
     def serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -132,7 +135,7 @@ class TaskServing(Serving):
         if ending is not None:
             self._answer(request, ending)
 
-    async def _ending(self, request: Request) -> Iterable[bytes] | None:
+    async def _ending(self, request: Request) -> Iterable[Frame] | None:
         if request.cancelled:
             return self._cancelled(request)
         command = self._checked(request)
@@ -145,7 +148,7 @@ class TaskServing(Serving):
             return await self._send_each(request, value)
         return result_frames(request.id, value, self._intake.payload_limit, request.content_type)
 
-    async def _send_each(self, request: Request, items: Any) -> Iterable[bytes]:
+    async def _send_each(self, request: Request, items: Any) -> Iterable[Frame]:
         try:
             async for item in items if hasattr(items, "__aiter__") else _one_by_one(items):
                 payload = sendable(item, self._intake.payload_limit, request.content_type)
@@ -168,7 +171,7 @@ class TaskServing(Serving):
         finally:
             del self._credit[request]
 
-    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+    def _answer(self, request: Request, frames: Iterable[Frame]) -> None:
         self.waiting_line.done(request)
         self._send(frames)
 

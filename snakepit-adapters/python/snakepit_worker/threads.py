@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable
 
+    from .frame import Frame
     from .registry import Registry
     from .request import Request
 
@@ -38,7 +39,9 @@ class ThreadServing(Serving):
         self._busy = 0
         self._is_told_to_stop = False
         self._current = threading.local()
-        self.reading = Listening(read_fd, self.outgoing, self._take_in, self._host_is_gone, self._on_stop)
+        self.reading = Listening(
+            read_fd, self._intake.incoming, self.outgoing, self._take_in, self._host_is_gone, self._on_stop,
+        )
 
     def serve(self) -> None:
         self.reading.start()
@@ -92,7 +95,7 @@ class ThreadServing(Serving):
             sys.excepthook(*sys.exc_info())
             os._exit(1)
 
-    def _answer(self, request: Request, frames: Iterable[bytes]) -> None:
+    def _answer(self, request: Request, frames: Iterable[Frame]) -> None:
         self.waiting_line.done(request)
         self._send(frames)
 

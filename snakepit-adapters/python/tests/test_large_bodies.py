@@ -3,7 +3,26 @@
 import os
 import unittest
 
-from fake_host import EXECUTE, RESULT, Host, cut, frame, request_body
+from fake_host import EXECUTE, RESULT, Host, cut, frame, program, request_body
+
+THREADS = """
+    from snakepit_worker import Payload, Worker
+    worker = Worker(threads=2)
+
+    @worker.command
+    def give_text(size: int) -> str:
+        return "x" * size
+
+    @worker.command
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @worker.command
+    def mirror(data: bytes, ctx) -> Payload:
+        return Payload(data, attachments=ctx.attachments)
+
+    worker.run()
+"""
 
 
 class LargeBodies(unittest.TestCase):
@@ -45,6 +64,29 @@ class LargeBodies(unittest.TestCase):
         host.ping(7)
         self.assertEqual(host.count_of(RESULT, number), 0, "the Pong must not have waited for the whole answer")
         self.assertEqual(len(host.result(number).value), 30_000_000)
+
+    def test_a_small_answer_passes_between_the_parts_of_a_large_one(self):
+        host = Host.start(self, program(self, THREADS))
+        large = host.begin("give_text", [30_000_000])
+        # Read a little, so that the worker is in the middle of its answer.
+        host._read(30)
+        self.assertEqual(host.call("add", [1, 2]), 3)
+        self.assertEqual(host.count_of(RESULT, large), 0, "the small answer must not have waited for the whole large one")
+        self.assertEqual(len(host.result(large).value), 30_000_000)
+
+    def test_a_request_that_does_not_keep_to_what_it_said_ends_the_worker(self):
+        host = Host.start(self)
+        body = request_body("echo", data=b"z" * 800_000, content_type="application/octet-stream")
+        host.expected_exit = 70
+        host.send(*cut(EXECUTE, 1, body + b"more"))
+        self.assertEqual(host.wait_for_exit(), 70)
+        self.assertIn("body_lengths", host.stderr())
+
+    def test_large_attachments_go_both_ways_whole(self):
+        host = Host.start(self, program(self, THREADS))
+        attachments = [os.urandom(size) for size in (300_000, 0, 1, 700_000)]
+        answer = host.result(host.begin("mirror", data=b"d" * 100_000, content_type="application/octet-stream", attachments=attachments))
+        self.assertTrue(answer.payload[1:] == (b"d" * 100_000, attachments))
 
     def test_an_answer_over_the_limit_is_an_error(self):
         host = Host.start(self, hello={"payload_limit": 1000})

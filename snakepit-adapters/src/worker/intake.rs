@@ -109,7 +109,7 @@ impl Intake {
 
     fn read(&mut self) -> Result<(), ReadEnd> {
         loop {
-            match self.from_host.read(self.decoder.buffer()) {
+            match self.from_host.read(&mut self.decoder) {
                 Ok(len) if len > 0 => {
                     self.arrived = Instant::now();
                     return Ok(());

@@ -1,7 +1,9 @@
 //! The pipe to the host: small frames gathered into one write, large bodies cut so that others pass between.
 
 use std::io::{self, IoSlice, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::yield_now;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,7 +18,11 @@ const GATHER_BYTES: usize = 32 << 10;
 const GATHER_TIME: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
-pub(super) struct Output(Mutex<Pipe>);
+pub(super) struct Output {
+    pipe: Mutex<Pipe>,
+    /// How many threads wait for the pipe.
+    waiting: AtomicUsize,
+}
 
 #[derive(Debug)]
 struct Pipe {
@@ -27,11 +33,22 @@ struct Pipe {
 
 impl Output {
     pub(super) fn new(to_host: ToHost) -> Self {
-        Self(Mutex::new(Pipe { to_host, gathered: BytesMut::with_capacity(2 * GATHER_BYTES), since: None }))
+        let pipe = Pipe { to_host, gathered: BytesMut::with_capacity(2 * GATHER_BYTES), since: None };
+        Self { pipe: Mutex::new(pipe), waiting: AtomicUsize::new(0) }
     }
 
     fn pipe(&self) -> MutexGuard<'_, Pipe> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        pipe
+    }
+
+    /// Lets those who wait for the pipe have it. The lock alone gives it back to whoever lets go of it and asks again.
+    fn let_others_pass(&self) {
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            yield_now();
+        }
     }
 
     /// Writes a frame and all that was gathered before it.
@@ -81,6 +98,8 @@ impl Output {
             if part.last {
                 return Ok(());
             }
+            drop(pipe);
+            self.let_others_pass();
         }
     }
 }

@@ -64,7 +64,7 @@ fn serve_pipes(worker: Worker, pipes: Option<(File, File)>) -> ! {
         leave(WRONG_WIRE, "the file descriptors of the wire are not open: no host has started this worker")
     };
     let signals = block_signals();
-    let crew = start(worker, FromHost::pipe(from_host), ToHost::Pipe(to_host));
+    let crew = start(worker, FromHost::Pipe(from_host), ToHost::Pipe(to_host));
     let listens = Arc::clone(&crew);
     in_thread("snakepit-signals", move || take_signals(&signals, || listens.terminate()));
     let end = crew.await_end();
@@ -159,7 +159,7 @@ fn no_thread(error: &io::Error) -> ! {
 /// Serves on two pipes, and says with which code the process would leave.
 #[cfg(feature = "testkit")]
 pub(super) fn serve_on(worker: Worker, from_host: File, to_host: File) -> i32 {
-    let started = worker.start(FromHost::pipe(from_host), ToHost::Pipe(to_host));
+    let started = worker.start(FromHost::Pipe(from_host), ToHost::Pipe(to_host));
     started.map_or_else(StartFailure::leave, |crew| crew.await_end().leave()).0
 }
 

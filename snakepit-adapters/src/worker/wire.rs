@@ -1,43 +1,45 @@
 //! What a worker reads from and writes to: two pipes, or the two directions of a gRPC stream.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 
-use bytes::BytesMut;
+use bytes::BufMut;
 
+use crate::port::frame::Decoder;
 #[cfg(feature = "grpc")]
 use crate::worker::grpc::{StreamFromHost, StreamToHost};
-
-const READ_SIZE: usize = 64 << 10;
 
 /// The way from the host.
 #[derive(Debug)]
 pub(super) enum FromHost {
-    Pipe {
-        pipe: File,
-        bytes: Box<[u8]>,
-    },
+    Pipe(File),
     #[cfg(feature = "grpc")]
     Stream(StreamFromHost),
 }
 
 impl FromHost {
-    pub(super) fn pipe(pipe: File) -> Self {
-        Self::Pipe { pipe, bytes: vec![0; READ_SIZE].into() }
-    }
-
-    /// Waits for bytes and appends them: how many, 0 at the end.
-    pub(super) fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    /// Waits for bytes and gives them to the decoder: how many, 0 at the end.
+    pub(super) fn read(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
         match self {
-            Self::Pipe { pipe, bytes } => {
-                let len = pipe.read(bytes)?;
-                buffer.extend_from_slice(&bytes[..len]);
-                Ok(len)
-            }
+            Self::Pipe(pipe) => read_to(pipe, &mut decoder.room()),
             #[cfg(feature = "grpc")]
-            Self::Stream(stream) => stream.read(buffer),
+            Self::Stream(stream) => stream.read(decoder.buffer()),
         }
     }
+}
+
+/// Reads to memory that need not be written before.
+fn read_to(pipe: &File, room: &mut impl BufMut) -> io::Result<usize> {
+    #[expect(unsafe_code, reason = "the system fills memory that was not written before")]
+    // SAFETY: it is handed to a call that writes to it, and does not read it.
+    let chunk = unsafe { room.chunk_mut().as_uninit_slice_mut() };
+    let len = rustix::io::read(pipe, chunk)?.0.len();
+    #[expect(unsafe_code, reason = "the system fills memory that was not written before")]
+    // SAFETY: so many bytes of it have just been written.
+    unsafe {
+        room.advance_mut(len);
+    }
+    Ok(len)
 }
 
 /// The way to the host. What was written may stay here until it is flushed.

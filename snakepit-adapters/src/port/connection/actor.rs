@@ -83,6 +83,7 @@ impl Actor for PortConnection {
             decoder: Decoder::new(Side::Worker, payload_limit),
             outstanding,
             reports,
+            is_wide: false,
             ready: Some(ready),
         };
         self.spawn(reader.run(myself, write_failed));

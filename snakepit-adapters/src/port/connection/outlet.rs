@@ -33,6 +33,8 @@ struct Way {
     /// `None` once the actor has ended, so that the pipe ends with it and not with the last who knows of it.
     to_worker: Option<Arc<ToWorker>>,
     writing: Writing,
+    /// Whether there has been a large body.
+    is_wide: bool,
     /// Tells the reader that the worker has closed the pipe that we write.
     write_failed: Option<oneshot::Sender<()>>,
 }
@@ -73,6 +75,7 @@ impl PortOutlet {
                 outbox: Outbox::default(),
                 to_worker: Some(Arc::new(to_worker)),
                 writing: Writing::Idle,
+                is_wide: false,
                 write_failed: None,
             }),
         }
@@ -128,7 +131,12 @@ impl PortOutlet {
         let (Some(to_worker), false) = (&way.to_worker, way.writing == Writing::Over) else { return };
         way.writing = match way.outbox.write_turn(|slices| to_worker.try_write_vectored(slices)) {
             Ok(Written::All) => Writing::Idle,
-            Ok(Written::Part) => self.ask(ConnectionMessage::Flush, Writing::FlushDue),
+            Ok(Written::Part) => {
+                if !std::mem::replace(&mut way.is_wide, true) {
+                    to_worker.widen();
+                }
+                self.ask(ConnectionMessage::Flush, Writing::FlushDue)
+            }
             Ok(Written::Blocked) => self.ask(ConnectionMessage::PipeFull, Writing::PipeFull),
             Err(_closed) => {
                 way.outbox = Outbox::default();

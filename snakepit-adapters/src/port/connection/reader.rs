@@ -24,6 +24,8 @@ pub(super) struct Reader {
     pub(super) decoder: Decoder,
     pub(super) outstanding: Arc<Outstanding>,
     pub(super) reports: AdapterReports,
+    /// Whether there has been a large body.
+    pub(super) is_wide: bool,
     /// Taken when the worker is ready.
     pub(super) ready: Option<ReadyReply>,
 }
@@ -49,7 +51,7 @@ impl Reader {
         loop {
             let read = tokio::select! {
                 biased;
-                read = self.from_worker.read(self.decoder.buffer()) => read,
+                read = self.from_worker.read(&mut self.decoder) => read,
                 _ = &mut write_failed => return self.read_last_words(),
             };
             if let Err(failure) = read.and_then(|len| self.take(len)) {
@@ -61,7 +63,7 @@ impl Reader {
     /// Reads what is there already: all that a worker wrote before it closed its other end.
     fn read_last_words(&mut self) -> AdapterFailure {
         loop {
-            let taken = match self.from_worker.try_read(self.decoder.buffer()) {
+            let taken = match self.from_worker.try_read(&mut self.decoder) {
                 Ok(None) => return AdapterFailure::Disconnected,
                 Ok(Some(len)) => self.take(len),
                 Err(failure) => Err(failure),
@@ -88,10 +90,20 @@ impl Reader {
         while let Some(incoming) = self.decoder.next_incoming()? {
             match incoming {
                 Incoming::Frame(frame) => self.receive(frame)?,
-                Incoming::Begun { kind, id } => self.expect(kind, id)?,
+                Incoming::Begun { kind, id } => {
+                    self.expect(kind, id)?;
+                    self.widen();
+                }
             }
         }
         Ok(())
+    }
+
+    /// Makes room in the pipe with the first large body.
+    fn widen(&mut self) {
+        if !std::mem::replace(&mut self.is_wide, true) {
+            self.from_worker.widen();
+        }
     }
 
     /// Refuses a large answer to a request that was never asked before its bytes are kept.

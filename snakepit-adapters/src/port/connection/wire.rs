@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 
-use bytes::BytesMut;
 use nix::errno::Errno;
 use snakepit_core::adapter::AdapterFailure;
 use tokio::io::AsyncReadExt;
@@ -10,6 +9,8 @@ use tokio::net::unix::pipe;
 
 #[cfg(feature = "grpc")]
 use crate::grpc::frames::{FrameSink, FrameStream};
+use crate::port::frame::Decoder;
+use crate::port::pipe_size;
 
 /// The way to the worker.
 pub(crate) enum ToWorker {
@@ -28,6 +29,15 @@ impl ToWorker {
             Self::Pipe(pipe) => pipe.try_write_vectored(slices),
             #[cfg(feature = "grpc")]
             Self::Stream(sink) => sink.try_write_vectored(slices),
+        }
+    }
+
+    /// Makes room for large bodies.
+    pub(super) fn widen(&self) {
+        match self {
+            Self::Pipe(pipe) => pipe_size::widen(pipe),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => {}
         }
     }
 
@@ -50,20 +60,29 @@ pub(crate) enum FromWorker {
 }
 
 impl FromWorker {
-    /// Waits for bytes and appends them: how many, 0 at the end.
+    /// Waits for bytes and gives them to the decoder: how many, 0 at the end.
     ///
     /// # Cancellation
     /// Nothing is lost.
-    pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> Result<usize, AdapterFailure> {
+    pub(super) async fn read(&mut self, decoder: &mut Decoder) -> Result<usize, AdapterFailure> {
         match self {
-            Self::Pipe(pipe) => pipe.read_buf(buffer).await.map_err(|error| reading(&error)),
+            Self::Pipe(pipe) => pipe.read_buf(&mut decoder.room()).await.map_err(|error| reading(&error)),
             #[cfg(feature = "grpc")]
-            Self::Stream(stream) => stream.read(buffer).await,
+            Self::Stream(stream) => stream.read(decoder.buffer()).await,
         }
     }
 
-    /// Appends what is there already: how many bytes, 0 at the end, or `None` if nothing is there yet.
-    pub(super) fn try_read(&mut self, buffer: &mut BytesMut) -> Result<Option<usize>, AdapterFailure> {
+    /// Makes room for large bodies.
+    pub(super) fn widen(&self) {
+        match self {
+            Self::Pipe(pipe) => pipe_size::widen(pipe),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => {}
+        }
+    }
+
+    /// Gives the decoder what is there already: how many bytes, 0 at the end, or `None` if nothing is there yet.
+    pub(super) fn try_read(&mut self, decoder: &mut Decoder) -> Result<Option<usize>, AdapterFailure> {
         match self {
             Self::Pipe(pipe) => {
                 let mut bytes = vec![0; 64 << 10];
@@ -74,14 +93,14 @@ impl FromWorker {
                         Err(Errno::EINTR) => {}
                         Err(error) => return Err(reading(&error.into())),
                         Ok(len) => {
-                            buffer.extend_from_slice(&bytes[..len]);
+                            decoder.buffer().extend_from_slice(&bytes[..len]);
                             return Ok(Some(len));
                         }
                     }
                 }
             }
             #[cfg(feature = "grpc")]
-            Self::Stream(stream) => stream.try_read(buffer),
+            Self::Stream(stream) => stream.try_read(decoder.buffer()),
         }
     }
 }

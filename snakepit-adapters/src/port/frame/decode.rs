@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::port::frame::encode::CUT_AT;
 use crate::port::frame::error::ProtocolError;
 use crate::port::frame::header::{HEADER_LEN, Header};
 use crate::port::frame::kind::{Kind, Side};
@@ -12,6 +14,9 @@ use crate::port::frame::kind::{Kind, Side};
 const READ_SIZE: usize = 64 << 10;
 /// Up to this size a body is taken from the read buffer in one piece, when all of it is there.
 const SMALL: usize = 16 << 10;
+/// How much is asked of the pipe at once between two parts of a cut body: a header and some small frames. What it brings
+/// of the next part is copied once more, the rest is not.
+const BETWEEN_PARTS: usize = 4 << 10;
 /// What a body may hold beside the payload: texts, metadata, lengths.
 pub const BESIDE_PAYLOAD: usize = 1 << 20;
 /// How many requests a worker may have that it has not answered, and so how many cut bodies may be under way.
@@ -44,7 +49,7 @@ pub enum Incoming {
 
 /// Turns bytes into frames, however they were split on their way.
 ///
-/// Nothing is allocated by a length that the peer states: a body grows with what has arrived, up to the limit.
+/// A body grows with what has arrived, up to the limit: no length that the peer states allocates more than one piece.
 #[derive(Debug)]
 pub struct Decoder {
     from: Side,
@@ -59,9 +64,10 @@ pub struct Decoder {
 #[derive(Debug)]
 struct Arriving {
     id: u64,
-    left: usize,
     more: bool,
     body: Growing,
+    /// How long the body is when all of this frame has come.
+    end: usize,
 }
 
 /// A body under way: what it belongs to, and its bytes so far. A frame that is skipped keeps none.
@@ -69,6 +75,7 @@ struct Arriving {
 struct Growing {
     kind: Option<Kind>,
     bytes: BytesMut,
+    skipped: usize,
 }
 
 impl Decoder {
@@ -94,6 +101,23 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// The same for whoever can read as much as fits and no more: the rest of a large body is read to where it stays.
+    pub fn room(&mut self) -> Limit<&mut BytesMut> {
+        let wanted = if self.cut.is_empty() { READ_SIZE } else { BETWEEN_PARTS };
+        match &mut self.arriving {
+            Some(arriving) if self.buffer.is_empty() && arriving.is_kept() && arriving.left() > 0 => {
+                let left = arriving.left();
+                let body = &mut arriving.body.bytes;
+                body.reserve(left.min(CUT_AT));
+                body.limit(left)
+            }
+            _ => {
+                self.buffer.reserve(wanted);
+                (&mut self.buffer).limit(wanted)
+            }
+        }
+    }
+
     /// Takes the next frame out of the buffer, or nothing if more must arrive first.
     ///
     /// # Errors
@@ -102,7 +126,7 @@ impl Decoder {
         loop {
             if let Some(arriving) = &mut self.arriving {
                 arriving.grow(&mut self.buffer);
-                if arriving.left > 0 {
+                if arriving.left() > 0 {
                     return Ok(None);
                 }
                 if let Some(frame) = self.arrived() {
@@ -120,7 +144,8 @@ impl Decoder {
             self.buffer.advance(HEADER_LEN);
             let body = self.open(kind, &header)?;
             let begun = body.kind.filter(|_| kind != Some(Kind::Part));
-            self.arriving = Some(Arriving { id: header.id, left: header.body_len, more: header.more, body });
+            let end = body.len() + header.body_len;
+            self.arriving = Some(Arriving { id: header.id, more: header.more, body, end });
             if let Some(kind) = begun {
                 return Ok(Some(Incoming::Begun { kind, id: header.id }));
             }
@@ -133,7 +158,7 @@ impl Decoder {
     /// [`ProtocolError::Torn`] where a frame or a cut body is incomplete.
     pub fn finish(&self) -> Result<(), ProtocolError> {
         let what = if let Some(arriving) = &self.arriving {
-            format!("{} bytes of a frame for request {} are missing", arriving.left, arriving.id)
+            format!("{} bytes of a frame for request {} are missing", arriving.left(), arriving.id)
         } else if !self.buffer.is_empty() {
             format!("only its first {} bytes came", self.buffer.len())
         } else if let Some((id, body)) = self.cut.iter().min_by_key(|(id, _)| **id) {
@@ -181,10 +206,10 @@ impl Decoder {
         } else if header.more && self.cut.len() >= usize::from(REQUESTS_LIMIT) {
             return Err(ProtocolError::TooManyRequests { limit: REQUESTS_LIMIT });
         } else {
-            Growing { kind, bytes: BytesMut::new() }
+            Growing { kind, bytes: BytesMut::new(), skipped: 0 }
         };
         match body.kind {
-            Some(kind) if body.bytes.len() + header.body_len > self.body_limit => {
+            Some(kind) if body.len() + header.body_len > self.body_limit => {
                 Err(ProtocolError::BodyTooLarge { kind, id: header.id, limit: self.body_limit })
             }
             _ => Ok(body),
@@ -203,13 +228,27 @@ impl Decoder {
 }
 
 impl Arriving {
+    fn is_kept(&self) -> bool {
+        self.body.kind.is_some()
+    }
+
+    fn left(&self) -> usize {
+        self.end - self.body.len()
+    }
+
     /// Takes what has arrived of this frame.
     fn grow(&mut self, buffer: &mut BytesMut) {
-        let len = self.left.min(buffer.len());
-        if self.body.kind.is_some() {
-            self.body.bytes.extend_from_slice(&buffer[..len]);
+        let len = self.left().min(buffer.len());
+        match self.body.kind {
+            Some(_) => self.body.bytes.extend_from_slice(&buffer[..len]),
+            None => self.body.skipped += len,
         }
         buffer.advance(len);
-        self.left -= len;
+    }
+}
+
+impl Growing {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.skipped
     }
 }

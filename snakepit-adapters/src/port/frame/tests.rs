@@ -29,6 +29,29 @@ fn decode(from: Side, bytes: &[u8], pieces: &[usize]) -> Result<Vec<Frame>, Prot
     Ok(frames)
 }
 
+/// The same for a reader that reads to where the decoder wants it, at most so many bytes at once.
+fn decode_to_room(from: Side, bytes: &[u8], pieces: &[usize]) -> Result<Vec<Frame>, ProtocolError> {
+    let mut decoder = Decoder::new(from, LIMIT);
+    let mut frames = Vec::new();
+    let mut rest = bytes;
+    let mut sizes = pieces.iter().copied().cycle();
+    while !rest.is_empty() {
+        let mut room = decoder.room();
+        let wanted = sizes.next().unwrap_or(usize::MAX).clamp(1, room.remaining_mut());
+        let (piece, after) = rest.split_at(wanted.min(rest.len()));
+        room.put_slice(piece);
+        rest = after;
+        while let Some(incoming) = decoder.next_incoming()? {
+            match incoming {
+                Incoming::Frame(frame) => frames.push(frame),
+                Incoming::Begun { .. } => {}
+            }
+        }
+    }
+    decoder.finish()?;
+    Ok(frames)
+}
+
 fn from_worker(bytes: &[u8]) -> Result<Vec<Frame>, ProtocolError> {
     decode(Side::Worker, bytes, &[])
 }
@@ -145,13 +168,31 @@ fn no_more_cut_bodies_are_held_than_requests_are_allowed() {
 }
 
 #[test]
-fn a_stated_length_allocates_nothing() {
+fn a_stated_length_allocates_no_more_than_a_piece() {
     let mut decoder = Decoder::new(Side::Worker, 1 << 30);
     decoder.buffer().extend_from_slice(&Header::of(Kind::Result, 7, 1_000_000, true).to_bytes());
     decoder.next_incoming().unwrap();
     decoder.next_incoming().unwrap();
-    let held = decoder.buffer().capacity();
-    assert!(held <= 128 << 10, "{held} bytes held for a frame of which only the header came");
+    let held = decoder.room().get_ref().capacity() + decoder.buffer().capacity();
+    assert!(held <= 512 << 10, "{held} bytes held for a frame of which only the header came");
+}
+
+#[test]
+fn the_rest_of_a_large_body_is_read_to_where_it_stays() {
+    let mut decoder = Decoder::new(Side::Worker, LIMIT);
+    let body: Vec<u8> = (0..CUT_AT).map(|at| at.to_le_bytes()[0]).collect();
+    let first = part(Kind::Result, 7, true, &body);
+    decoder.buffer().extend_from_slice(&first[..1000]);
+    assert!(matches!(decoder.next_incoming(), Ok(Some(Incoming::Begun { .. }))));
+    assert_eq!(decoder.next_incoming(), Ok(None));
+    let mut room = decoder.room();
+    assert_eq!(room.remaining_mut(), first.len() - 1000, "all of the frame, and nothing behind it");
+    room.put_slice(&first[1000..]);
+    assert_eq!(decoder.next_incoming(), Ok(None));
+    let rest = part(Kind::Part, 7, false, b"end");
+    decoder.room().put_slice(&rest);
+    let Ok(Some(Incoming::Frame(frame))) = decoder.next_incoming() else { panic!("it is whole") };
+    assert!(frame.body == [&body[..], b"end"].concat());
 }
 
 fn any_frame() -> impl Strategy<Value = (Kind, u64, Vec<u8>)> {
@@ -203,7 +244,9 @@ proptest! {
         let frames: Vec<_> = frames.into_iter().filter(|(_, id, _)| seen.insert(*id)).collect();
         let (bytes, order) = encode(&frames);
         prop_assert_eq!(decode(Side::Worker, &bytes, &[]).unwrap(), order.clone());
-        prop_assert_eq!(decode(Side::Worker, &bytes, &pieces).unwrap(), order);
+        prop_assert_eq!(decode(Side::Worker, &bytes, &pieces).unwrap(), order.clone());
+        prop_assert_eq!(decode_to_room(Side::Worker, &bytes, &[]).unwrap(), order.clone());
+        prop_assert_eq!(decode_to_room(Side::Worker, &bytes, &pieces).unwrap(), order);
     }
 }
 
@@ -226,7 +269,9 @@ proptest! {
         pieces in prop::collection::vec(1_usize..40, 1..8),
         side in prop::sample::select(&[Side::Host, Side::Worker][..]),
     ) {
-        prop_assert_eq!(decode(side, &bytes, &[]), decode(side, &bytes, &pieces));
+        let whole = decode(side, &bytes, &[]);
+        prop_assert_eq!(&decode(side, &bytes, &pieces), &whole);
+        prop_assert_eq!(&decode_to_room(side, &bytes, &pieces), &whole);
     }
 
     #[test]

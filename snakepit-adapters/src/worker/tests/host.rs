@@ -38,7 +38,7 @@ impl Host {
         let (from_worker, to_host) = std::io::pipe().unwrap();
         let started = std::thread::spawn(move || {
             let (from_host, to_host) = (OwnedFd::from(from_host), OwnedFd::from(to_host));
-            worker.start(FromHost::pipe(from_host.into()), ToHost::Pipe(to_host.into()))
+            worker.start(FromHost::Pipe(from_host.into()), ToHost::Pipe(to_host.into()))
         });
         Self {
             to_worker: Some(to_worker),
@@ -120,10 +120,17 @@ impl Host {
     /// The next frame; `None` when the worker has closed its end.
     pub(super) fn next(&mut self) -> Option<Frame> {
         loop {
-            match self.decoder.next_incoming().unwrap() {
-                Some(Incoming::Frame(frame)) => return Some(frame),
-                Some(Incoming::Begun { .. }) => continue,
-                None => {}
+            match self.next_incoming()? {
+                Incoming::Frame(frame) => return Some(frame),
+                Incoming::Begun { .. } => {}
+            }
+        }
+    }
+
+    fn next_incoming(&mut self) -> Option<Incoming> {
+        loop {
+            if let Some(incoming) = self.decoder.next_incoming().unwrap() {
+                return Some(incoming);
             }
             let mut bytes = [0; 16 << 10];
             let read = self.from_worker.read(&mut bytes).unwrap();
@@ -132,6 +139,12 @@ impl Host {
             }
             self.decoder.buffer().extend_from_slice(&bytes[..read]);
         }
+    }
+
+    /// The beginning of a large body is next.
+    pub(super) fn expect_begun(&mut self, kind: Kind, id: u64) {
+        let incoming = self.next_incoming().expect("the worker has closed its end");
+        assert_eq!(incoming, Incoming::Begun { kind, id });
     }
 
     pub(super) fn expect(&mut self, kind: Kind, id: u64) -> Frame {

@@ -335,3 +335,19 @@ fn several_threads_run_several_commands_at_once() {
         }
     });
 }
+
+#[test]
+fn a_small_answer_passes_between_the_parts_of_a_large_one() {
+    within_limit(|| {
+        let worker = Worker::new()
+            .threads(2)
+            .raw_command("give", |_ctx, _| Ok(Payload::bytes(vec![7; 15 << 20])))
+            .command("add", |_ctx, (a, b): (i64, i64)| Ok(a + b));
+        let mut host = Host::ready(worker);
+        host.execute(1, "give", &json!(null));
+        host.expect_begun(Kind::Result, 1);
+        host.execute(2, "add", &json!([1, 2]));
+        host.expect_result(2, &json!(3));
+        assert_eq!(host.expect(Kind::Result, 1).body.len(), 8 + 24 + (15 << 20));
+    });
+}

@@ -1,5 +1,6 @@
 //! An adapter without a process, driven by a test: whatever reaches a worker is handed to the test, which answers it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,6 +70,11 @@ impl ractor::Message for ScriptedMessage {}
 /// A command that the adapter's message type cannot be made from: its conversion panics, in the actor that sends it.
 pub(crate) const PANICS_ON_ITS_WAY: &str = "panics on its way";
 
+thread_local! {
+    /// Whether it cannot be made from a Cancel, either, in this thread.
+    pub(crate) static PANICS_ON_CANCEL: Cell<bool> = const { Cell::new(false) };
+}
+
 impl From<AdapterMessage> for ScriptedMessage {
     fn from(message: AdapterMessage) -> Self {
         panic_on_the_way(&message);
@@ -77,6 +83,8 @@ impl From<AdapterMessage> for ScriptedMessage {
 }
 
 fn panic_on_the_way(message: &AdapterMessage) {
+    let is_cancel = matches!(message, AdapterMessage::Cancel { .. });
+    assert!(!(is_cancel && PANICS_ON_CANCEL.get()), "a scripted conversion");
     if let AdapterMessage::Execute { request, .. } = message {
         assert_ne!(&*request.command, PANICS_ON_ITS_WAY, "a scripted conversion");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -9,7 +10,7 @@ use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::adapter::AdapterRef;
+use crate::adapter::{AdapterMessage, AdapterRef};
 use crate::address::Address;
 use crate::id::Slot;
 use crate::pool::boots::Boots;
@@ -119,6 +120,15 @@ pub(super) struct PoolWorker {
     pub(super) vitals: Arc<Vitals>,
     /// Whether it says when a request begins.
     pub(super) tells_started: bool,
+}
+
+impl PoolWorker {
+    /// Says something to the adapter that asks for no answer. Its own message is made of this one by a stranger's code: a
+    /// panic there must not take the pool with it, and in the end of a pool that has panicked would end the program.
+    pub(super) fn tell(&self, message: AdapterMessage) {
+        // An adapter that has ended, or cannot be told, is none of ours: its worker's loss is heard of by itself.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.adapter.cast(message)));
+    }
 }
 
 /// The end of the pool's work, under way.

@@ -133,7 +133,7 @@ impl PoolState {
         self.roster.abandon(run.life);
         if let Some(ready) = self.roster.get(run.life) {
             // An adapter that has ended cancels nothing; its worker's loss frees the place.
-            let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+            ready.worker.tell(AdapterMessage::Cancel { id });
         }
     }
 
@@ -142,7 +142,7 @@ impl PoolState {
         for (id, run) in self.in_flight.runs() {
             if let Some(ready) = self.roster.get(run.life) {
                 // An adapter that has ended runs nothing.
-                let _ = ready.worker.adapter.cast(AdapterMessage::Cancel { id });
+                ready.worker.tell(AdapterMessage::Cancel { id });
             }
         }
     }

@@ -170,7 +170,7 @@ impl PoolState {
     /// Tells a session's worker that it may forget the session. One that has ended has forgotten it already.
     pub(super) fn let_forget(&self, EndedSession { session, life }: EndedSession) {
         if let Some(ready) = self.roster.get(life) {
-            let _ = ready.worker.adapter.cast(AdapterMessage::EndSession { session });
+            ready.worker.tell(AdapterMessage::EndSession { session });
         }
     }
 

@@ -10,6 +10,7 @@
 //! - `http`: [`ExecuteError`] as an HTTP status, with `Retry-After` (`ExecuteError::http_status`, `http_headers`).
 //! - `grpc-status`: [`ExecuteError`] as a gRPC status code, without a gRPC library (`ExecuteError::grpc_code`).
 //! - `toml`: a pit from a configuration file and the environment (`ConfigFile`).
+//! - `msgpack`: payloads in MessagePack beside JSON ([`Payload`]'s `msgpack`; `decode` and `call` read them).
 //! - `testkit`: processes without a pit, for test kits of adapters, and the table of sessions alone, for benches.
 //! - `cluster`, `async-trait`: as on ractor; a program that enables either there must enable it here too.
 

@@ -62,7 +62,8 @@ impl ConfigFile {
     /// relative paths should count.
     ///
     /// `O` is a struct: its fields are keys of the pool's table, beside the options that every pool has, whose names they
-    /// must not have. Of any other type that is read from a table it gets all keys that no pool has.
+    /// must not have. Of any other type that is read from a table it gets all keys that no pool has. What `make` says
+    /// against the options is a mistake of the file, told as any other when it is read.
     pub fn adapter<O, A, E>(
         mut self,
         name: impl Into<String>,

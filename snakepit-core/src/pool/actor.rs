@@ -127,7 +127,7 @@ impl PoolWorker {
     /// panic there must not take the pool with it, and in the end of a pool that has panicked would end the program.
     pub(super) fn tell(&self, message: AdapterMessage) {
         // An adapter that has ended, or cannot be told, is none of ours: its worker's loss is heard of by itself.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.adapter.cast(message)));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.adapter.cast(message))));
     }
 }
 

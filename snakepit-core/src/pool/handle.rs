@@ -208,6 +208,9 @@ impl PoolRef {
     }
 
     /// Whether the pool can do its work, and if not, why.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
     pub async fn health(&self) -> PoolHealth {
         if let Ok(health) = self.ask(|reply| PoolCommand::GetHealth { reply }).await {
             return health;
@@ -224,6 +227,9 @@ impl PoolRef {
 
     /// Why a slot's worker is in its present life: what ended the one before, what the restart policy made of that, and what
     /// comes next. Printed, it is some lines for people. `None` where the pool has no such slot.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
     pub async fn explain(&self, slot: Slot) -> Option<WorkerExplanation> {
         let shared = &self.shared;
         self.shared.plan().duty(slot)?;
@@ -249,6 +255,9 @@ impl PoolRef {
     /// # Errors
     /// [`ExecuteError::PoolRestarted`], [`ExecuteError::PoolFailed`] or [`ExecuteError::ShuttingDown`] where nobody is there
     /// to answer.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
     pub async fn stats(&self) -> Result<PoolStats, ExecuteError> {
         self.ask(|reply| PoolCommand::GetStats { reply }).await
     }
@@ -256,6 +265,7 @@ impl PoolRef {
     /// The pool's workers, one for each slot, joined from what the pool and the workers themselves know.
     ///
     /// # Errors
+    /// # Cancellation
     /// As [`stats`](Self::stats).
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ExecuteError> {
         let roster = self.ask(|reply| PoolCommand::GetRoster { reply }).await?;
@@ -274,6 +284,9 @@ impl PoolRef {
     /// # Errors
     /// [`EndSessionError::SessionNotFound`] where there is none; [`EndSessionError::PoolRestarted`] or
     /// [`EndSessionError::ShuttingDown`] where nobody is there to answer.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting; the session may be ended all the same.
     pub async fn end_session(&self, session: &SessionId) -> Result<(), EndSessionError> {
         let known = self.ask(|reply| PoolCommand::EndSession { session: session.clone(), reply }).await;
         match known {

@@ -31,8 +31,9 @@ pub struct ResponseStream {
 enum Ending {
     Awaited(oneshot::Receiver<Result<Response, ExecuteError>>),
     /// Known, while chunks that came before may still have to be handed out.
-    Known(Option<ExecuteError>),
-    Told,
+    Known(Result<Response, ExecuteError>),
+    /// The reader knows it, too: by the end, with this, or by an error.
+    Told(Option<Response>),
 }
 
 impl ResponseStream {
@@ -56,6 +57,15 @@ impl ResponseStream {
         poll_fn(|cx| self.poll(cx)).await
     }
 
+    /// How the request went: which worker answered, whether its session had lost what an earlier worker remembered, how long
+    /// it waited and ran. Known when the stream has come to its end; `None` before, and where it ended in an error.
+    pub fn response(&self) -> Option<&Response> {
+        match &self.ending {
+            Ending::Told(response) => response.as_ref(),
+            Ending::Awaited(_) | Ending::Known(_) => None,
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, ExecuteError>>> {
         if let Ending::Awaited(reply) = &mut self.ending {
             if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
@@ -64,16 +74,22 @@ impl ResponseStream {
             let Poll::Ready(result) = Pin::new(reply).poll(cx) else { return Poll::Pending };
             self.cancel.disarm();
             let result = result.unwrap_or_else(|_| Err(self.pool.shared().cut_off()));
-            self.ending = Ending::Known(result.err());
+            self.ending = Ending::Known(result);
         }
-        if let Ending::Known(error) = &mut self.ending {
+        if let Ending::Known(_) = &self.ending {
             // The last chunks may have come between the two looks.
             if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
                 return Poll::Ready(Some(Ok(chunk)));
             }
-            let error = error.take();
-            self.ending = Ending::Told;
-            return Poll::Ready(error.map(Err));
+            if let Ending::Known(result) = std::mem::replace(&mut self.ending, Ending::Told(None)) {
+                return match result {
+                    Ok(response) => {
+                        self.ending = Ending::Told(Some(response));
+                        Poll::Ready(None)
+                    }
+                    Err(error) => Poll::Ready(Some(Err(error))),
+                };
+            }
         }
         Poll::Ready(None)
     }

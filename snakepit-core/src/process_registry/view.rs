@@ -80,6 +80,9 @@ pub struct ListError {
 ///
 /// # Errors
 /// [`ListError`] for a directory that is not there, or a file that cannot be read.
+///
+/// # Cancellation
+/// Dropping the future stops waiting and nothing else.
 pub async fn list(data_dir: impl AsRef<Path>) -> Result<RegistryView, ListError> {
     let path = data_dir.as_ref().to_owned();
     let failed = {

@@ -110,6 +110,9 @@ impl SnakepitBuilder {
     ///
     /// # Errors
     /// A [`StartError`]; nothing is left running.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends what has been started. What an earlier run left is ended nevertheless, once that has begun.
     pub async fn start(self) -> Result<Snakepit, StartError> {
         self.start_under(None).await
     }
@@ -118,6 +121,7 @@ impl SnakepitBuilder {
     /// pit ends.
     ///
     /// # Errors
+    /// # Cancellation
     /// As [`start`](Self::start).
     pub async fn start_linked(self, supervisor: ActorCell) -> Result<Snakepit, StartError> {
         self.start_under(Some(supervisor)).await

@@ -141,11 +141,17 @@ impl Snakepit {
     }
 
     /// Whether the pit and its pools can do their work, and if not, why: the answer to a readiness probe.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
     pub async fn health(&self) -> Health {
         Health::of(&self.pit).await
     }
 
     /// The supervision tree as it is now, with the workers' processes. `None` once the pit has ended.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops waiting and nothing else.
     pub async fn tree(&self) -> Option<Tree> {
         Tree::of(&self.pit).await
     }

@@ -55,6 +55,9 @@ impl Snakepit {
     ///
     /// # Errors
     /// As [`PoolRef::stats`]; [`ExecuteError::PoolNotFound`].
+    ///
+    /// # Cancellation
+    /// As [`PoolRef::stats`].
     pub async fn stats(&self, pool: &str) -> Result<PoolStats, ExecuteError> {
         self.pool(pool)?.stats().await
     }
@@ -63,6 +66,9 @@ impl Snakepit {
     ///
     /// # Errors
     /// As [`PoolRef::workers`]; [`ExecuteError::PoolNotFound`].
+    ///
+    /// # Cancellation
+    /// As [`PoolRef::workers`].
     pub async fn workers(&self, pool: &str) -> Result<Vec<WorkerStatus>, ExecuteError> {
         self.pool(pool)?.workers().await
     }
@@ -72,6 +78,9 @@ impl Snakepit {
     ///
     /// # Errors
     /// [`ExecuteError::PoolNotFound`].
+    ///
+    /// # Cancellation
+    /// As [`PoolRef::explain`].
     pub async fn explain(&self, worker: &WorkerId) -> Result<Option<WorkerExplanation>, ExecuteError> {
         Ok(self.pool(worker.pool.as_str())?.explain(worker.slot).await)
     }

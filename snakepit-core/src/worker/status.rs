@@ -89,6 +89,12 @@ pub(crate) struct StatusReport {
 }
 
 impl WorkerStatus {
+    /// Which worker it is, as [`Snakepit::explain`](crate::Snakepit::explain) and
+    /// [`Snakepit::recycle`](crate::Snakepit::recycle) ask for it.
+    pub fn worker(&self) -> WorkerId {
+        WorkerId { pool: self.pool.clone(), slot: self.slot }
+    }
+
     /// A slot of which nothing more is known than how many lives it has had, and how the last ended.
     pub(crate) fn unknown(worker: WorkerId, lives: u64, last_loss: Option<&LastLoss>) -> Self {
         Self {

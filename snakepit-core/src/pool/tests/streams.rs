@@ -4,7 +4,7 @@ use crate::adapter::scripted::ScriptedLife;
 use crate::adapter::{AdapterFailure, AdapterMessage, ChunkSender, Outcome, SendChunkError, StreamWindow};
 use crate::id::RequestId;
 use crate::payload::Payload;
-use crate::pool::tests::bench::{Bench, options, request};
+use crate::pool::tests::bench::{Bench, in_session, options, request};
 
 async fn next_stream(life: &mut ScriptedLife) -> (RequestId, ChunkSender) {
     match life.next().await {
@@ -29,8 +29,10 @@ async fn s32_each_chunk_is_there_before_the_next_is_made() {
     }
     drop(chunks);
     life.reports.finished(id, Outcome::StreamEnded);
+    assert!(stream.response().is_none(), "its end has not been seen");
     assert!(stream.next().await.is_none());
     assert!(stream.next().await.is_none());
+    assert_eq!(stream.response().unwrap().worker, life.life);
     let stats = bench.settled(|stats| stats.available == 1).await;
     assert_eq!((stats.streams, stats.succeeded), (1, 1));
 }
@@ -97,4 +99,22 @@ async fn a_stream_that_is_refused_says_so_as_its_first_item() {
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap_err().code(), "saturated");
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_stream_says_at_its_end_whether_its_session_started_anew() {
+    // Nobody was told: the pool took the loss for known, and the stream had no word for it.
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    assert!(bench.run(in_session("one", "s"), &mut life).await.is_ok());
+    life.end(AdapterFailure::Disconnected);
+    let mut successor = bench.life().await;
+    for reset in [true, false] {
+        let mut stream = bench.pool.execute_stream(in_session("count", "s")).unwrap();
+        let (id, chunks) = next_stream(&mut successor).await;
+        drop(chunks);
+        successor.reports.finished(id, Outcome::StreamEnded);
+        assert!(stream.next().await.is_none());
+        assert_eq!(stream.response().unwrap().session_reset, reset);
+    }
 }

@@ -32,6 +32,7 @@ mod replacing;
 mod requests;
 mod reservations;
 mod resizing;
+mod restless;
 mod retiring;
 mod retry;
 mod rolling_restart;

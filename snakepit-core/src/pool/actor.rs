@@ -25,7 +25,9 @@ use crate::pool::message::{
     WorkerReport,
 };
 use crate::pool::recycling::{RecycleReason, Recyclings};
+use crate::pool::replacing::PutOff;
 use crate::pool::reservations::Reservers;
+use crate::pool::restless::Restless;
 use crate::pool::roster::Roster;
 use crate::pool::saturation::Saturation;
 use crate::pool::shared::{PoolShared, Vitals};
@@ -97,6 +99,9 @@ pub(crate) struct PoolState {
     pub(super) lives: Lives<ActorRef<WorkerMessage>>,
     pub(super) recyclings: Recyclings,
     pub(super) wear: Wear,
+    pub(super) restless: Restless,
+    /// Workers that want to be replaced and go on for a while; each rings when that is over.
+    pub(super) put_off: HashMap<Slot, PutOff>,
     /// Held, so that it rings; `None` where nobody looks how worn the workers are.
     pub(super) wear_timer: Option<Timer>,
     /// Slots that are to take over from others; each rings when its time is over.
@@ -243,6 +248,8 @@ impl PoolState {
             lives: Lives::default(),
             recyclings: Recyclings::default(),
             wear,
+            restless: Restless::default(),
+            put_off: HashMap::new(),
             wear_timer: None,
             substitutes: HashMap::new(),
             retiring: BTreeSet::new(),
@@ -360,6 +367,7 @@ impl PoolState {
             PoolTimer::StatisticsDue => self.statistics_due(),
             PoolTimer::QuarantineOver { slot } => self.quarantine_over(slot),
             PoolTimer::SubstituteDue { slot } => self.substitute_due(slot, now),
+            PoolTimer::PutOffOver { slot } => self.put_off_over(slot, now),
             PoolTimer::WearDue => self.wear_due(now),
             PoolTimer::CloseOver => self.refuse_everything(),
         }

@@ -16,6 +16,7 @@ impl PoolState {
         self.quarantines.clear();
         self.boots.give_up();
         self.substitutes.clear();
+        self.put_off.clear();
         for recycling in self.recyclings.take_all() {
             recycling.answer(&Err(RecycleError::ShuttingDown { pool: self.args.shared.name.clone() }));
         }

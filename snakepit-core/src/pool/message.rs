@@ -258,6 +258,10 @@ pub(crate) enum PoolTimer {
     SubstituteDue {
         slot: Slot,
     },
+    /// A worker that wants to be replaced has gone on for long enough.
+    PutOffOver {
+        slot: Slot,
+    },
     /// Time to look how worn the workers are.
     WearDue,
     CloseOver,

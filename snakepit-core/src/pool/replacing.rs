@@ -12,10 +12,20 @@ use crate::pool::actor::PoolState;
 use crate::pool::losses::chance;
 use crate::pool::message::{Life, PoolMessage, PoolTimer};
 use crate::pool::recycling::{RecycleReason, RecycleReply, Recycled};
+use crate::pool::restless::RestlessVerdict;
 use crate::pool::slot_plan::{Duty, Retirement};
 use crate::pool::wear::{LOOK_EVERY, WearFacts};
 use crate::telemetry::Event;
 use crate::timer::Timer;
+
+/// A worker that wants to be replaced, and goes on for a while.
+#[derive(Debug)]
+pub(super) struct PutOff {
+    life: Life,
+    reason: RecycleReason,
+    /// Held, so that it rings.
+    _timer: Timer,
+}
 
 impl PoolState {
     /// Somebody wants a worker replaced.
@@ -40,8 +50,39 @@ impl PoolState {
 
     /// A worker wants to be replaced.
     pub(super) fn recycle_asked(&mut self, life: Life, why: String, now: Instant) {
+        self.recycle_for_cause(life, RecycleReason::Worker { why }, now);
+    }
+
+    /// A worker is to be replaced for what it is like. Where it is like those before it, each of them as soon as it was there,
+    /// it goes on for a while: another would be no better, and nobody gains by a boot without pause.
+    fn recycle_for_cause(&mut self, life: Life, reason: RecycleReason, now: Instant) {
+        let Some(ready) = self.roster.get(life) else { return };
+        let slot = life.slot;
+        if self.recyclings.has(slot) || self.is_put_off(life) || self.roster.is_retiring(slot) {
+            return;
+        }
+        let (age, stable_after) = (ready.worker.vitals.age(now), self.args.shared.options.stable_after());
+        match self.restless.wants(slot, age, stable_after, chance()) {
+            RestlessVerdict::Now => self.recycle(slot, reason, None, now),
+            RestlessVerdict::After { times, rest } => {
+                let (worker, told) = (self.args.shared.life(life), reason.clone());
+                self.args.shared.emit(Event::WorkerRestless { worker, times, rest, reason: told });
+                let over = PoolMessage::Timer(PoolTimer::PutOffOver { slot });
+                let timer = Timer::after(rest, &self.myself, over);
+                self.put_off.insert(slot, PutOff { life, reason, _timer: timer });
+            }
+        }
+    }
+
+    fn is_put_off(&self, life: Life) -> bool {
+        self.put_off.get(&life.slot).is_some_and(|put_off| put_off.life == life)
+    }
+
+    /// A worker that wants to be replaced has gone on for long enough; one that was lost meanwhile wants nothing any more.
+    pub(super) fn put_off_over(&mut self, slot: Slot, now: Instant) {
+        let Some(PutOff { life, reason, .. }) = self.put_off.remove(&slot) else { return };
         if self.roster.get(life).is_some() {
-            self.recycle(life.slot, RecycleReason::Worker { why }, None, now);
+            self.recycle(slot, reason, None, now);
         }
     }
 
@@ -91,6 +132,7 @@ impl PoolState {
         let from = self.args.shared.plan().take_over(life.slot);
         let Some(from) = from else { return };
         self.substitutes.remove(&life.slot);
+        self.restless.taken_over(from, life.slot);
         self.roster.set_duty(life.slot, Duty::Kept);
         let old = self.args.shared.present_life(from);
         let new = self.args.shared.life(life);
@@ -149,7 +191,8 @@ impl PoolState {
     /// Has a worker replaced that is too worn.
     pub(super) fn look_at_wear(&mut self, life: Life, now: Instant) {
         let Some(ready) = self.roster.get(life) else { return };
-        let is_going = self.roster.is_retiring(life.slot) || self.recyclings.has(life.slot);
+        let is_going =
+            self.roster.is_retiring(life.slot) || self.recyclings.has(life.slot) || self.is_put_off(life);
         if is_going || !self.wear.is_watched() {
             return;
         }
@@ -161,8 +204,11 @@ impl PoolState {
             age: vitals.age(now),
             rss: vitals.rss(),
         };
-        if let Some(reason) = self.wear.look(life, facts, now, chance()) {
-            self.recycle(life.slot, reason, None, now);
+        match self.wear.look(life, facts, now, chance()) {
+            // A limit below what a worker needs from the start is reached by every one of them.
+            Some(reason @ RecycleReason::Rss { .. }) => self.recycle_for_cause(life, reason, now),
+            Some(reason) => self.recycle(life.slot, reason, None, now),
+            None => {}
         }
     }
 

@@ -79,6 +79,8 @@ impl PoolState {
         self.args.shared.plan().forget(slot);
         self.args.shared.forget_slot(slot);
         self.wear.forget(slot);
+        self.restless.forget(slot);
+        self.put_off.remove(&slot);
         self.replacement_over(slot, now);
         // In the largest pool another slot may have waited for this number.
         self.man_slots();

@@ -58,7 +58,8 @@ impl PoolRef {
     /// gave up, if for good, is tried anew in this way, too.
     ///
     /// Answers when the old worker has left. Where the new one does not get ready, it is withdrawn and the old one stays.
-    /// Few are replaced at once; others wait for their turn. What the old worker's sessions hear is as in
+    /// Few are replaced at once; others wait for their turn, no longer than the old workers' requests may take: each has a
+    /// deadline, and at its deadline a request holds up nobody any more. What the old worker's sessions hear is as in
     /// [`resize`](Self::resize).
     ///
     /// # Errors

@@ -94,6 +94,8 @@ impl PoolState {
             return;
         }
         let slot = life.slot;
+        // Its age is counted from here.
+        worker.vitals.age(now);
         self.boot_over(slot);
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);

@@ -133,6 +133,19 @@ declare_events! {
             /// Why it is not replaced.
             error: String,
         }
+        /// A worker is to be replaced soon after it became ready, for the same kind of reason as the one before it: it goes on
+        /// for a while first. A worker asks for it at every start, or `recycle.max_rss` is below what one needs.
+        WorkerRestless("snakepit.worker.restless", WARN) {
+            /// Which life of which worker.
+            worker: WorkerLife,
+            /// How often in a row that has happened.
+            times: u32,
+            /// How long it goes on.
+            #[serde(with = "humantime_serde")]
+            rest: Duration,
+            /// Why it is to be replaced.
+            reason: RecycleReason,
+        }
         /// Something of a worker's process does not go even when killed. Its record is kept.
         WorkerUnstoppable("snakepit.worker.unstoppable", ERROR) {
             /// Which life of which worker.

@@ -50,6 +50,7 @@ fields! {
     PathBuf: |this| display(this.display());
     Option<String>: |this| this.as_deref().map(display);
     Option<i32>: |this| *this;
+    RecycleReason: |this| debug(this);
     Option<RecycleReason>: |this| this.as_ref().map(debug);
     Vec<i32>: |this| debug(this);
     Vec<String>: |this| debug(this);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::adapter::AdapterFailure;
 use crate::adapter::scripted::{Boot, Scripted};
 use crate::error::{LossCause, RecycleError};
 use crate::id::Slot;
-use crate::pool::tests::bench::{Bench, done, options};
+use crate::pool::tests::bench::{Bench, done, options, request};
 use crate::pool::{RecycleReason, RollOutcome};
 use crate::worker::WorkerPhase;
 
@@ -104,6 +106,76 @@ async fn s30_a_rolling_restart_replaces_every_worker_one_after_the_other() {
     assert_eq!(numbers, [(3, 1), (0, 2), (1, 2)]);
     let stats = bench.stats().await;
     assert_eq!((stats.total, stats.available, stats.restarts), (3, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s30_a_rolling_restart_waits_for_a_long_request_no_longer_than_its_deadline() {
+    let mut bench = Bench::start(options(|o| (o.size, o.heartbeat.misses) = (2, u32::MAX))).await;
+    let [mut a, mut b] = bench.all_lives().await;
+    let call = bench.send(request("long").timeout(MINUTE));
+    bench.settled(|stats| stats.running == 1).await;
+    let busy = if a.has_more() { &mut a } else { &mut b };
+    let id = busy.next_request().await;
+    let began = Instant::now();
+    let report = bench.pool.rolling_restart().await.unwrap();
+    assert!(report.is_complete(), "{report:?}");
+    // Until then, and what a worker takes to leave.
+    assert!(began.elapsed() < MINUTE + Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(call.await.unwrap().unwrap_err().code(), "deadline_exceeded");
+    assert_eq!(busy.next_cancel().await, id);
+    let stats = bench.stats().await;
+    assert_eq!((stats.available, stats.total, stats.recycled), (2, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s27_workers_that_want_to_be_replaced_as_soon_as_they_are_there_are_not_replaced_without_pause() {
+    let mut bench = Bench::start(options(|o| o.heartbeat.misses = u32::MAX)).await;
+    let (began, hour) = (Instant::now(), Duration::from_hours(1));
+    let mut replaced = 0;
+    let mut life = bench.life().await;
+    while began.elapsed() < hour {
+        bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
+        life.reports.recycle("always".to_owned());
+        // Said again, it is one wish.
+        life.reports.recycle("always".to_owned());
+        assert!(bench.run(request("work"), &mut life).await.is_ok());
+        life = bench.life().await;
+        replaced += 1;
+    }
+    // At once, after 1 s, 2 s and so on to 256 s, and then every 5 min, less a fifth.
+    assert!((18..=26).contains(&replaced), "{replaced}");
+    // One that has served well is believed.
+    tokio::time::sleep(MINUTE).await;
+    bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
+    let began = Instant::now();
+    life.reports.recycle("at last".to_owned());
+    let _life = bench.life().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_follows_one_which_wanted_to_be_replaced_and_died_is_heard_for_itself() {
+    let mut bench = Bench::start(options(|o| o.heartbeat.misses = u32::MAX)).await;
+    let mut life = bench.life().await;
+    for _ in 0..2 {
+        bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
+        life.reports.recycle("tired".to_owned());
+        life = bench.life().await;
+    }
+    bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
+    let began = Instant::now();
+    life.reports.recycle("tired".to_owned());
+    bench.settled(|_| true).await;
+    let slot = life.life.worker.slot;
+    life.end(AdapterFailure::Disconnected);
+    let next = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    assert_eq!(next.life.worker.slot, slot);
+    next.reports.recycle("tired, too".to_owned());
+    let last = bench.life().await;
+    assert_ne!(last.life.worker.slot, slot);
+    // What the one that died had wanted is over with it.
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,7 @@ pub(crate) async fn play(events: &EventSink) {
     peace(events).await;
     crowds(events).await;
     losses(events).await;
+    restlessness(events).await;
     sessions(events).await;
     restarts(events).await;
     watchdog::stall(events).await;
@@ -109,6 +110,18 @@ async fn losses(events: &EventSink) {
     let _another = bench.life().await;
     let late = request("late").timeout(Duration::from_millis(10));
     assert_eq!(bench.pool.execute(late).await.unwrap_err().code(), "deadline_exceeded");
+}
+
+/// A worker that asks to be replaced, and the next one, too.
+async fn restlessness(events: &EventSink) {
+    let mut bench = bench(events, |_| {}).await;
+    for _ in 0..2 {
+        let life = bench.life().await;
+        bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
+        life.reports.recycle("tired".to_owned());
+        // It is heard before this is answered.
+        bench.stats().await;
+    }
 }
 
 /// Sessions that are lost, start anew, expire, and make room.

@@ -108,3 +108,15 @@ async fn s27_a_worker_whose_processes_hold_too_much_memory_is_replaced() {
     rss.store(1, Ordering::Relaxed);
     bench.settled(|stats| stats.total == 1 && stats.recycled == 1).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn s27_a_limit_below_what_every_worker_needs_does_not_replace_them_without_pause() {
+    let usage = TreeUsage { rss_bytes: 2, cpu_time: Duration::ZERO };
+    let reads: ReadUsage = Arc::new(move |_| Box::pin(async move { Some(usage) }));
+    let bench = Bench::start_reading(worn(|r| r.max_rss = Some(1)), reads).await;
+    tokio::time::sleep(10 * MINUTE).await;
+    let stats = bench.stats().await;
+    // At once, after 1 s, 2 s and so on to 256 s.
+    assert!((8..=12).contains(&stats.recycled), "{stats:?}");
+    assert_eq!((stats.available, stats.restarts), (1, 0));
+}

@@ -89,7 +89,7 @@ pub(super) fn too_large(size: usize, limit: usize) -> WorkerError {
 
 /// What is reported of a request that came after Drain.
 pub(super) fn draining() -> WorkerError {
-    let kind = WorkerErrorKind::Other("draining".to_owned());
+    let kind = WorkerErrorKind::Draining;
     WorkerError { retryable: true, ..found(kind, "the worker takes no more work".to_owned()) }
 }
 

@@ -240,7 +240,9 @@ impl ExecuteError {
             }
             // The worker has found out a moment before the pool.
             WorkerErrorKind::DeadlineExceeded => Self::DeadlineExceeded { running: false, timeout },
-            WorkerErrorKind::Error | WorkerErrorKind::Other(_) => Self::Worker { error: Box::new(error) },
+            WorkerErrorKind::Error | WorkerErrorKind::Draining | WorkerErrorKind::Other(_) => {
+                Self::Worker { error: Box::new(error) }
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub enum WorkerErrorKind {
     PayloadTooLarge,
     /// No time was left when the request's turn came: none of the command ran.
     DeadlineExceeded,
+    /// The worker takes no more work: none of the request ran. The pool sends it elsewhere, unless it is a stream.
+    Draining,
     /// A kind that this version does not know.
     #[serde(untagged)]
     Other(String),

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::adapter::{AdapterMessage, Outcome};
 use crate::config::OnStuck;
-use crate::error::{ExecuteError, LossCause};
+use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::actor::PoolState;
@@ -20,6 +20,10 @@ use crate::worker::WorkerMessage;
 
 impl PoolState {
     pub(super) fn request_finished(&mut self, id: RequestId, life: Life, outcome: Outcome, now: Instant) {
+        let declines = |error: &WorkerError| error.kind == WorkerErrorKind::Draining;
+        if matches!(&outcome, Outcome::Failed(error) if declines(error)) && self.declined(id, life, now) {
+            return;
+        }
         let Some((mut flight, run)) = self.in_flight.finish(id, life) else {
             // An earlier life of the pool asked for it, and its caller has been told.
             if self.roster.release_inherited(life) {

@@ -142,13 +142,11 @@ impl Flight {
         }
     }
 
-    /// What goes to a worker now. A copy stays behind of what may have to go again; a stream never does, since its reader
-    /// may have seen some of it.
-    pub(super) fn take_work(&mut self, begun: Begun) -> Option<Work> {
+    /// What goes to a worker now. A copy stays behind, which costs no copy of its bytes: the worker may say that it takes no
+    /// more work, or be lost. A stream never goes again, since its reader may have seen some of it.
+    pub(super) fn take_work(&mut self) -> Option<Work> {
         match &self.work {
-            Some(Work { request, chunks: None }) if self.is_idempotent || begun == Begun::NotYet => {
-                Some(Work { request: request.clone(), chunks: None })
-            }
+            Some(Work { request, chunks: None }) => Some(Work { request: request.clone(), chunks: None }),
             Some(_) | None => self.work.take(),
         }
     }
@@ -206,7 +204,8 @@ impl InFlight {
         Some((self.flights.remove(&id)?, run))
     }
 
-    /// A worker begins with a request. What would have gone elsewhere no longer can.
+    /// A worker begins with a request: should it be lost, the request no longer goes elsewhere. It may still say that it
+    /// takes no more work, and has not begun after all.
     pub(super) fn started(&mut self, id: RequestId, life: Life, now: Instant) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let (Stage::Running(run) | Stage::Abandoned { run, .. }) = &mut flight.stage else { return };
@@ -214,9 +213,6 @@ impl InFlight {
             return;
         }
         (run.begun, run.since) = (Begun::Perhaps, now);
-        if !flight.is_idempotent {
-            flight.work = None;
-        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -68,6 +68,26 @@ impl PoolState {
         }
     }
 
+    /// A worker takes no more work, and has not begun with a request: that goes elsewhere, as if it had waited on. Returns
+    /// whether it does. A stream does not, whose way has been given away, nor does a request whose caller is gone.
+    pub(super) fn declined(&mut self, id: RequestId, life: Life, now: Instant) -> bool {
+        self.roster.takes_no_more(life);
+        self.recycle_asked(life, "it takes no more requests".to_owned(), now);
+        self.give_up_pins(life.slot);
+        let Some(flight) = self.in_flight.get(id) else { return false };
+        let is_here = matches!(flight.stage, Stage::Running(run) if run.life == life);
+        if !is_here || flight.work.is_none() || !flight.is_awaited() {
+            return false;
+        }
+        self.roster.release(life);
+        match flight.session.clone() {
+            // What the session knew is there, and nobody gets to it any more.
+            Some(session) if flight.affinity.is_strict() => self.session_lost(id, session, life),
+            Some(_) | None => self.start_over(id, Duration::ZERO, now),
+        }
+        true
+    }
+
     fn try_again(&mut self, id: RequestId, loss: &WorkerLoss, rest: Duration, now: Instant) {
         self.counters.retried += 1;
         if let Some(flight) = self.in_flight.get(id) {

@@ -118,7 +118,7 @@ impl PoolState {
         let Some(ready) = self.roster.get(life) else { return };
         let tells_started = ready.worker.tells_started && self.args.shared.options.prefetch > 0;
         let mut begun = if tells_started { Begun::NotYet } else { Begun::Perhaps };
-        let Some(work) = flight.take_work(begun) else { return };
+        let Some(work) = flight.take_work() else { return };
         // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
         match (flight.binding.stage, flight.session.clone()) {
             (BindingStage::To(own), _) if own == life => self.counters.affinity_hits += 1,

@@ -217,6 +217,22 @@ impl<W> Roster<W> {
         }
     }
 
+    /// A worker takes no more requests, for as long as it lives.
+    pub(super) fn takes_no_more(&mut self, life: Life) {
+        if self.get(life).is_some() {
+            self.change(life.slot, |place| {
+                if let Some(ready) = place.ready_mut() {
+                    ready.seats = Seats { capacity: 0, prefetch: 0 };
+                }
+            });
+        }
+    }
+
+    /// Whether a worker lives that takes no more requests, although nobody told it to leave.
+    pub(super) fn is_closed(&self, life: Life) -> bool {
+        self.get(life).is_some_and(|ready| ready.seats.capacity == 0)
+    }
+
     /// Gives a place back. Returns whether it was one of the slot's present life.
     pub(super) fn release(&mut self, life: Life) -> bool {
         let is_of_this_life = |ready: &Ready<W>| ready.incarnation == life.incarnation && ready.running > 0;

@@ -76,7 +76,7 @@ impl PoolState {
     }
 
     /// Tells a request that may run nowhere else that its session's worker is gone.
-    fn session_lost(&mut self, id: RequestId, session: SessionId, lost: Life) {
+    pub(super) fn session_lost(&mut self, id: RequestId, session: SessionId, lost: Life) {
         let worker = self.args.shared.life(lost);
         self.args.shared.emit(Event::SessionLost { session: session.clone(), worker: worker.clone() });
         let error = ExecuteError::SessionLost { session, worker };
@@ -91,10 +91,10 @@ impl PoolState {
         self.give_back(id, error);
     }
 
-    /// Answers the requests that wait for a life of this slot which is over.
+    /// Answers the requests that wait for a life of this slot which is over, or takes none of them.
     pub(super) fn give_up_pins(&mut self, slot: Slot) {
         for life in self.line.pins_in(slot) {
-            if !self.lives.is_over(life) {
+            if !self.lives.is_over(life) && !self.roster.is_closed(life) {
                 continue;
             }
             for id in self.line.pinned_to(life) {
@@ -107,7 +107,7 @@ impl PoolState {
     }
 
     fn standing(&self, life: Life) -> Standing {
-        if self.roster.is_retiring(life.slot) {
+        if self.roster.is_retiring(life.slot) || self.roster.is_closed(life) {
             return Standing::Over;
         }
         if self.roster.get(life).is_some() {

@@ -4,6 +4,7 @@ mod bench;
 mod budget;
 mod calls;
 mod deadlines;
+mod declining;
 mod draining;
 pub(super) mod ear;
 mod explain;

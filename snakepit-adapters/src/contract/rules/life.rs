@@ -63,7 +63,7 @@ pub(super) async fn drain(examination: &Examination) -> Findings {
     host.wire_ended().await?;
     match host.outcome_so_far(after) {
         // It was refused, or the worker had left before it came.
-        Some(Outcome::Failed(error)) if error.kind == WorkerErrorKind::Other("draining".into()) => {
+        Some(Outcome::Failed(error)) if error.kind == WorkerErrorKind::Draining => {
             demand(error.retryable, "`draining` is not marked as retryable")
         }
         None => Ok(()),

@@ -16,7 +16,7 @@ pub(super) enum Reply {
 
 impl Reply {
     pub(super) fn draining(id: u64) -> Self {
-        let kind = WorkerErrorKind::Other("draining".into());
+        let kind = WorkerErrorKind::Draining;
         let error = CommandError::of(kind, "Draining", "the worker takes no more work").retryable();
         Self::Error { id, error }
     }

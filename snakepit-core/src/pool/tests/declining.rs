@@ -1,0 +1,163 @@
+//! Requests that a worker does not take, because it is about to leave by itself.
+
+use std::time::Duration;
+
+use crate::adapter::scripted::ScriptedLife;
+use crate::adapter::{AdapterMessage, Outcome};
+use crate::config::Affinity;
+use crate::error::{WorkerError, WorkerErrorKind};
+use crate::id::RequestId;
+use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+
+fn decline(life: &ScriptedLife, id: RequestId) {
+    let error = WorkerError {
+        kind: WorkerErrorKind::Draining,
+        type_name: String::new(),
+        message: "the worker takes no more work".to_owned(),
+        traceback: None,
+        retryable: true,
+        details: None,
+        cause: None,
+    };
+    life.reports.finished(id, Outcome::Failed(error));
+}
+
+/// Of two workers the one that has a request, and the other.
+fn busy_and_idle(lives: [ScriptedLife; 2]) -> [ScriptedLife; 2] {
+    let [mut a, b] = lives;
+    if a.has_more() { [a, b] } else { [b, a] }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_worker_declines_goes_elsewhere_and_the_worker_gets_no_other() {
+    let mut bench = Bench::start(options(|o| o.size = 2)).await;
+    let lives = bench.all_lives().await;
+    let call = bench.call("work");
+    bench.settled(|stats| stats.running == 1).await;
+    let [mut parting, mut stays] = busy_and_idle(lives);
+    let id = parting.next_request().await;
+    decline(&parting, id);
+    assert_eq!(stays.next_command().await, (id, "work".to_owned()));
+    stays.answer(id, &done());
+    assert_eq!(call.await.unwrap().unwrap().worker, stays.life);
+    // Another takes its place, whether it leaves by itself or not.
+    let mut third = bench.life().await;
+    assert_ne!(third.life.worker.slot, stays.life.worker.slot);
+    let more: [_; 3] = std::array::from_fn(|_| bench.call("more"));
+    for call in more {
+        while !call.is_finished() {
+            for life in [&mut stays, &mut third] {
+                if life.has_more() {
+                    let id = life.next_request().await;
+                    life.answer(id, &done());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(call.await.unwrap().is_ok());
+    }
+    let all = bench.settled(|stats| stats.total == 2 && stats.available == 2).await;
+    assert_eq!((all.failed, all.retried, all.succeeded), (0, 0, 4));
+    assert!(parting.has_left());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_elsewhere_also_where_its_worker_had_said_that_it_would_begin() {
+    let mut bench = Bench::start(options(|o| (o.size, o.prefetch) = (2, 1))).await;
+    let lives = bench.all_lives().await;
+    let call = bench.call("work");
+    bench.settled(|stats| stats.running == 1).await;
+    let [mut parting, mut stays] = busy_and_idle(lives);
+    let id = parting.next_request().await;
+    parting.reports.started(id);
+    decline(&parting, id);
+    assert_eq!(stays.next_request().await, id);
+    stays.answer(id, &done());
+    assert_eq!(call.await.unwrap().unwrap().worker, stays.life);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_several_workers_decline_is_not_taken_for_poison() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let call = bench.send(request("work").idempotent());
+    let mut declined = 0;
+    let mut life = bench.life().await;
+    while declined < 4 {
+        let id = life.next_request().await;
+        decline(&life, id);
+        declined += 1;
+        life = bench.life().await;
+    }
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declined_request_waits_for_another_worker_until_its_deadline() {
+    let mut bench = Bench::start(options(|o| o.startup_timeout = Duration::from_secs(20))).await;
+    let mut life = bench.life().await;
+    let call = bench.send(request("work").timeout(Duration::from_secs(3)));
+    // One after the other declines it, and each is replaced after a longer rest.
+    let declines = async {
+        loop {
+            let id = life.next_request().await;
+            decline(&life, id);
+            life = bench.life().await;
+        }
+    };
+    let answer = tokio::select! { answer = call => answer, () = declines => panic!("it goes on") };
+    assert_eq!(answer.unwrap().unwrap_err().code(), "deadline_exceeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_session_is_lost_with_a_worker_that_takes_no_more_and_a_hinted_one_starts_anew() {
+    for (affinity, code) in [(Affinity::StrictQueue, Some("session_lost")), (Affinity::Hint, None)] {
+        let mut bench = Bench::start(options(|o| (o.size, o.affinity) = (2, affinity))).await;
+        let lives = bench.all_lives().await;
+        let begins = bench.send(in_session("begin", "s"));
+        bench.settled(|stats| stats.running == 1).await;
+        let [mut own, mut other] = busy_and_idle(lives);
+        let id = own.next_request().await;
+        own.answer(id, &done());
+        begins.await.unwrap().unwrap();
+        let declined = bench.send(in_session("work", "s"));
+        let id = own.next_request().await;
+        decline(&own, id);
+        if let Some(code) = code {
+            assert_eq!(declined.await.unwrap().unwrap_err().code(), code);
+            assert!(bench.run(in_session("again", "s"), &mut other).await.is_ok());
+        } else {
+            let id = other.next_request().await;
+            other.answer(id, &done());
+            assert!(declined.await.unwrap().unwrap().session_reset);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_declined_says_that_trying_again_may_help() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let AdapterMessage::ExecuteStream { id, chunks, .. } = life.next().await else { panic!("no stream") };
+    drop(chunks);
+    decline(&life, id);
+    let error = stream.next().await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("worker_error", true));
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_declined_request_whose_caller_left_is_over() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let call = bench.call("work");
+    let id = life.next_request().await;
+    call.abort();
+    assert_eq!(life.next_cancel().await, id);
+    decline(&life, id);
+    let mut next = bench.life().await;
+    bench.settled(|stats| stats.available == 1 && stats.running == 0).await;
+    assert!(!next.has_more());
+}

@@ -74,8 +74,13 @@ def error_frame(request_id: int, body: bytes) -> Iterable[Frame]:
 
 def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Iterable[Frame]:
     """The one answer to an Execute whose command returned `value`; `asked_in` as in `payload_of`."""
-    if asked_in is not MSGPACK_TYPE:
-        frame = _small_frame(request_id, value, min(payload_limit, SMALL))
+    limit = SMALL if payload_limit > SMALL else payload_limit
+    if type(value) is bytes:
+        size = len(value)
+        if size <= limit:
+            return (BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT, 0, 0, request_id, len(OCTETS), 0, size, OCTETS) + value,)
+    elif asked_in is not MSGPACK_TYPE:
+        frame = _small_json(request_id, value, limit)
         if frame is not None:
             return (frame,)
     try:
@@ -84,15 +89,9 @@ def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str
         return error_frame(request_id, unsendable.body)
 
 
-def _small_frame(request_id: int, value: Any, limit: int) -> Optional[bytes]:
+def _small_json(request_id: int, value: Any, limit: int) -> Optional[bytes]:
     """The frame of a small result of one of the common types, in as few steps as can be; None for all others."""
-    kind = type(value)
-    if kind is bytes:
-        size = len(value)
-        if size > limit:
-            return None
-        return BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT, 0, 0, request_id, len(OCTETS), 0, size, OCTETS) + bytes(value)
-    if kind in JSON_VALUES:
+    if type(value) in JSON_VALUES:
         try:
             data = dumps(value)
         except Exception:

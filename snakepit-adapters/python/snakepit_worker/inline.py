@@ -33,6 +33,7 @@ class InlineServing(Serving):
     def __init__(self, registry: Registry, read_fd: int, write_fd: int, agent: str) -> None:
         super().__init__(registry, WaitingLine(), write_fd, agent, 1)
         self._held_since = 0.0
+        self._put = self.outgoing.put
         self._main_thread = get_ident()
         self.reading = Reading(read_fd, self._intake.incoming, self.outgoing, self._take_in, self._host_is_gone)
 
@@ -70,14 +71,13 @@ class InlineServing(Serving):
             pass
 
     def _take_and_run(self) -> None:
-        take, flush, read = self.waiting_line.take, self.outgoing.flush, self.reading.read
-        intake = self._intake
+        take, flush, reading, intake = self.waiting_line.take, self.outgoing.flush, self.reading, self._intake
         while True:
             # Asked before the line is: what came before Drain is then in the line already, also if the standby took it in.
-            is_drained = intake.is_drained
+            is_drained = intake.is_draining and intake.is_drained
             request = take()
             if request is not None:
-                if self.reading.stopping:
+                if reading.stopping:
                     self._refuse_all([request, *self.waiting_line.abandon_all()])
                     return
                 if intake.tells_started:
@@ -89,9 +89,9 @@ class InlineServing(Serving):
             self._held_since = 0.0
             if is_drained:
                 return
-            if intake.is_drained:
+            if intake.is_draining and intake.is_drained:
                 continue
-            if not read(True):
+            if not reading.read(True):
                 self._host_is_gone()
                 return
 
@@ -125,9 +125,9 @@ class InlineServing(Serving):
         if type(frames) is not tuple:
             self._send(frames)
             return
-        self.outgoing.put(frames[0])
+        self._put(frames[0])
         # With an empty line the loop flushes at once.
-        if len(self.waiting_line):
+        if self.waiting_line.waiting:
             now = time.monotonic()
             if self._held_since == 0.0:
                 self._held_since = now

@@ -16,7 +16,7 @@ from .frame import (
 )
 from .handshake import Hello, ready_body
 from .incoming import Incoming
-from .request import parse_credit, parse_empty, parse_execute, parse_execute_stream, parse_session
+from .request import Heads, parse_credit, parse_empty, parse_execute_stream, parse_session
 from .voice import WireVoice
 
 TYPE_CHECKING = False
@@ -41,6 +41,7 @@ class Intake:
         self._capacity = capacity
         self._voice = WireVoice(outgoing)
         self.incoming = Incoming()
+        self._parse = Heads().parse
         self._sessions: Dict[str, Dict[str, Any]] = {}
         self._cancelled_early: Set[int] = set()
         self._control: Dict[int, Callable[[int, Any], None]] = {
@@ -65,13 +66,14 @@ class Intake:
 
     def take_in(self, data: bytes) -> None:
         """Raises `Breach`, `NoCommonProtocol`, `HostGone`."""
+        now = time.monotonic()
         for kind, request_id, body in self.incoming.feed(data):
             if not self.has_greeted and kind != HELLO:
                 raise Breach("out_of_order", f"a frame of kind {kind:#04x} before Hello")
             if kind == EXECUTE:
-                self._on_request(parse_execute(request_id, body, time.monotonic()))
+                self._on_request(self._parse(request_id, body, now))
             elif kind == EXECUTE_STREAM:
-                self._on_request(parse_execute_stream(request_id, body, time.monotonic()))
+                self._on_request(parse_execute_stream(request_id, body, now))
             else:
                 self._control[kind](request_id, body)
 

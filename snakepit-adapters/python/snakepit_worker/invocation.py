@@ -8,17 +8,20 @@ from .beginning import UNKNOWN
 from .context import Context
 from .failure import error_body
 from .json_text import loads
-from .request import JSON_TYPE, MSGPACK_TYPE
+from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 from .signature import CONTEXT, IS_ASYNC_GENERATOR, IS_COROUTINE, IS_GENERATOR, flags_of, signature_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, Optional, Sequence, Set, Tuple
 
     from .annotations import Kinds
     from .request import Request
 
     Arguments = Tuple[Tuple[Any, ...], Dict[str, Any]]
+
+FITTING_KEPT = 64
+"""Looks of arguments that a command remembers to have checked."""
 
 
 class InvalidArgument(Exception):
@@ -41,6 +44,8 @@ class Command:
         self.expected = UNKNOWN
         self.signature = signature_of(function, takes_self)
         self._accepted: Optional[Dict[str, Kinds]] = None
+        self._takes_bare_bytes = False
+        self._fitting: Set[Tuple[object, ...]] = set()
 
     def bind(self, function: Callable[..., Any]) -> None:
         """Puts the method of an object in the place of the one without."""
@@ -69,13 +74,10 @@ class Command:
 
         Raises `InvalidArgument` before any of it has run, and whatever the function raises.
         """
+        if self._takes_bare_bytes and request.content_type is BYTES_TYPE:
+            return self.function(request.data)
         positional, named = self._arguments(request.content_type, request.data)
         signature = self.signature
-        accepted = self._accepted
-        if accepted is None:
-            accepted = self._read_annotations()
-        if accepted:
-            self._check_kinds(accepted, positional, named)
         if signature.wants_context:
             index = signature.context_index
             if 0 <= index < len(positional):
@@ -89,10 +91,16 @@ class Command:
 
         signature = self.signature
         names = (*signature.positional, *signature.by_name)
-        self._accepted = accepted_by(self.function, names, signature.null_by_default)
-        return self._accepted
+        self._accepted = accepted = accepted_by(self.function, names, signature.null_by_default)
+        if signature.positional and not signature.wants_context and signature.fewest <= 1 <= signature.most:
+            name = signature.positional[0]
+            self._takes_bare_bytes = name not in accepted or bytes in accepted[name]
+        return accepted
 
-    def _check_kinds(self, accepted: Dict[str, Kinds], positional: Tuple[Any, ...], named: Dict[str, Any]) -> None:
+    def _check_kinds(self, positional: Tuple[Any, ...], named: Dict[str, Any]) -> None:
+        accepted = self._read_annotations() if self._accepted is None else self._accepted
+        if not accepted:
+            return
         for name, value in zip(self.signature.positional, positional):
             if name in accepted and type(value) not in accepted[name]:
                 raise self._wrong_kind(name, value, accepted[name])
@@ -106,23 +114,35 @@ class Command:
         return InvalidArgument(f"{self.name}() takes {wanted(kinds)} as {name!r}, not {got(value)}")
 
     def _arguments(self, content_type: str, data: bytes) -> Arguments:
-        signature = self.signature
         positional: Tuple[Any, ...] = ()
-        if content_type != JSON_TYPE and content_type != MSGPACK_TYPE and not _is_json(content_type):
+        if content_type is not JSON_TYPE and content_type != MSGPACK_TYPE and not _is_json(content_type):
             positional = (data,)
         elif data:
             value = self._message_pack(data) if content_type == MSGPACK_TYPE else self._json(data)
             if type(value) is dict:
-                if signature.is_plain and value.keys() <= signature.by_name and signature.required <= value.keys():
+                # Names and kinds say all that is checked: what has passed once need not be looked at again.
+                looks = (*value, *map(type, value.values()))
+                if looks in self._fitting:
                     return (), value
-                return self._checked((), value)
+                positional, named = self._named(value)
+                self._check_kinds(positional, named)
+                if self.signature.is_plain and len(self._fitting) < FITTING_KEPT:
+                    self._fitting.add(looks)
+                return positional, named
             if type(value) is list:
                 positional = tuple(value)
             elif value is not None:
                 raise InvalidArgument(f"the arguments of {self.name}() must be an object, an array or null, not {_name(value)}")
-        if signature.fewest <= len(positional) <= signature.most:
-            return positional, {}
-        return self._checked(positional, {})
+        if not self.signature.fewest <= len(positional) <= self.signature.most:
+            positional, _ = self._checked(positional, {})
+        self._check_kinds(positional, {})
+        return positional, {}
+
+    def _named(self, value: Dict[str, Any]) -> Arguments:
+        signature = self.signature
+        if signature.is_plain and value.keys() <= signature.by_name and signature.required <= value.keys():
+            return (), value
+        return self._checked((), value)
 
     def _json(self, data: bytes) -> Any:
         try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import select
-from _thread import allocate_lock, get_ident
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence, Set
+    from typing import List, Sequence
 
     from .frame import Buffer
 
@@ -30,15 +30,18 @@ class Outgoing:
     """The frames on their way to the host.
 
     The list is changed by `append` (any thread) and at its front (only under the lock); each is one step of the
-    interpreter, so that neither needs the other's lock.
+    interpreter, so that neither needs the other's lock. A finalizer that runs in the middle of its own thread's write, and
+    logs, gets the lock as well, finds `_is_writing`, and leaves its frame to the write that it interrupted.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.is_stalled = False
-        self._lock = allocate_lock()
+        self._lock = RLock()
+        self._is_writing = False
         self._frames: List[bytes] = []
-        self._inside: Set[int] = set()
+        self.put = self._frames.append
+        """Leaves a frame for the next `flush` of any thread."""
         self._room = select.poll()
         self._room.register(fd, select.POLLOUT)
 
@@ -47,40 +50,26 @@ class Outgoing:
         """Whether more waits than a host that reads would ever leave."""
         return len(self._frames) > BACKLOG_LIMIT
 
-    def put(self, frame: bytes) -> None:
-        """Leaves a frame for the next `flush` of any thread."""
-        self._frames.append(frame)
-
     def flush(self) -> None:
         """Writes all that waits, after whoever is writing now; waits for room. Raises `HostGone`."""
-        me = get_ident()
-        if me in self._inside:
-            # A finalizer that runs in the middle of this thread's own write, and logs: waiting for itself would never
-            # end, and the write that it interrupted takes the frame along.
-            return
-        self._inside.add(me)
-        try:
-            while True:
-                with self._lock:
-                    self._write_all(waits=True)
-                # Left by threads that found the pipe taken. Nobody else would wait for room for it.
-                if not self._frames:
-                    break
-        finally:
-            self._inside.discard(me)
-        if self._frames:
-            self.flush_if_free()
+        while True:
+            with self._lock:
+                if self._is_writing:
+                    return
+                self._write_all(waits=True)
+            # Left by threads that found the pipe taken. Nobody else would wait for room for it.
+            if not self._frames:
+                return
 
     def send_pieces(self, pieces: Sequence[Buffer]) -> None:
         """Writes all that waits, then a frame of a large body as it lies in its pieces; waits for room. Raises `HostGone`."""
-        me = get_ident()
-        self._inside.add(me)
-        try:
-            with self._lock:
-                self._write_all(waits=True)
+        with self._lock:
+            self._write_all(waits=True)
+            self._is_writing = True
+            try:
                 self._write_pieces(pieces)
-        finally:
-            self._inside.discard(me)
+            finally:
+                self._is_writing = False
         if self._frames:
             self.flush()
 
@@ -94,6 +83,8 @@ class Outgoing:
         # A frame appended while the lock was taken is seen here by the one who let go, since the appender's try came before.
         while self._frames and self._lock.acquire(False):
             try:
+                if self._is_writing:
+                    return
                 self._write_all(waits=False)
             finally:
                 self._lock.release()
@@ -103,25 +94,31 @@ class Outgoing:
     def disown(self) -> None:
         """Makes every later write fail: a forked child must not speak for the worker."""
         self.fd = -1
-        self._lock = allocate_lock()
-        self._inside.clear()
+        self._lock = RLock()
+        self._is_writing = False
         self._frames.clear()
 
     def _write_all(self, waits: bool) -> None:
-        self.is_stalled = False
+        self._is_writing, self.is_stalled = True, False
         frames = self._frames
-        while frames:
-            count = len(frames)
-            data = frames[0] if count == 1 else b"".join(frames[:count])
-            del frames[:count]
-            written = self._write(data)
-            while written < len(data):
-                if not waits:
-                    frames.insert(0, data[written:])
-                    self.is_stalled = True
-                    return
-                self._room.poll()
-                written += self._write(memoryview(data)[written:])
+        try:
+            while frames:
+                count = len(frames)
+                if count == 1:
+                    data = frames.pop(0)
+                else:
+                    data = b"".join(frames[:count])
+                    del frames[:count]
+                written = self._write(data)
+                while written < len(data):
+                    if not waits:
+                        frames.insert(0, data[written:])
+                        self.is_stalled = True
+                        return
+                    self._room.poll()
+                    written += self._write(memoryview(data)[written:])
+        finally:
+            self._is_writing = False
 
     def _write_pieces(self, pieces: Sequence[Buffer]) -> None:
         left = list(pieces)

@@ -3,14 +3,14 @@
 Handing every request from a reading thread to a running one costs three to four times the whole round trip, so the main
 thread reads and runs. But then a Cancel or a Ping would wait until a long command is done. Therefore:
 
-- Exactly one thread holds the *reading role*. `_lent` says which: False, the main thread; True, the standby.
-- The main thread says `_computing` from the moment it has taken in what it read until it wants to read again.
+- The *reading role* is a lock, `_role`: only who holds it touches fd 3, or takes in. Nobody waits for it.
+- The main thread takes it when it wants to read (`_reads`), and lets go when it has taken in what it read, and computes.
 - The standby looks once every few milliseconds. If it sees the same spell of computing twice, it takes the role, and reads
-  until the main thread calls the role back through the wake pipe. If it sees none, it parks: it waits on that pipe, so that
-  an idle worker uses no processor time at all, and the main thread unparks it with the next message.
+  until the main thread calls the role back through the wake pipe. If the main thread reads, it parks: it waits on that pipe, so
+  that an idle worker uses no processor time at all, and the main thread unparks it when it computes again.
 
-`_lent`, `_computing`, `_turn` and `_parked` change only under `_lock`. The standby takes the role only while `_computing`, and the
-main thread touches fd 3 only after it has ended that and found the role not lent: so the two never read, or take in, at once.
+The standby says that it parks before it looks a last time whether the main thread reads, and the main thread lets go of the role
+before it looks whether the standby parks: one of the two sees the other, so that no spell of computing goes unwatched.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ class Reading(Stopping):
         self._outgoing = outgoing
         self._take_in = take_in
         self._at_end = at_end
-        self._lock = allocate_lock()
-        self._lent = False
-        self._computing = True
+        self._role = allocate_lock()
+        self._reads = False
         self._turn = 0
         self._parked = False
         self._returned = allocate_lock()
@@ -85,14 +84,13 @@ class Reading(Stopping):
         May return early after calling the role back, since the standby may have taken in meanwhile what the caller waits for.
         `idle`: nothing is under way, and SIGTERM may end the wait.
         """
-        with self._lock:
-            self._computing = False
-            lent = self._lent
-        if lent:
+        # It is still held where a signal handler of the user's has thrown the last reading off.
+        if not (self._reads or self._role.acquire(False)):
             self._wake(CALL_BACK)
             self._returned.acquire()
-            self.compute()
+            self._turn += 1
             return True
+        self._reads = True
         if idle:
             # In this order: a SIGTERM before the mark is seen by the question, one after it raises.
             self._interruptible = True
@@ -111,19 +109,22 @@ class Reading(Stopping):
             data = os.read(self._fd, READ_SIZE) if self._incoming.filling is None else self._incoming.fill(self._fd)
         if not data and self._incoming.filling is None:
             return False
-        # Taken in before computing begins: until then the standby cannot take the role, and there is one taker.
         self._take_in(data)
-        self.compute()
+        self._let_go()
         return True
 
-    def compute(self) -> None:
-        """Called by the main thread only, which from now on computes, whatever it did before."""
-        with self._lock:
-            self._computing = True
-            self._turn += 1
-            parked, self._parked = self._parked, False
-        if parked:
+    def _let_go(self) -> None:
+        self._turn += 1
+        self._reads = False
+        self._role.release()
+        if self._parked:
+            self._parked = False
             self._wake(UNPARK)
+
+    def compute(self) -> None:
+        """Called by the main thread only, which reads no more, however its last reading ended."""
+        if self._reads:
+            self._let_go()
 
     def _wake(self, what: bytes) -> None:
         while True:
@@ -136,22 +137,16 @@ class Reading(Stopping):
 
     def _stand_by(self) -> None:
         while True:
-            with self._lock:
-                seen = self._turn
-                self._parked = park = not self._computing
-            if park:
+            seen = self._turn
+            self._parked = True
+            if self._reads:
                 if os.read(self._wake_reader, 1) == self.stop_signal:
-                    self.make_main_stop(self._waits)
+                    self.make_main_stop(lambda: self._reads)
                 continue
+            self._parked = False
             time.sleep(PATIENCE)
-            with self._lock:
-                taken = self._lent = self._computing and self._turn == seen
-            if taken:
+            if self._turn == seen and self._role.acquire(False):
                 self._read_until_called_back()
-
-    def _waits(self) -> bool:
-        with self._lock:
-            return not self._computing
 
     def _is_called_back(self, byte: bytes) -> bool:
         if byte == self.stop_signal:
@@ -162,6 +157,5 @@ class Reading(Stopping):
     def _read_until_called_back(self) -> None:
         # The main thread finds the end of the input itself once it has called the role back.
         listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back)
-        with self._lock:
-            self._lent = False
+        self._role.release()
         self._returned.release()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 FIXED = struct.Struct(">IHHHHIHHI")
 """time left, lengths of command, session, content type, traceparent, metadata; attachments, reserved, length of the data"""
 
+PLAIN = struct.Struct(">I16sI")
+"""The same, with all lengths but that of the data in one piece."""
+
+HEADS_KEPT, LONGEST_KEPT = 256, 256
 PAIR = struct.Struct(">HH")
 JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"
@@ -29,7 +33,7 @@ class Request:
 
     `granted_chunks` and `granted_bytes` are written only by the holder of the reading role, `sent_chunks` and `sent_bytes`
     only by the main thread: credit is their difference, and no addition of one thread can overwrite one of the other.
-    `is_told`: the host has heard that it begins.
+    `is_told`: the host has heard that it begins. `was_withdrawn`: it was cancelled before it began, and answered.
     """
 
     # Defaults on the class: most requests have none of these, and setting them one by one would cost more than parsing.
@@ -41,6 +45,7 @@ class Request:
     deadline: Optional[float] = None
     cancelled = False
     is_told = False
+    was_withdrawn = False
     command: Optional[Command] = None
     session: Optional[Dict[str, Any]] = None
     voice: Voice = SILENT
@@ -58,6 +63,44 @@ class Request:
     def has_credit(self) -> bool:
         """Whether a chunk may be sent now; bytes may fall below zero by one chunk, so that a large one gets through."""
         return self.granted_chunks > self.sent_chunks and self.granted_bytes > self.sent_bytes
+
+
+class Heads:
+    """Reads Execute bodies, and remembers what stands before their data: most requests ask for what others have asked for.
+
+    Only short heads are kept, without session, trace and metadata, which differ from request to request.
+    """
+
+    def __init__(self) -> None:
+        self._by_lengths: Dict[bytes, Tuple[int, Dict[bytes, Tuple[str, str]]]] = {}
+        self._kept = 0
+
+    def parse(self, request_id: int, body: bytes, now: float) -> Request:
+        """As `parse_execute`."""
+        if len(body) >= FIXED.size:
+            time_left, lengths, size = PLAIN.unpack_from(body)
+            known = self._by_lengths.get(lengths)
+            if known is not None:
+                end, heads = known
+                head = heads.get(body[FIXED.size:end])
+                if head is not None and end + size == len(body):
+                    name, content_type = head
+                    request = Request(request_id, False, name, body[end:])
+                    request.content_type = content_type
+                    if time_left != NO_TIME_LIMIT:
+                        request.deadline = now + time_left / 1000
+                    return request
+        request = parse_execute(request_id, body, now)
+        if self._kept < HEADS_KEPT and request.session_id is None and request.traceparent is None:
+            self._keep(request, body)
+        return request
+
+    def _keep(self, request: Request, body: bytes) -> None:
+        end = len(body) - len(request.data)
+        if end <= LONGEST_KEPT and not (request.metadata_pairs or request.attachments):
+            _, heads = self._by_lengths.setdefault(body[4:20], (end, {}))
+            heads[body[FIXED.size:end]] = request.name, request.content_type
+            self._kept += 1
 
 
 def parse_execute(request_id: int, body: bytes, now: float) -> Request:

@@ -15,67 +15,82 @@ if TYPE_CHECKING:
 
 
 class WaitingLine:
-    """First come, first served, one at a time. The reading thread adds and cancels, the main thread takes.
+    """First come, first served, one at a time. The holder of the reading role adds and cancels, the main thread takes.
 
-    Each step is under the lock, so that a request is at any time in exactly one place: waiting, running, or gone.
+    There is no lock, which would cost more than all that it guards: each step on the table is one step of the interpreter,
+    whoever takes a request out of it is the one that answers it, and one that is about to run is known as running before it is
+    taken out. So whoever looks for it in the table first, and at `running` then, finds it wherever it is.
     """
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._waiting: Dict[int, Request] = {}
+        self.waiting: Dict[int, Request] = {}
         self.running: Optional[Request] = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def add(self, request: Request) -> None:
         """Puts a request at the end. Raises `Breach` for an id under way, and at the limit."""
-        with self._lock:
-            running = self.running
-            if request.id in self._waiting or (running is not None and running.id == request.id):
-                raise Breach("duplicate_request", f"request {request.id} came while it is under way")
-            if len(self._waiting) >= UNANSWERED_LIMIT:
-                raise Breach("too_many_requests", f"more than {UNANSWERED_LIMIT} requests are not answered")
-            self._waiting[request.id] = request
+        waiting, number = self.waiting, request.id
+        if number in waiting:
+            raise _duplicate(number)
+        running = self.running
+        if running is not None and running.id == number and not running.was_withdrawn:
+            raise _duplicate(number)
+        if len(waiting) >= UNANSWERED_LIMIT:
+            raise _too_many()
+        waiting[number] = request
 
     def take(self) -> Optional[Request]:
         """The first in line, which now runs. The one that ran before is thereby done."""
-        waiting = self._waiting
-        if not waiting:
-            # Whoever adds one right now is the standby, which the caller is about to ask for the reading role.
-            self.running = None
-            return None
-        with self._lock:
-            request = None
-            for request_id in waiting:
-                request = waiting.pop(request_id)
-                break
+        waiting = self.waiting
+        while waiting:
+            try:
+                for request in waiting.values():
+                    break
+                else:
+                    continue
+            except RuntimeError:
+                # The standby has added one, or taken one out, in between.
+                continue
             self.running = request
-            return request
+            taken = waiting.pop(request.id, None)
+            if taken is request:
+                return request
+            if taken is not None:
+                # Cancelled in between, and its number used again.
+                self.running = taken
+                return taken
+        # Whoever adds one right now is the standby, which the caller is about to ask for the reading role.
+        self.running = None
+        return None
 
     def cancel(self, request_id: int) -> bool:
         """Marks a running request. True: it had not begun and never will, and the caller answers it."""
-        with self._lock:
-            if self._waiting.pop(request_id, None) is not None:
-                return True
-            running = self.running
-            if running is not None and running.id == request_id:
-                running.cancelled = True
-            return False
+        request = self.waiting.pop(request_id, None)
+        if request is not None:
+            request.was_withdrawn = True
+            return True
+        running = self.running
+        if running is not None and running.id == request_id:
+            running.cancelled = True
+        return False
 
     def grant(self, request_id: int, chunks: int, size: int) -> None:
         """Adds to the credit of a request, if it is not answered."""
-        with self._lock:
-            running = self.running
-            request = running if running is not None and running.id == request_id else self._waiting.get(request_id)
-            if request is not None:
-                request.granted_chunks += chunks
-                request.granted_bytes += size
+        request = self.waiting.get(request_id)
+        if request is None:
+            request = self.running
+        if request is not None and request.id == request_id:
+            request.granted_chunks += chunks
+            request.granted_bytes += size
 
     def peek(self, most: int) -> List[Request]:
-        """The first in line, which stay there."""
-        with self._lock:
-            return list(islice(self._waiting.values(), most))
+        """The first in line, which stay there; fewer while another thread changes it."""
+        try:
+            return list(islice(self.waiting.values(), most))
+        except RuntimeError:
+            return []
 
     def running_now(self) -> List[Request]:
         running = self.running
@@ -83,17 +98,23 @@ class WaitingLine:
 
     def abandon_all(self) -> List[Request]:
         """Takes out all that have not begun, for the caller to answer."""
-        with self._lock:
-            requests = list(self._waiting.values())
-            self._waiting.clear()
-            return requests
+        requests = []
+        while True:
+            try:
+                requests.append(self.waiting.popitem()[1])
+            except KeyError:
+                return requests[::-1]
 
 
 class SharedLine(WaitingLine):
-    """The same for several that run at once. `on_change` hears of a running request that was cancelled, or given credit."""
+    """The same for several that run at once, taken by several threads, and so under a lock.
+
+    `on_change` hears of a running request that was cancelled, or given credit.
+    """
 
     def __init__(self, on_change: Callable[[Request], None]) -> None:
         super().__init__()
+        self._lock = allocate_lock()
         self._running: Dict[int, Request] = {}
         self._on_change = on_change
 
@@ -101,7 +122,7 @@ class SharedLine(WaitingLine):
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
         with self._lock:
-            return not self._waiting and not self._running
+            return not self.waiting and not self._running
 
     def running_now(self) -> List[Request]:
         with self._lock:
@@ -109,17 +130,17 @@ class SharedLine(WaitingLine):
 
     def add(self, request: Request) -> None:
         with self._lock:
-            if request.id in self._waiting or request.id in self._running:
-                raise Breach("duplicate_request", f"request {request.id} came while it is under way")
-            if len(self._waiting) + len(self._running) >= UNANSWERED_LIMIT:
-                raise Breach("too_many_requests", f"more than {UNANSWERED_LIMIT} requests are not answered")
-            self._waiting[request.id] = request
+            if request.id in self.waiting or request.id in self._running:
+                raise _duplicate(request.id)
+            if len(self.waiting) + len(self._running) >= UNANSWERED_LIMIT:
+                raise _too_many()
+            self.waiting[request.id] = request
 
     def take(self) -> Optional[Request]:
         """The first in line, which now runs, until it is `done`."""
         with self._lock:
-            for request_id in self._waiting:
-                request = self._running[request_id] = self._waiting.pop(request_id)
+            for request_id in self.waiting:
+                request = self._running[request_id] = self.waiting.pop(request_id)
                 return request
             return None
 
@@ -130,7 +151,7 @@ class SharedLine(WaitingLine):
 
     def cancel(self, request_id: int) -> bool:
         with self._lock:
-            if self._waiting.pop(request_id, None) is not None:
+            if self.waiting.pop(request_id, None) is not None:
                 return True
             running = self._running.get(request_id)
             if running is not None:
@@ -142,9 +163,21 @@ class SharedLine(WaitingLine):
     def grant(self, request_id: int, chunks: int, size: int) -> None:
         with self._lock:
             running = self._running.get(request_id)
-            request = self._waiting.get(request_id) if running is None else running
+            request = self.waiting.get(request_id) if running is None else running
             if request is not None:
                 request.granted_chunks += chunks
                 request.granted_bytes += size
         if running is not None:
             self._on_change(running)
+
+    def abandon_all(self) -> List[Request]:
+        with self._lock:
+            return super().abandon_all()
+
+
+def _duplicate(request_id: int) -> Breach:
+    return Breach("duplicate_request", f"request {request_id} came while it is under way")
+
+
+def _too_many() -> Breach:
+    return Breach("too_many_requests", f"more than {UNANSWERED_LIMIT} requests are not answered")

@@ -30,6 +30,7 @@ mod command;
 mod grpc;
 mod wire;
 
+mod beginning;
 mod output;
 mod requests;
 mod turns;

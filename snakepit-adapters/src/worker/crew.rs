@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::port::frame::Kind;
+use crate::worker::beginning::Expectations;
 use crate::worker::command::Commands;
 use crate::worker::crew::asked::Reply;
 use crate::worker::intake::{Asked, Intake, ReadEnd};
@@ -56,6 +57,7 @@ pub(super) struct Terms {
 
 struct Shared {
     requests: Requests,
+    expectations: Expectations,
     turns: Turns,
     /// How many commands wait for news: without one, nobody need be woken.
     listeners: usize,
@@ -64,7 +66,7 @@ struct Shared {
 
 /// What a thread does next.
 enum Step {
-    Run(Box<Job>, Answers),
+    Run(Box<Job>, Words),
     Read,
     StandBy,
     /// All that was asked is answered: the last answers go out, and the worker leaves.
@@ -72,22 +74,32 @@ enum Step {
     Leave,
 }
 
-/// What to do with the answers that are gathered, before a command runs.
-enum Answers {
+/// What to do with what is gathered for the host, before a command runs.
+enum Words {
     Keep,
     Write,
+    /// With the word that these begin.
+    Tell(Vec<u64>),
+}
+
+/// A request that has run.
+struct Done {
+    id: u64,
+    /// Which command it was and how long that took, where it matters.
+    took: Option<(String, Duration)>,
 }
 
 impl Crew {
     pub(super) fn new(commands: Commands, terms: Terms, intake: Intake, output: Output) -> Self {
+        let names = commands.infos().into_iter().map(|info| info.name);
         Self {
-            commands,
             terms,
             wants_to_go: AtomicBool::new(false),
             output,
             intake: Mutex::new(intake),
             shared: Mutex::new(Shared {
                 requests: Requests::new(terms.threads),
+                expectations: Expectations::new(names),
                 turns: Turns::new(terms.threads),
                 listeners: 0,
                 end: None,
@@ -95,6 +107,7 @@ impl Crew {
             standby: Condvar::new(),
             news: Condvar::new(),
             ended: Condvar::new(),
+            commands,
         }
     }
 
@@ -109,12 +122,13 @@ impl Crew {
         let mut asked = Vec::new();
         loop {
             match self.next_step(done.take()) {
-                Step::Run(job, answers) => {
-                    if let Answers::Write = answers {
-                        self.flush();
+                Step::Run(job, words) => {
+                    match words {
+                        Words::Keep => {}
+                        Words::Write => self.flush(),
+                        Words::Tell(ids) => self.or_host_gone(&self.output.send_empty(Kind::Started, &ids)),
                     }
-                    done = Some(job.id);
-                    self.run(job);
+                    done = Some(self.run(job));
                 }
                 Step::Read => {
                     self.flush();
@@ -134,20 +148,23 @@ impl Crew {
     }
 
     /// Judges what a thread does that has just finished a request, or nothing.
-    fn next_step(&self, done: Option<u64>) -> Step {
+    fn next_step(&self, done: Option<Done>) -> Step {
         let mut shared = self.shared();
-        if let Some(id) = done {
-            shared.requests.finish(id);
+        if let Some(done) = done {
+            shared.requests.finish(done.id);
+            if let Some((command, took)) = done.took {
+                shared.expectations.took(&command, took);
+            }
         }
         if shared.end.is_some() {
             return Step::Leave;
         }
         if let Some(job) = shared.requests.begin() {
-            let answers = if shared.turns.may_keep_answers() { Answers::Keep } else { Answers::Write };
+            let words = shared.before(&job, self.terms);
             if shared.turns.begin() || shared.requests.may_begin() {
                 self.standby.notify_one();
             }
-            return Step::Run(job, answers);
+            return Step::Run(job, words);
         }
         if shared.requests.is_drained() {
             return Step::Finish;
@@ -275,6 +292,16 @@ impl Crew {
             }
             shared = self.ended.wait(shared).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+impl Shared {
+    /// Judges what the host hears before a request runs.
+    fn before(&mut self, job: &Job, terms: Terms) -> Words {
+        if terms.tells_started && !job.told {
+            return Words::Tell(self.requests.begin_together(job, &self.expectations));
+        }
+        if self.turns.may_keep_answers() { Words::Keep } else { Words::Write }
     }
 }
 

@@ -187,7 +187,7 @@ impl Intake {
         }
         let session = request.session.as_deref().map(|session| self.sessions.of(session));
         let deadline = request.time_left.map(|left: Duration| self.arrived + left);
-        let job = Box::new(Job { id, asked_by: kind, request, deadline, session });
+        let job = Box::new(Job { id, asked_by: kind, request, deadline, session, told: false });
         Ok(Asked::Request { job, credit })
     }
 

@@ -58,6 +58,15 @@ impl Output {
         pipe.write()
     }
 
+    /// Writes a frame without a body for each of these, and all that was gathered before them.
+    pub(super) fn send_empty(&self, kind: Kind, ids: &[u64]) -> io::Result<()> {
+        let mut pipe = self.pipe();
+        for id in ids {
+            put_frame(&mut pipe.gathered, kind, *id, &[]);
+        }
+        pipe.write()
+    }
+
     /// Writes an Error, which may be long.
     pub(super) fn send_error(&self, id: u64, body: Vec<u8>) -> io::Result<()> {
         if body.len() <= CUT_AT {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::port::credit::Credit;
 use crate::port::frame::{Kind, ProtocolError, REQUESTS_LIMIT, ReceivedRequest};
 use crate::port::id_map::IdMap;
+use crate::worker::beginning::Expectations;
 use crate::worker::session::SessionState;
 
 /// A request with all that its handler needs.
@@ -19,6 +20,8 @@ pub(super) struct Job {
     pub(super) request: ReceivedRequest,
     pub(super) deadline: Option<Instant>,
     pub(super) session: Option<Arc<SessionState>>,
+    /// Whether the host has heard that it begins.
+    pub(super) told: bool,
 }
 
 #[derive(Debug)]
@@ -103,6 +106,17 @@ impl Requests {
         Some(job)
     }
 
+    /// Marks those that begin together with one that begins now, of which the host has not heard. Their numbers, its own first.
+    #[must_use = "the host must hear of them before the first runs"]
+    pub(super) fn begin_together(&mut self, first: &Job, expectations: &Expectations) -> Vec<u64> {
+        let more = expectations.together(first, self.waiting.iter().map(|job| &**job));
+        let more = self.waiting.iter_mut().take(more).map(|job| {
+            job.told = true;
+            job.id
+        });
+        std::iter::once(first.id).chain(more).collect()
+    }
+
     /// A request that ran is answered.
     pub(super) fn finish(&mut self, id: u64) {
         self.under_way.remove(&id);
@@ -178,27 +192,31 @@ impl Requests {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use snakepit_core::Payload;
 
-    fn job(id: u64) -> Box<Job> {
+    pub(in crate::worker) fn job(id: u64, asked_by: Kind, command: &str) -> Job {
         let request = ReceivedRequest {
             time_left: None,
-            command: "x".into(),
+            command: command.into(),
             session: None,
             traceparent: None,
             metadata: Vec::new(),
             payload: Payload::bytes(""),
         };
-        Box::new(Job { id, asked_by: Kind::ExecuteStream, request, deadline: None, session: None })
+        Job { id, asked_by, request, deadline: None, session: None, told: false }
+    }
+
+    fn stream(id: u64) -> Box<Job> {
+        Box::new(job(id, Kind::ExecuteStream, "x"))
     }
 
     fn with(ids: impl IntoIterator<Item = u64>) -> Requests {
         let mut requests = Requests::new(1);
         for id in ids {
             let window = Some(StreamWindow { chunks: 1, bytes: 10 });
-            assert_eq!(requests.arrive(job(id), window), Ok(ArrivalVerdict::Waits));
+            assert_eq!(requests.arrive(stream(id), window), Ok(ArrivalVerdict::Waits));
         }
         requests
     }
@@ -214,11 +232,29 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_said_to_begin_is_known_as_that_and_still_waits() {
+        let mut requests = Requests::new(1);
+        for id in 1..=3 {
+            assert_eq!(
+                requests.arrive(Box::new(job(id, Kind::Execute, "x")), None),
+                Ok(ArrivalVerdict::Waits)
+            );
+        }
+        let none_takes_time = Expectations::new([]);
+        let first = requests.begin().unwrap();
+        assert_eq!(requests.begin_together(&first, &none_takes_time), [1, 2, 3]);
+        assert_eq!(requests.cancel(2), CancelVerdict::TakenBack);
+        requests.finish(1);
+        let third = requests.begin().unwrap();
+        assert!((third.id, third.told) == (3, true), "{third:?}");
+    }
+
+    #[test]
     fn an_id_under_way_and_a_request_too_many_are_breaches() {
         let mut requests = with(1..=4096);
         let twice = ProtocolError::DuplicateRequest { kind: Kind::ExecuteStream, id: 1 };
-        assert_eq!(requests.arrive(job(1), None), Err(twice));
-        assert_eq!(requests.arrive(job(5000), None), Err(ProtocolError::TooManyRequests { limit: 4096 }));
+        assert_eq!(requests.arrive(stream(1), None), Err(twice));
+        assert_eq!(requests.arrive(stream(5000), None), Err(ProtocolError::TooManyRequests { limit: 4096 }));
     }
 
     #[test]
@@ -248,7 +284,7 @@ mod tests {
         let mut requests = with([1, 2]);
         let _running = requests.begin();
         requests.drain();
-        assert_eq!(requests.arrive(job(3), None), Ok(ArrivalVerdict::RefuseDraining));
+        assert_eq!(requests.arrive(stream(3), None), Ok(ArrivalVerdict::RefuseDraining));
         assert!(!requests.is_drained());
         assert_eq!(requests.terminate(), [2]);
         assert!(!requests.is_drained());

@@ -13,7 +13,7 @@ use crate::port::frame::{BodyLayout, Event, Kind, LogLine, PayloadLayout, Recycl
 use crate::worker::chunks::Chunks;
 use crate::worker::command::{self, Handler};
 use crate::worker::context::Context;
-use crate::worker::crew::Crew;
+use crate::worker::crew::{Crew, Done};
 use crate::worker::error::{CommandError, CommandResult};
 use crate::worker::requests::{ChunkVerdict, Job};
 
@@ -22,12 +22,9 @@ const TEXT_LIMIT: usize = 128 << 10;
 
 impl Crew {
     /// Runs a request, and answers it whatever happens.
-    pub(super) fn run(self: &Arc<Self>, job: Box<Job>) {
+    pub(super) fn run(self: &Arc<Self>, job: Box<Job>) -> Done {
         let id = job.id;
-        if self.terms.tells_started {
-            // Before any of it runs, with the answers that were kept back: one write for both.
-            self.send(Kind::Started, id, &[]);
-        }
+        let began = self.terms.tells_started.then(|| (job.request.command.clone(), Instant::now()));
         let outcome = catch_unwind(AssertUnwindSafe(|| self.call(job)))
             .unwrap_or_else(|panic| Err(CommandError::panicked(&*panic)));
         let sent = match outcome {
@@ -36,6 +33,7 @@ impl Crew {
             Err(error) => self.send_error(id, &error),
         };
         self.or_host_gone(&sent);
+        Done { id, took: began.map(|(command, began)| (command, began.elapsed())) }
     }
 
     /// Calls the handler: its result, or nothing after a stream.

@@ -98,6 +98,26 @@ fn it_says_when_a_request_begins_where_its_host_wants_to_hear() {
 }
 
 #[test]
+fn requests_that_take_no_time_begin_in_one_breath_and_no_more_than_sixteen() {
+    within_limit(|| {
+        let mut host = Host::offering(adding(), &["started"]);
+        host.expect(Kind::Ready, 0);
+        // One write, so that they are there together. A command that there is not is refused, however slow the machine is.
+        let all: Vec<u8> =
+            (1..=20).flat_map(|id| execute_frame(id, &Request::new("none", Payload::bytes("")))).collect();
+        host.write(&all);
+        for group in [1..=16, 17..=20] {
+            for id in group.clone() {
+                host.expect(Kind::Started, id);
+            }
+            for id in group {
+                host.expect_error(id, "unknown_command");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_command_tells_its_progress_and_asks_once_to_be_replaced() {
     within_limit(|| {
         let worker = Worker::new().command("train", |ctx, (): ()| {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from . import message_pack
 from .failure import error_body
 from .frame import ERROR, PIECE, RESULT, encode, encode_cut
 from .json_text import dumps
-from .payload import payload_of
+from .payload import Payload, payload_of
 from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 
 TYPE_CHECKING = False
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any, Iterable, Optional
 
     from .frame import Frame
-    from .payload import Payload
 
 JSON_ANSWER = struct.Struct(">IBBHQHHI")
 """A frame header and the fixed part of a payload body without content type and attachments."""
@@ -24,8 +24,11 @@ OCTETS = BYTES_TYPE.encode()
 BYTES_ANSWER = struct.Struct(f">IBBHQHHI{len(OCTETS)}s")
 """The same for bare bytes, with their content type."""
 
+PACKED = MSGPACK_TYPE.encode()
+PACKED_ANSWER = struct.Struct(f">IBBHQHHI{len(PACKED)}s")
+
 SMALL = PIECE - 8 - len(OCTETS)
-JSON_VALUES = frozenset((dict, list, str, int, float, bool, type(None)))
+COMMON_VALUES = frozenset((dict, list, str, int, float, bool, type(None)))
 
 
 class Unsendable(Exception):
@@ -74,30 +77,33 @@ def error_frame(request_id: int, body: bytes) -> Iterable[Frame]:
 
 def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str = JSON_TYPE) -> Iterable[Frame]:
     """The one answer to an Execute whose command returned `value`; `asked_in` as in `payload_of`."""
-    limit = SMALL if payload_limit > SMALL else payload_limit
     if type(value) is bytes:
         size = len(value)
-        if size <= limit:
+        if size <= SMALL and size <= payload_limit:
             return (BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT, 0, 0, request_id, len(OCTETS), 0, size, OCTETS) + value,)
-    elif asked_in is not MSGPACK_TYPE:
-        frame = _small_json(request_id, value, limit)
-        if frame is not None:
-            return (frame,)
+    elif type(value) in COMMON_VALUES:
+        frames = _common_frames(request_id, value, payload_limit, asked_in)
+        if frames is not None:
+            return frames
     try:
         return payload_frames(RESULT, request_id, sendable(value, payload_limit, asked_in))
     except Unsendable as unsendable:
         return error_frame(request_id, unsendable.body)
 
 
-def _small_json(request_id: int, value: Any, limit: int) -> Optional[bytes]:
-    """The frame of a small result of one of the common types, in as few steps as can be; None for all others."""
-    if type(value) in JSON_VALUES:
-        try:
-            data = dumps(value)
-        except Exception:
-            # What is odd about the value is found once more, and told, on the long way.
-            return None
-        size = len(data)
-        if size <= limit:
-            return JSON_ANSWER.pack(20 + size, RESULT, 0, 0, request_id, 0, 0, size) + data
-    return None
+def _common_frames(request_id: int, value: Any, payload_limit: int, asked_in: str) -> Optional[Iterable[Frame]]:
+    """The frames of a result of one of the common types, in as few steps as can be; None where something is odd about it."""
+    is_packed = asked_in is MSGPACK_TYPE
+    try:
+        data = message_pack.dumps(value) if is_packed else dumps(value)
+    except Exception:
+        # What it is is found once more, and told, on the long way.
+        return None
+    size = len(data)
+    if size > payload_limit:
+        return None
+    if size > SMALL:
+        return payload_frames(RESULT, request_id, Payload(data, MSGPACK_TYPE if is_packed else JSON_TYPE))
+    if is_packed:
+        return (PACKED_ANSWER.pack(20 + len(PACKED) + size, RESULT, 0, 0, request_id, len(PACKED), 0, size, PACKED) + data,)
+    return (JSON_ANSWER.pack(20 + size, RESULT, 0, 0, request_id, 0, 0, size) + data,)

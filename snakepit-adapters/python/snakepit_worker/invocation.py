@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from . import message_pack
 from .beginning import UNKNOWN
 from .context import Context
 from .failure import error_body
@@ -139,6 +140,8 @@ class Command:
         return positional, {}
 
     def _named(self, value: Dict[str, Any]) -> Arguments:
+        if not all(type(name) is str for name in value):
+            raise InvalidArgument(f"the arguments of {self.name}() are named by something other than text")
         signature = self.signature
         if signature.is_plain and value.keys() <= signature.by_name and signature.required <= value.keys():
             return (), value
@@ -151,17 +154,12 @@ class Command:
             raise InvalidArgument(f"the arguments of {self.name}() are not JSON: {error}") from None
 
     def _message_pack(self, data: bytes) -> Any:
-        from . import message_pack
-
         try:
-            value = message_pack.loads(data)
+            return message_pack.loads(data)
         except message_pack.NotInstalled as error:
             raise InvalidArgument(str(error)) from None
         except (ValueError, RecursionError) as error:
             raise InvalidArgument(f"the arguments of {self.name}() are not MessagePack: {error}") from None
-        if type(value) is dict and not all(type(name) is str for name in value):
-            raise InvalidArgument(f"the arguments of {self.name}() are named by something other than text")
-        return value
 
     def _checked(self, positional: Tuple[Any, ...], named: Dict[str, Any]) -> Arguments:
         """Raises `InvalidArgument` that names what is wrong. Names given for positional-only parameters become positions."""

@@ -5,8 +5,6 @@ It is loaded with the first request that is written in it.
 
 from __future__ import annotations
 
-from .values import message_pack_form
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,19 +14,30 @@ class NotInstalled(ValueError):
     """This worker cannot read or write MessagePack."""
 
 
-def _msgpack() -> Any:
+class _Found:
+    """What of `msgpack` is used, once it was asked for: a look into a class is quicker than an import that does nothing."""
+
+    unpack: Any = None
+    pack: Any = None
+    form: Any = None
+
+
+def _find() -> None:
     try:
-        import msgpack
+        from msgpack import packb, unpackb
     except ImportError:
         raise NotInstalled("this worker has no MessagePack: install msgpack, or send JSON") from None
-    return msgpack
+    from .values import message_pack_form  # Late, as `msgpack` is.
+
+    _Found.unpack, _Found.pack, _Found.form = unpackb, packb, message_pack_form
 
 
 def loads(raw: bytes) -> Any:
     """The value. Raises ValueError for what is no MessagePack, and for maps with keys other than texts and bytes."""
-    msgpack = _msgpack()
+    if _Found.unpack is None:
+        _find()
     try:
-        return msgpack.unpackb(raw)
+        return _Found.unpack(raw)
     except ValueError:
         raise
     except Exception as error:
@@ -38,5 +47,7 @@ def loads(raw: bytes) -> Any:
 
 def dumps(value: Any) -> bytes:
     """The bytes of `value`. Raises TypeError, ValueError or OverflowError for what has no form."""
-    packed: bytes = _msgpack().packb(value, default=message_pack_form)
+    if _Found.pack is None:
+        _find()
+    packed: bytes = _Found.pack(value, default=_Found.form)
     return packed

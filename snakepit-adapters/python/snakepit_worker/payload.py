@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from . import message_pack
 from .json_text import dumps
 from .request import BYTES_TYPE, JSON_TYPE, MSGPACK_TYPE
 
@@ -65,7 +66,5 @@ def payload_of(value: Any, asked_in: str = JSON_TYPE) -> Payload:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Payload(value)
     if asked_in == MSGPACK_TYPE:
-        from . import message_pack
-
         return Payload(message_pack.dumps(value), MSGPACK_TYPE)
     return Payload(dumps(value), JSON_TYPE)

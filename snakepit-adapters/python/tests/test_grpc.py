@@ -79,7 +79,7 @@ class CallMessages(unittest.TestCase):
         self.assertEqual((request.metadata_pairs, request.deadline), ([("k", "v"), ("k", ""), ("", "")], 101.5))
 
     def test_an_answer_says_what_its_frame_says(self):
-        body = payload_of({"a": 1}).body()
+        body = b"".join(payload_of({"a": 1}).pieces())
         self.assertEqual(payload_message(body), message((1, message((2, b'{"a":1}')))))
         rich = PAYLOAD_HEAD.pack(3, 2, 4) + struct.pack(">II", 3, 0) + b"x/y" + b"data" + b"one"
         self.assertEqual(payload_message(rich), message((1, message((1, b"x/y"), (2, b"data"), (3, b"one"), (3, b"")))))

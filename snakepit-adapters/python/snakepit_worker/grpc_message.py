@@ -9,17 +9,26 @@ if TYPE_CHECKING:
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
+FRAMES = b"\x0a"
+"""The tag of the field in a `Frames`."""
+
+
 class Malformed(ValueError):
     """These bytes are no message."""
 
 
 def frames_message(frames: bytes) -> bytes:
     """`Frames`, as it stands on the wire."""
-    return b"\x0a" + varint(len(frames)) + frames
+    return FRAMES + varint(len(frames)) + frames
 
 
 def frames_of(message: bytes) -> bytes:
     """The bytes of a `Frames`."""
+    if message[:1] == FRAMES:
+        # As every message is that is a Frames and no more.
+        length, at = _read_varint(message, 1)
+        if at + length == len(message):
+            return message[at:]
     frames = b""
     for number, value in fields(message):
         if number == 1 and isinstance(value, bytes):

@@ -1,20 +1,23 @@
 """Serves the `grpc` wire: a gRPC server whose one stream, or whose calls, are passed on, through two pipes, to the loop that
 serves `port`.
 
-The stream carries what the pipes carry, and calls are turned into it, so nothing behind them knows the difference. One thread
-of the server brings what the host says, another takes what is there for it, all in one message. `proto/grpc.md` is the contract.
+The stream carries what the pipes carry, and calls are turned into it, so nothing behind them knows the difference. The thread on
+which the server receives passes on what the host says, another takes what is there for it, all in one message. `proto/grpc.md`
+is the contract.
 """
 
 from __future__ import annotations
 
 import hmac
 import os
+import select
 from _thread import allocate_lock, start_new_thread
 
 from .frame import BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT
 from .grpc_calls import Calls
 from .grpc_message import frames_message, frames_of
 from .leaving import WRONG_WIRE, leave_now, leave_within
+from .listening import READ_SIZE
 from .port import serve_on
 from .serving import GONE_GRACE
 
@@ -120,7 +123,7 @@ def _server(grpc: Any, stream: HostStream, token: str) -> Any:
 
     health = {"Check": grpc.unary_unary_rpc_method_handler(check)}
     worker = {
-        "Connect": grpc.stream_stream_rpc_method_handler(connect, request_deserializer=frames_of, response_serializer=frames_message),
+        "Connect": grpc.stream_stream_rpc_method_handler(connect, request_deserializer=stream.receive, response_serializer=frames_message),
         "Execute": grpc.unary_unary_rpc_method_handler(served("execute")),
         "ExecuteStream": grpc.unary_stream_rpc_method_handler(served("execute_stream")),
         "Cancel": grpc.unary_unary_rpc_method_handler(served("cancel")),
@@ -169,6 +172,9 @@ class HostStream:
     def __init__(self) -> None:
         self.read_fd, self._in = _pipe()
         self.out_fd, self.write_fd = _pipe()
+        os.set_blocking(self._in, False)
+        self._room = select.poll()
+        self._room.register(self._in, select.POLLOUT)
         self._lock = allocate_lock()
         self.is_set_up = False
         self._way = ""
@@ -192,11 +198,27 @@ class HostStream:
             self._way = self._way or way
         return may_be
 
+    def receive(self, message: bytes) -> bytes:
+        """Passes a message on from the very thread on which the server receives it, as far as there is room, and gives the rest.
+
+        Only the one stream that was taken is received from. It saves a hand-over between threads; but that thread also
+        tells of what was sent, so it must not wait.
+        """
+        frames = frames_of(message)
+        try:
+            return frames[os.write(self._in, frames):]
+        except OSError:
+            # There is no room, or nobody hears it any more, as `bring` will find.
+            return frames
+
     def write(self, frames: bytes) -> None:
-        """Passes on what the host says. Raises `OSError` when nobody hears it any more."""
+        """Passes on what the host says, and waits for room. Raises `OSError` when nobody hears it any more."""
         data = memoryview(frames)
         while data:
-            data = data[os.write(self._in, data):]
+            try:
+                data = data[os.write(self._in, data):]
+            except BlockingIOError:
+                self._room.poll()
 
     def bring(self, messages: Iterator[bytes]) -> None:
         """Passes on what the host says. When that ends, so does the pipe: the host is gone."""
@@ -210,10 +232,14 @@ class HostStream:
 
     def answers(self) -> Iterator[bytes]:
         """What the worker has to say, as much at once as there is."""
+        size = READ_SIZE
         while True:
-            frames = os.read(self.out_fd, MESSAGE_LIMIT)
+            frames = os.read(self.out_fd, size)
             if not frames:
                 return
+            # The interpreter makes room for all that is asked for, which is dear beyond what its allocator keeps: much is asked
+            # for only while there is much.
+            size = MESSAGE_LIMIT if len(frames) >= READ_SIZE else READ_SIZE
             yield frames
 
     def watch_host(self, from_host: int) -> None:
@@ -232,7 +258,9 @@ class HostStream:
         with self._lock:
             was_ended, self._is_ended = self._is_ended, True
         if not was_ended:
-            os.close(self._in)
+            # Whoever writes now hears that there is no such number, and reaches nobody who has been given it since.
+            fd, self._in = self._in, -1
+            os.close(fd)
 
 
 def _pipe() -> Tuple[int, int]:

@@ -8,12 +8,13 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import sdk_path
 from fake_host import HANG, HELLO, READY, frame, program, request_body, EXECUTE, RESULT
 
-from snakepit_worker.call_message import PAYLOAD_HEAD, payload_message, request_body, status_of
+from snakepit_worker.call_message import PAYLOAD_HEAD, payload_message, request_body as body_of, status_of
 from snakepit_worker.failure import error_body
 from snakepit_worker.grpc_message import Malformed, bytes_field, fields, frames_message, frames_of, varint
 from snakepit_worker.payload import payload_of
@@ -72,7 +73,7 @@ class CallMessages(unittest.TestCase):
         payload = message((1, b"x/y"), (2, b"data"), (3, b"one"), (3, b""))
         pairs = [message((1, b"k"), (2, b"v")), message((1, b"k"), (2, b"")), b""]
         asked = b"\x08\x07" + message((2, b"add"), (3, b"s"), (4, payload), *((5, pair) for pair in pairs))
-        number, body = request_body(asked, "trace", 1500)
+        number, body = body_of(asked, "trace", 1500)
         request = parse_execute(9, body, 100.0)
         self.assertEqual((number, request.name, request.session_id, request.content_type), (7, "add", "s", "x/y"))
         self.assertEqual((request.data, request.attachments, request.traceparent), (b"data", (b"one", b""), "trace"))
@@ -98,7 +99,7 @@ class CallMessages(unittest.TestCase):
         for asked in (message((2, b"x" * 70_000)), message((2, b"\xff")), message((3, b"\xff")), b"\x10\x01",
                       message((5, message((1, b"\xff")))), message((4, message((1, b"\xff"))))):
             with self.assertRaises(Malformed):
-                request_body(asked, "", 0)
+                body_of(asked, "", 0)
 
     def test_random_bytes_are_a_request_or_malformed_and_never_a_breach(self):
         chance = random.Random(2)
@@ -109,12 +110,33 @@ class CallMessages(unittest.TestCase):
             for _ in range(chance.randrange(1, 4)):
                 torn[chance.randrange(len(torn))] = chance.randrange(256)
             try:
-                body = request_body(bytes(torn[:chance.randrange(len(torn) + 1)]), "", 0)[1]
+                body = body_of(bytes(torn[:chance.randrange(len(torn) + 1)]), "", 0)[1]
             except Malformed:
                 continue
             parse_execute(1, body, 0.0)
             understood += 1
         self.assertGreater(understood, 1000)
+
+
+class Passing(unittest.TestCase):
+    def test_what_finds_no_room_is_given_back_and_passed_on_in_order(self):
+        from snakepit_worker.grpc_server import HostStream
+
+        stream = HostStream()
+        pieces = [bytes((number,)) * 200_000 for number in range(8)]
+
+        def receive():
+            # As the server does: the next message is received when the rest of the last one has been passed on.
+            for piece in pieces:
+                yield stream.receive(frames_message(piece))
+
+        reader = threading.Thread(target=stream.bring, args=(receive(),))
+        reader.start()
+        heard = b""
+        while chunk := os.read(stream.read_fd, 65_536):
+            heard += chunk
+        reader.join(HANG)
+        self.assertEqual(heard, b"".join(pieces))
 
 
 class WithoutGrpcio(unittest.TestCase):
@@ -169,8 +191,6 @@ class Served(unittest.TestCase):
             yield frame(HELLO, 0, b'{"protocol": [1]}')[:7]
             yield frame(HELLO, 0, b'{"protocol": [1]}')[7:] + frame(EXECUTE, 5, request_body("add", [1, 2]))
             answered.wait()
-
-        import threading
 
         answered = threading.Event()
         heard = b""

@@ -21,7 +21,7 @@ from .grpc_message import Malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
 
 WINDOW = CREDIT.pack(16, 1 << 20)
 """Chunks and bytes by which a stream may run ahead of what HTTP/2 has taken of it."""
@@ -117,7 +117,8 @@ class Calls:
                 call.answers.put((ERROR, LEFT))
                 return call
             self._calls[key] = call
-        self._send(encode_cut(kind, key, WINDOW + body if kind == EXECUTE_STREAM else body))
+        pieces = (WINDOW, body) if kind == EXECUTE_STREAM else (body,)
+        self._send(b"".join(frame) for frame in encode_cut(kind, key, *pieces))
         # Called when the caller has given up, and when all is over; False if that has been already.
         if not context.add_callback(lambda: self._give_up(key)):
             self._give_up(key)
@@ -146,7 +147,7 @@ class Calls:
     def _say(self, kind: int, key: int, body: bytes = b"") -> None:
         self._send((encode(kind, key, body),))
 
-    def _send(self, frames: Any) -> None:
+    def _send(self, frames: Iterable[bytes]) -> None:
         try:
             for frame in frames:
                 # One at a time, so that small ones of other calls pass between.

@@ -107,14 +107,16 @@ impl PoolState {
             let Some(slot) = self.recyclings.next() else { return };
             let until = now + self.replacement_limit();
             let substitute = self.args.shared.plan().substitute(slot, until);
-            match substitute {
-                Some(substitute) => {
-                    self.await_substitute(substitute, until, now);
-                    self.roster.add(substitute, Duty::Substitute { of: slot, until });
-                    self.boots.ask(substitute);
-                    info!(pool = %self.args.shared.name, %slot, %substitute, "worker is being replaced");
-                }
-                None => self.end_recycling(slot, |worker| RecycleError::NoRoom { pool: worker.pool }),
+            if let Some(substitute) = substitute {
+                self.await_substitute(substitute, until, now);
+                self.roster.add(substitute, Duty::Substitute { of: slot, until });
+                self.boots.ask(substitute);
+                info!(pool = %self.args.shared.name, %slot, %substitute, "worker is being replaced");
+            } else {
+                // It may have begun to leave while it waited for its turn; otherwise every number is taken.
+                let refusal = self.refusal_to_recycle(slot);
+                let no_room = |worker: WorkerId| RecycleError::NoRoom { pool: worker.pool };
+                self.end_recycling(slot, |worker| refusal.unwrap_or_else(|| no_room(worker)));
             }
         }
         self.start_next();

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::adapter::AdapterFailure;
 use crate::adapter::scripted::{Boot, Scripted};
+use crate::config::PoolOptions;
 use crate::error::{LossCause, RecycleError};
 use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, done, options, request};
@@ -269,4 +270,37 @@ async fn a_pool_that_shrinks_lets_go_first_of_whom_it_was_about_to_replace() {
     bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
     assert_eq!(bench.pool.workers().await.unwrap()[0].slot, Slot(1));
     bench.pool.await_full(MINUTE).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_leaves_before_its_turn_to_be_replaced_is_said_to_leave() {
+    // That the pool had no number left for another was said of it.
+    let (adapter, boots) = Scripted::changing(1, Boot::Ready);
+    let quiet = |o: &mut PoolOptions| (o.size, o.heartbeat.misses) = (3, u32::MAX);
+    let mut bench = Bench::start_adapter(options(quiet), adapter).await;
+    let [mut a, mut b, mut c] = bench.all_lives().await;
+    let calls = [bench.call("a"), bench.call("b"), bench.call("c")];
+    let ids = [a.next_request().await, b.next_request().await, c.next_request().await];
+    a.answer(ids[0], &done());
+    boots.set(Boot::Never);
+    let first = recycle(&bench, 0);
+    bench.settled(|stats| stats.total == 4).await;
+    let last = recycle(&bench, 2);
+    bench.stats().await;
+    let stays = recycle(&bench, 1);
+    bench.stats().await;
+    // The one that is just being replaced goes, and the last, which is at work.
+    bench.pool.resize(1).await.unwrap();
+    for leaves in [first, last] {
+        let error = leaves.await.unwrap().unwrap_err();
+        assert!(matches!(error, RecycleError::InTransit { .. }), "{error}");
+    }
+    b.answer(ids[1], &done());
+    c.answer(ids[2], &done());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    let slow = stays.await.unwrap().unwrap_err();
+    assert!(matches!(slow, RecycleError::TimedOut { .. }), "{slow}");
+    bench.settled(|stats| stats.total == 1 && stats.available == 1).await;
 }

@@ -73,7 +73,16 @@ impl Bench {
         options: PoolOptions,
         adapter: (Scripted, UnboundedReceiver<ScriptedLife>),
     ) -> Self {
-        Self::start_by(adapter, options, Launcher::direct(), EventSink::default()).await
+        Self::start_adapter_telling(options, adapter, &EventSink::default()).await
+    }
+
+    /// The same, and the pool tells its events to `events`.
+    pub(super) async fn start_adapter_telling(
+        options: PoolOptions,
+        adapter: (Scripted, UnboundedReceiver<ScriptedLife>),
+        events: &EventSink,
+    ) -> Self {
+        Self::start_by(adapter, options, Launcher::direct(), events.clone()).await
     }
 
     async fn start_by(

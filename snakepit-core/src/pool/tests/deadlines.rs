@@ -155,3 +155,55 @@ async fn s38_a_worker_is_told_the_time_that_waiting_has_left() {
     life.answer(id, &done());
     assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn s02_a_timer_that_was_set_for_a_request_leaves_its_successor_alone() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let first = bench.call("first");
+    let first_id = life.next_request().await;
+    let waited = bench.send(request("waited").timeout(Duration::from_millis(100)));
+    bench.settled(|stats| stats.waiting == 1).await;
+    life.answer(first_id, &done());
+    let waited_id = life.next_request().await;
+    life.answer(waited_id, &done());
+    let after = bench.call("after");
+    let after_id = life.next_request().await;
+    // The timer of the one that waited rings while another runs in its place.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!life.has_more(), "the wrong one was told to stop");
+    life.answer(after_id, &done());
+    for call in [first, waited, after] {
+        assert!(call.await.unwrap().is_ok());
+    }
+    let stats = bench.stats().await;
+    assert_eq!((stats.succeeded, stats.timed_out_waiting, stats.timed_out_running), (3, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s38_the_innermost_of_several_deadlines_ends_a_call() {
+    let second = Duration::from_secs(1);
+    let mut bench = Bench::start(options(|o| o.timeout = 3 * second)).await;
+    let mut life = bench.life().await;
+    // The request's own, how long its caller waits, and which of these or the pool's comes first.
+    for (own, caller, first) in [(None, 9, 3), (Some(1), 9, 1), (Some(2), 1, 1), (Some(4), 9, 4)] {
+        let asked = request("slow");
+        let asked = own.map_or(asked.clone(), |own| asked.timeout(own * second));
+        let (began, pool) = (Instant::now(), bench.pool.clone());
+        let call =
+            tokio::spawn(tokio::time::timeout(caller * second, async move { pool.execute(asked).await }));
+        let AdapterMessage::Execute { id, deadline, .. } = life.next().await else { panic!("no request") };
+        let (left, promised) = (deadline.remaining(Instant::now()), own.unwrap_or(3) * second);
+        assert!(left <= promised && left + second / 100 > promised, "the worker is told {left:?}");
+        assert_eq!(life.next_cancel().await, id);
+        let error = call.await.unwrap().map(Result::unwrap_err);
+        assert_eq!(began.elapsed().as_secs(), first);
+        match error {
+            Ok(ExecuteError::DeadlineExceeded { timeout, .. }) => assert_eq!(timeout.as_secs(), first),
+            Ok(other) => panic!("{other}"),
+            Err(_elapsed) => assert_eq!(u64::from(caller), first),
+        }
+        life.answer(id, &done());
+        bench.settled(|stats| stats.available == 1).await;
+    }
+}

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::adapter::AdapterFailure;
-use crate::adapter::scripted::Boot;
+use crate::adapter::scripted::{Boot, Scripted};
 use crate::config::PoolOptions;
 use crate::error::{AwaitReadyError, ExecuteError, LossCause};
 use crate::id::Slot;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::telemetry::{Event, EventSink};
 use crate::worker::WorkerPhase;
 
 fn broken() -> Boot {
@@ -105,6 +106,45 @@ async fn s25_a_pool_whose_workers_all_give_up_fails_with_the_reason_and_tells_ev
         "{workers:?}"
     );
     assert_eq!(bench.stats().await.quarantined, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s25_a_worker_that_crashes_for_ever_is_quarantined_again_and_again_and_its_siblings_serve() {
+    let events = EventSink::default();
+    let mut heard = events.subscribe(None);
+    let (adapter, boots) = Scripted::changing(1, Boot::Ready);
+    // Scripted workers answer no ping.
+    let quiet = |o: &mut PoolOptions| (o.size, o.heartbeat.misses) = (3, u32::MAX);
+    let mut bench = Bench::start_adapter_telling(options(quiet), adapter, &events).await;
+    let [crashes, mut b, mut c] = bench.all_lives().await;
+    boots.set(broken());
+    crashes.end(AdapterFailure::Disconnected);
+    let mut rests = Vec::new();
+    while rests.len() < 4 {
+        let record = heard.next().await.unwrap().unwrap();
+        if let Event::SlotQuarantined { slot, times, rest, last } = &record.event {
+            rests.push(*rest);
+            assert_eq!((slot.slot, *times as usize), (Slot(0), rests.len()));
+            assert_eq!(last.cause, LossCause::AdapterFailed { what: "no such thing".to_owned() });
+        }
+        // Its siblings are never touched.
+        let calls = [bench.call("b"), bench.call("c")];
+        for life in [&mut b, &mut c] {
+            let id = life.next_request().await;
+            life.answer(id, &done());
+        }
+        for call in calls {
+            assert!(call.await.unwrap().is_ok());
+        }
+    }
+    assert!(rests.windows(2).all(|pair| pair[1] > pair[0]), "it never rests for longer: {rests:?}");
+    boots.set(Boot::Ready);
+    let healed = bench.life().await;
+    assert_eq!(healed.life.worker.slot, Slot(0));
+    let stats = bench.settled(|stats| stats.available == 3).await;
+    assert_eq!((stats.quarantined, stats.failed), (0, 0));
+    let lives = bench.pool.workers().await.unwrap().into_iter().map(|worker| worker.incarnation.0);
+    assert_eq!(lives.skip(1).collect::<Vec<_>>(), [1, 1]);
 }
 
 #[tokio::test(start_paused = true)]

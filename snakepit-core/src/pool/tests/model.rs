@@ -61,6 +61,9 @@ enum Step {
         worker: usize,
     },
     RollingRestart,
+    /// The pool takes no requests for a while.
+    Drain,
+    Resume,
     /// Workers boot in this way from now on.
     Boots(Boots),
     Pass {
@@ -156,6 +159,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(|worker| Step::Recycle { worker }),
         1 => n().prop_map(|worker| Step::Tire { worker }),
         1 => Just(Step::RollingRestart),
+        1 => Just(Step::Drain),
+        4 => Just(Step::Resume),
         1 => boots().prop_map(Step::Boots),
         2 => (0u16..3_000).prop_map(|ms| Step::Pass { ms }),
     ]

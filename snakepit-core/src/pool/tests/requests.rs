@@ -1,17 +1,20 @@
 //! Admission, waiting, running, answering.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::adapter::scripted::{PANICS_ON_CANCEL, PANICS_ON_ITS_WAY};
+use crate::adapter::scripted::{Boot, PANICS_ON_CANCEL, PANICS_ON_ITS_WAY, Scripted, ScriptedLife};
 use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
 use crate::config::Affinity;
 use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
-use crate::id::SessionId;
+use crate::id::{SessionId, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::tests::bench::{Bench, done, options, request, value};
+use crate::telemetry::{Event, EventSink};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_is_answered_by_the_worker_that_ran_it() {
@@ -63,11 +66,15 @@ async fn s07_four_requests_overlap_on_a_worker_of_capacity_four_and_the_fifth_wa
 
 #[tokio::test(start_paused = true)]
 async fn s04_a_full_line_refuses_at_once_and_says_what_is_full() {
-    let mut bench = Bench::start(options(|o| o.queue_limit = 2)).await;
+    let events = EventSink::default();
+    let mut heard = events.subscribe(None);
+    let mut bench = Bench::start_telling(options(|o| o.queue_limit = 2), Boot::Ready, &events).await;
     let mut life = bench.life().await;
     let calls: Vec<_> = (0..3).map(|_| bench.call("work")).collect();
     bench.settled(|stats| stats.waiting == 2).await;
+    let asked = Instant::now();
     let refusal = bench.pool.execute(request("work")).await.unwrap_err();
+    assert_eq!(asked.elapsed(), Duration::ZERO);
     let ExecuteError::Saturated { queued, limit, .. } = refusal else { panic!("{refusal}") };
     assert_eq!((queued, limit), (2, 2));
     assert_eq!(refusal.code(), "saturated");
@@ -78,6 +85,13 @@ async fn s04_a_full_line_refuses_at_once_and_says_what_is_full() {
         assert!(call.await.unwrap().is_ok());
     }
     assert_eq!(bench.stats().await.saturated, 1);
+    loop {
+        let record = heard.next().await.unwrap().unwrap();
+        if let Event::PoolSaturated { pool, waiting, limit, .. } = &record.event {
+            assert_eq!((pool.as_str(), *waiting, *limit), ("bench", 2, 2));
+            return;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +130,99 @@ async fn s06_a_dropped_call_that_runs_is_cancelled_and_its_place_comes_back_when
     let id = life.next_request().await;
     life.answer(id, &done());
     assert!(next.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s06_a_call_that_is_dropped_while_it_waits_never_runs() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let first = bench.call("first");
+    let first_id = life.next_request().await;
+    let (dropped, last) = (bench.call("dropped"), bench.call("last"));
+    bench.settled(|stats| stats.waiting == 2).await;
+    dropped.abort();
+    bench.settled(|stats| stats.waiting == 1 && stats.cancelled == 1).await;
+    life.answer(first_id, &done());
+    let (last_id, command) = life.next_command().await;
+    assert_eq!(command, "last");
+    life.answer(last_id, &done());
+    assert!(first.await.unwrap().is_ok() && last.await.unwrap().is_ok());
+    let stats = bench.stats().await;
+    assert_eq!((stats.available, stats.restarts, life.has_more()), (1, 0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s06_an_answer_to_nobody_gives_its_place_back_once() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let left = bench.call("left");
+    let id = life.next_request().await;
+    // The answer and the word that nobody waits for it cross. Then it is given once more.
+    left.abort();
+    life.answer(id, &done());
+    bench.settled(|stats| stats.available == 1).await;
+    life.answer(id, &done());
+    let calls = [bench.call("a"), bench.call("b")];
+    let stats = bench.settled(|stats| stats.waiting == 1).await;
+    assert_eq!((stats.running, stats.busy), (1, 1));
+    let id = life.next_request().await;
+    assert!(!life.has_more(), "a worker for one request was given two");
+    life.answer(id, &done());
+    let id = life.next_request().await;
+    life.answer(id, &done());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s09_twenty_calls_on_eight_workers_take_little_more_than_they_must_and_are_shared_fairly() {
+    let half_a_second = Duration::from_millis(500);
+    let mut bench = Bench::start(options(|o| o.size = 8)).await;
+    let lives: [ScriptedLife; 8] = bench.all_lives().await;
+    let work = |mut life: ScriptedLife| async move {
+        loop {
+            let id = life.next_request().await;
+            tokio::time::sleep(half_a_second).await;
+            life.answer(id, &done());
+        }
+    };
+    let mut workers: JoinSet<()> = lives.into_iter().map(work).collect();
+    let began = Instant::now();
+    let mut shares: HashMap<WorkerLife, u32> = HashMap::new();
+    let calls: Vec<_> = (0..20).map(|_| bench.call("work")).collect();
+    for call in calls {
+        *shares.entry(call.await.unwrap().unwrap().worker).or_default() += 1;
+    }
+    // Two rounds of eight and one of four: a second and a half, and no less.
+    let took = began.elapsed();
+    assert!(took >= 3 * half_a_second && took < 3 * half_a_second * 3 / 2, "{took:?}");
+    assert!(shares.len() == 8 && shares.values().all(|share| (2..=3).contains(share)), "{shares:?}");
+    workers.abort_all();
+}
+
+#[tokio::test(start_paused = true)]
+async fn s21_after_the_death_of_an_idle_worker_every_call_succeeds_at_once() {
+    let (adapter, boots) = Scripted::changing(1, Boot::Ready);
+    let mut bench = Bench::start_adapter(options(|o| o.size = 2), adapter).await;
+    let [idle, mut other] = bench.all_lives().await;
+    boots.set(Boot::Never);
+    let answering = tokio::spawn(async move {
+        for _ in 0..100 {
+            let id = other.next_request().await;
+            other.answer(id, &done());
+        }
+        other
+    });
+    let began = Instant::now();
+    // Nobody has heard of it yet: the first call may well be meant for the one that is gone.
+    idle.end(AdapterFailure::Disconnected);
+    for n in 0..100 {
+        let call = bench.pool.execute(request("work")).await;
+        assert!(call.is_ok(), "call {n}: {call:?}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "somebody waited");
+    answering.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,12 @@
 //! Streams: order, credit, ends.
 
+use std::time::Duration;
+
 use crate::adapter::scripted::ScriptedLife;
 use crate::adapter::{AdapterFailure, AdapterMessage, ChunkSender, Outcome, SendChunkError, StreamWindow};
 use crate::id::RequestId;
 use crate::payload::Payload;
-use crate::pool::tests::bench::{Bench, in_session, options, request};
+use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 
 async fn next_stream(life: &mut ScriptedLife) -> (RequestId, ChunkSender) {
     match life.next().await {
@@ -117,4 +119,90 @@ async fn s13_a_stream_says_at_its_end_whether_its_session_started_anew() {
         assert!(stream.next().await.is_none());
         assert_eq!(stream.response().unwrap().session_reset, reset);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s33_a_slow_reader_holds_up_its_own_stream_and_nothing_else() {
+    let mut bench = Bench::start(options(|o| (o.capacity, o.timeout) = (2, Duration::from_hours(1)))).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = next_stream(&mut life).await;
+    let (mut credit, mut sent) = (chunks.window().chunks, 0);
+    assert_eq!(credit, 16);
+    for taken in 0..250 {
+        // The worker sends whatever it may.
+        while credit > 0 && sent < 250 {
+            chunks.send(chunk(sent)).unwrap();
+            (credit, sent) = (credit - 1, sent + 1);
+        }
+        assert!(sent - taken <= 16, "{} chunks are under way", sent - taken);
+        // Another request runs on the same worker, from its beginning to its end.
+        assert!(bench.run(request("other"), &mut life).await.is_ok());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(stream.next().await.unwrap().unwrap(), chunk(taken));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        while life.has_more() {
+            match life.next().await {
+                AdapterMessage::Credit { id: credited, chunks, .. } if credited == id => credit += chunks,
+                other => panic!("nobody asked for {other:?}"),
+            }
+        }
+    }
+    drop(chunks);
+    life.reports.finished(id, Outcome::StreamEnded);
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s34_a_stream_may_be_dropped_after_any_chunk() {
+    for (sent, taken) in (0..=4).flat_map(|sent| (0..=sent).map(move |taken| (sent, taken))) {
+        let mut bench = Bench::start(options(|_| {})).await;
+        let mut life = bench.life().await;
+        let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+        let (id, chunks) = next_stream(&mut life).await;
+        for n in 0..sent {
+            chunks.send(chunk(n)).unwrap();
+        }
+        for n in 0..taken {
+            assert_eq!(stream.next().await.unwrap().unwrap(), chunk(n));
+        }
+        drop(stream);
+        assert_eq!(life.next_cancel().await, id);
+        assert_eq!(chunks.send(chunk(sent)), Err(SendChunkError::ReaderGone));
+        // Its place is its worker's to give back.
+        let next = bench.call("next");
+        bench.settled(|stats| stats.waiting == 1 && stats.cancelled == 1).await;
+        assert!(!life.has_more());
+        drop(chunks);
+        life.reports.finished(id, Outcome::StreamEnded);
+        let id = life.next_request().await;
+        life.answer(id, &done());
+        assert!(next.await.unwrap().is_ok());
+        let stats = bench.settled(|stats| stats.available == 1).await;
+        assert_eq!((stats.restarts, stats.running), (0, 0), "{sent} sent, {taken} taken");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s34_a_stream_may_be_dropped_before_it_begins_and_after_it_ended() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let busy = bench.call("busy");
+    let busy_id = life.next_request().await;
+    let waits = bench.pool.execute_stream(request("count")).unwrap();
+    bench.settled(|stats| stats.waiting == 1).await;
+    drop(waits);
+    bench.settled(|stats| stats.waiting == 0 && stats.cancelled == 1).await;
+    life.answer(busy_id, &done());
+    assert!(busy.await.unwrap().is_ok());
+    let unread = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = next_stream(&mut life).await;
+    chunks.send(chunk(0)).unwrap();
+    drop(chunks);
+    life.reports.finished(id, Outcome::StreamEnded);
+    bench.settled(|stats| stats.available == 1).await;
+    drop(unread);
+    assert!(bench.run(request("next"), &mut life).await.is_ok());
+    assert!(!life.has_more(), "a stream that had ended was cancelled");
+    assert_eq!(bench.stats().await.cancelled, 1);
 }

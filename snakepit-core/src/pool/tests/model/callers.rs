@@ -23,6 +23,8 @@ pub(super) struct Call {
     pub(super) has_place: bool,
     /// `None` once it has ended, or its caller has left.
     pub(super) task: Option<JoinHandle<Result<Heard, ExecuteError>>>,
+    /// Whether the pool takes no requests when it comes, so that it must be refused.
+    pub(super) is_shut_out: bool,
     /// Whether its caller has heard what became of it.
     pub(super) has_heard: bool,
     /// How many chunks its reader may take.
@@ -51,7 +53,13 @@ pub(super) struct Given {
 
 impl Call {
     /// A caller comes. `number`: what the worker gives back.
-    pub(super) fn new(pool: &PoolRef, number: usize, wish: Wish, permit: Option<Permit>) -> Self {
+    pub(super) fn new(
+        pool: &PoolRef,
+        number: usize,
+        wish: Wish,
+        permit: Option<Permit>,
+        draining: bool,
+    ) -> Self {
         let mut asked = request(&number.to_string());
         asked = asked.timeout(Duration::from_millis(wish.timeout_ms.into()));
         if let Some(session) = wish.session {
@@ -61,9 +69,19 @@ impl Call {
             asked = asked.idempotent();
         }
         let has_place = permit.is_some() || wish.in_turn;
+        // Who waits for a place may come later.
+        let is_shut_out = draining && (permit.is_some() || !wish.in_turn);
         let reads = Arc::new(Semaphore::new(0));
         let task = tokio::spawn(ask(pool.clone(), asked, wish, permit, Arc::clone(&reads)));
-        Self { wish, has_place, task: Some(task), has_heard: false, reads, given: Given::default() }
+        Self {
+            wish,
+            has_place,
+            task: Some(task),
+            is_shut_out,
+            has_heard: false,
+            reads,
+            given: Given::default(),
+        }
     }
 
     /// The caller stops waiting. Returns whether it still did.
@@ -104,6 +122,9 @@ impl Call {
                 assert_eq!(Some(*chunks), self.given.ended_after, "a stream that is whole lacks a part");
             }
             Err(ExecuteError::Saturated { .. }) => assert!(!self.has_place, "its place was not kept"),
+            Err(ExecuteError::PoolDraining { .. }) => {
+                assert!(self.is_shut_out || self.wish.in_turn, "the pool was not drained");
+            }
             Err(_) => {}
         }
         Some(heard)

@@ -8,14 +8,14 @@ use tokio::task::JoinHandle;
 use crate::adapter::scripted::{self, Scripted};
 use crate::adapter::{AdapterFailure, AdapterMessage, StreamWindow};
 use crate::config::{PoolOptions, RestartOptions};
-use crate::error::ExecuteError;
+use crate::error::{DrainError, ExecuteError, RecycleError};
 use crate::pool::message::Life;
 use crate::pool::tests::bench::{Bench, options};
 use crate::pool::tests::model::callers::{Call, Heard, name};
 use crate::pool::tests::model::sessions::Sessions;
 use crate::pool::tests::model::workers::{Production, Sent, Task, Worker, pick};
 use crate::pool::tests::model::{Boots, End, Setting, Step, Wish};
-use crate::pool::{Permit, PoolStats};
+use crate::pool::{Drained, Permit, PoolStats};
 use crate::worker::WorkerPhase;
 
 /// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
@@ -36,6 +36,10 @@ pub(super) struct Stage {
     size: u16,
     /// Those who asked for other workers.
     changes: Vec<JoinHandle<()>>,
+    /// Those who wait until the pool has nothing left to do.
+    drains: Vec<JoinHandle<Result<Drained, DrainError>>>,
+    /// Whether the pool takes no requests.
+    is_draining: bool,
     /// Whether one of the pool's own actors has died: then its counts begin anew.
     was_killed: bool,
     /// Whether a caller who waited for a place may not have come to ask.
@@ -75,6 +79,8 @@ impl Stage {
             sessions: Sessions::new(setting.affinity),
             size: setting.size,
             changes: Vec::new(),
+            drains: Vec::new(),
+            is_draining: false,
             was_killed: false,
             may_not_have_asked: false,
             tasks_at_rest: 0,
@@ -122,6 +128,8 @@ impl Stage {
                 // What became of each worker depends on what else happens.
                 self.changes.push(tokio::spawn(async move { drop(pool.rolling_restart().await) }));
             }
+            Step::Drain => self.drain(),
+            Step::Resume => self.resume().await,
             Step::Boots(boots) => self.boot(boots),
             Step::Pass { ms } => self.let_happen(Duration::from_millis(ms.into())).await,
             Step::KillPool => {
@@ -152,7 +160,8 @@ impl Stage {
     }
 
     fn ask(&mut self, wish: Wish, permit: Option<Permit>) {
-        self.calls.push(Call::new(&self.bench.pool, self.calls.len(), wish, permit));
+        let (pool, number) = (&self.bench.pool, self.calls.len());
+        self.calls.push(Call::new(pool, number, wish, permit, self.is_draining));
     }
 
     fn leave(&mut self, call: usize) {
@@ -194,7 +203,22 @@ impl Stage {
     fn recycle(&mut self, worker: usize) {
         let Some(worker) = pick(&mut self.workers, worker) else { return };
         let (pool, slot) = (self.bench.pool.clone(), worker.life().slot);
-        self.changes.push(tokio::spawn(async move { drop(pool.recycle(slot).await) }));
+        self.changes.push(tokio::spawn(async move {
+            // What else comes of it depends on what else happens.
+            let answer = pool.recycle(slot).await;
+            assert!(!matches!(answer, Err(RecycleError::NoRoom { .. })), "there are numbers enough");
+        }));
+    }
+
+    fn drain(&mut self) {
+        self.is_draining = true;
+        let pool = self.bench.pool.clone();
+        self.drains.push(tokio::spawn(async move { pool.drain(PATIENCE).await }));
+    }
+
+    async fn resume(&mut self) {
+        self.is_draining = false;
+        self.bench.pool.resume().await.unwrap();
     }
 
     async fn resize(&mut self, size: u16) {
@@ -243,6 +267,7 @@ impl Stage {
         let held = self.bench.pool.shared().reservations.held();
         assert_eq!(held, self.permits.len(), "a place is held by nobody, or by two");
         self.see_off();
+        self.hear_drains().await;
     }
 
     /// A worker is told something.
@@ -267,8 +292,9 @@ impl Stage {
         let call: usize = request.command.parse().unwrap();
         worker.has.push(Task { id, call, begun: false, is_cancelled: false, stream });
         let life = worker.life();
-        let Call { wish, given, task, .. } = &mut self.calls[call];
+        let Call { wish, given, task, is_shut_out, .. } = &mut self.calls[call];
         assert!(task.is_some(), "nobody waits for it, and it runs");
+        assert!(!*is_shut_out, "it came to a pool that was drained");
         given.to(life, *wish);
         if let Some(session) = wish.session {
             self.sessions.given(session, life, ready);
@@ -300,6 +326,20 @@ impl Stage {
         }
     }
 
+    /// A pool that says that it is drained has nothing left to do.
+    async fn hear_drains(&mut self) {
+        let (ended, waiting): (Vec<_>, _) = self.drains.drain(..).partition(JoinHandle::is_finished);
+        self.drains = waiting;
+        for drain in ended {
+            match drain.await.expect("a drain panicked") {
+                Ok(_) => assert!(self.workers.iter().all(|w| w.has.is_empty()), "a drained pool is at work"),
+                Err(DrainError::Resumed { .. }) => assert!(!self.is_draining, "nobody resumed it"),
+                Err(DrainError::TimedOut { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+
     async fn hear_answers(&mut self, ready: &HashSet<Life>) {
         for number in 0..self.calls.len() {
             let Some(heard) = self.calls[number].hear(number).await else { continue };
@@ -309,7 +349,9 @@ impl Stage {
                     assert!(self.was_killed, "the pool's own actors died of themselves");
                 }
                 // Which may have been the answer to the wish for a place.
-                Err(ExecuteError::PoolFailed { .. }) => self.may_not_have_asked |= has_place,
+                Err(ExecuteError::PoolFailed { .. } | ExecuteError::PoolDraining { .. }) => {
+                    self.may_not_have_asked |= has_place;
+                }
                 Ok(_) | Err(_) => {}
             }
             match (wish.session, &heard) {
@@ -329,11 +371,13 @@ impl Stage {
     pub(super) async fn end(mut self) {
         self.permits.clear();
         self.boot(Boots::Quick);
+        self.resume().await;
         self.calls.iter().for_each(Call::read_all);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while self.calls.iter().any(|call| call.task.is_some())
             || self.changes.iter().any(|change| !change.is_finished())
             || self.workers.iter().any(|w| !w.has.is_empty())
+            || !self.drains.is_empty()
         {
             assert!(tokio::time::Instant::now() < deadline, "somebody still waits");
             self.finish_streams().await;

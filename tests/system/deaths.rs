@@ -19,6 +19,12 @@ fn s21_an_idle_worker_that_is_killed_is_replaced_and_nobody_notices() {
         subject.all_ready(2).await;
         let before = subject.pids().await;
         oracle::signal(before[0], Signal::SIGKILL);
+        // Whatever the dying worker is still handed goes on elsewhere.
+        for n in 0..100 {
+            let add =
+                subject.pit.default_pool().unwrap().request("add").args(&json!({"a": n, "b": 1})).unwrap();
+            assert_eq!(add.idempotent().call::<i64>().await.unwrap(), n + 1);
+        }
         oracle::eventually("the killed worker has gone", || !oracle::runs(before[0])).await;
         let deadline = tokio::time::Instant::now() + HANG;
         loop {
@@ -67,6 +73,21 @@ fn s22_a_busy_worker_that_is_killed_fails_its_own_request_and_no_other() {
         }
         assert_eq!(lost, 1);
         subject.all_ready(2).await;
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn s22_the_loss_of_a_busy_worker_says_its_signal_and_its_last_words() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--stderr", "out of luck"], |options| options.size = 1).await;
+        let pit = subject.pit.clone();
+        let call = tokio::spawn(async move { pit.execute("sleep", &json!({"ms": 60_000})).await });
+        oracle::signal(subject.busy_pid().await, Signal::SIGKILL);
+        let lost = call.await.unwrap().unwrap_err();
+        let ExecuteError::WorkerLost { loss } = &lost else { panic!("{lost}") };
+        assert_eq!(loss.cause, LossCause::ProcessExited { exit: ProcessExit::Signal(9) });
+        assert_eq!(loss.stderr_tail, ["out of luck"]);
         subject.stop().await;
     });
 }

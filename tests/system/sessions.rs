@@ -8,7 +8,7 @@ use snakepit_tests::oracle;
 use crate::system::subject::{Subject, everywhere};
 
 #[test]
-fn a_session_stays_with_the_worker_that_keeps_its_state() {
+fn s12_a_session_stays_with_the_worker_that_keeps_its_state() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;

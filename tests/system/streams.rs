@@ -1,11 +1,12 @@
 //! Streams from real workers.
 
 use serde_json::{Value, json};
+use snakepit_adapters::PoolOptions;
 
-use crate::system::subject::{Subject, everywhere};
+use crate::system::subject::{HANG, Subject, everywhere, on_both_runtimes};
 
 #[test]
-fn a_stream_keeps_its_order_through_a_small_window() {
+fn s32_a_stream_keeps_its_order_and_comes_to_its_end() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         let mut stream = subject.pit.execute_stream("count", &json!({"n": 1000})).unwrap();
@@ -67,7 +68,29 @@ fn s33_a_stream_that_nobody_reads_does_not_fill_the_host() {
 }
 
 #[test]
-fn a_function_that_is_no_stream_says_so() {
+fn s33_other_requests_of_a_worker_go_on_beside_a_stream_that_nobody_reads() {
+    on_both_runtimes(|| async {
+        let two_at_once = |o: &mut PoolOptions| (o.size, o.capacity) = (1, 2);
+        let subject = Subject::start_stub(&["--threads", "2"], two_at_once).await;
+        subject.pit.await_ready("default", HANG).await.unwrap();
+        let mut unread = subject.pit.execute_stream("count", &json!({"n": 250})).unwrap();
+        subject.until_running(1).await;
+        for n in 0..100 {
+            let sum: i64 = subject.pit.call("add", &json!({"a": n, "b": 1})).await.unwrap();
+            assert_eq!(sum, n + 1);
+        }
+        assert_eq!(subject.pit.stats("default").await.unwrap().running, 1, "it has waited for its reader");
+        for n in 0..250 {
+            let chunk = unread.next().await.unwrap().unwrap();
+            assert_eq!(chunk.decode::<Value>().unwrap(), json!({"i": n}));
+        }
+        assert!(unread.next().await.is_none());
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn s35_a_function_that_is_no_stream_says_so() {
     everywhere(|kind| async move {
         let subject = Subject::start(kind).await;
         let mut stream = subject.pit.execute_stream("add", &json!({"a": 1, "b": 2})).unwrap();

@@ -1,4 +1,5 @@
-//! The storm: pools of real workers under load, while their workers are killed, stopped and moved about.
+//! The storm: pools of real workers under load, while their workers are killed, stopped,
+//! replaced, and made more and fewer.
 //!
 //! `cargo run --release -p snakepit-tests --bin storm -- [--seconds N] [--seed N]`
 //!
@@ -17,6 +18,8 @@ mod callers;
 mod calls;
 #[path = "storm/script.rs"]
 mod script;
+#[path = "storm/strict.rs"]
+mod strict;
 #[path = "storm/strikes.rs"]
 mod strikes;
 #[path = "storm/sum.rs"]
@@ -66,7 +69,7 @@ async fn rage(script: &Script, ask: &Ask) -> Result<Sum, Box<dyn Error>> {
     let bed = Bed::start().await?;
     let books = Arc::new(Books::default());
     let callers = callers::start(&bed, &books, ask)?;
-    let struck = strikes::rain(&bed, script).await?;
+    let struck = strikes::rain(&bed, script, &books).await?;
     callers.join_all().await;
     println!("{struck}");
     let mut sum = Sum::default();
@@ -74,6 +77,7 @@ async fn rage(script: &Script, ask: &Ask) -> Result<Sum, Box<dyn Error>> {
         sum.leaked_slots += bed.fill(kind, &books).await?;
         sum.leaked_slots += bed.calm(kind).await?;
     }
+    sum.leaked_slots += bed.agree().await?;
     println!("{books}");
     sum.close(&books, bed.booked().await?);
     sum.processes_left = bed.end().await;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use snakepit_adapters::port::PortAdapter;
+use snakepit_adapters::registry::{ProcessState, list};
 use snakepit_adapters::{Payload, PoolConfig, PoolRef, PoolStats, Request, Snakepit};
 use snakepit_tests::oracle::Mark;
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::books::Books;
 
 /// How long the pools may take to be as they should: a limit and no expectation.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -93,6 +94,10 @@ impl Kind {
             options.restart.consecutive = u32::MAX;
             options.restart.backoff_base = Duration::from_millis(10);
             options.restart.backoff_max = Duration::from_millis(100);
+            match self {
+                Self::Rust => options.recycle.max_requests = Some(2_000),
+                Self::Python => options.recycle.max_age = Some(Duration::from_secs(5)),
+            }
         }))
     }
 }
@@ -100,7 +105,7 @@ impl Kind {
 pub(crate) struct Bed {
     pub(crate) pit: Snakepit,
     pub(crate) mark: Mark,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Bed {
@@ -110,7 +115,7 @@ impl Bed {
         for kind in ALL {
             builder = builder.pool(kind.config(&mark)?);
         }
-        let bed = Self { pit: builder.start().await?, mark, _directory: directory };
+        let bed = Self { pit: builder.start().await?, mark, directory };
         for kind in ALL {
             bed.pool(kind)?.await_full(PATIENCE).await?;
         }
@@ -155,6 +160,27 @@ impl Bed {
             println!("{} is not calm: {stats:?}", kind.name());
         }
         Ok(places(&stats))
+    }
+
+    /// Waits until there is a process and a record of it for each worker that there is to be, and none else. Returns how many
+    /// there are too many or too few.
+    pub(crate) async fn agree(&self) -> Result<usize, Box<dyn Error>> {
+        let (workers, by) = (usize::from(ALL.map(Kind::size).iter().sum::<u16>()), Instant::now() + PATIENCE);
+        loop {
+            let (processes, view) = (self.mark.processes().len(), list(self.directory.path()).await?);
+            let alive = view.rows.iter().filter(|row| row.state == ProcessState::Alive).count();
+            let recorded = view.rows.len();
+            let off = [processes, alive, recorded].map(|count| count.abs_diff(workers)).iter().sum();
+            if off == 0 || Instant::now() > by {
+                if off > 0 {
+                    println!(
+                        "{workers} workers, {processes} processes, {recorded} recorded, {alive} of them alive"
+                    );
+                }
+                return Ok(off);
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn await_stats(

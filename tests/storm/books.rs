@@ -68,6 +68,16 @@ impl Books {
         }
     }
 
+    /// An error that only a strict session hears.
+    pub(crate) fn failed_strictly(&self, what: &str, error: &ExecuteError) {
+        match error {
+            ExecuteError::SessionLost { .. } => {
+                *self.counts().errors.entry(error.code()).or_default() += 1;
+            }
+            other => self.failed(what, other),
+        }
+    }
+
     pub(crate) fn complain(&self, what: &str) {
         println!("{what}");
         self.counts().complaints += 1;

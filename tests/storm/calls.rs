@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use snakepit_adapters::{ExecuteError, Payload, PoolRef, Request, Response, SessionId};
 use snakepit_tests::chance::Chance;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::books::Books;
+use crate::strict::StrictSession;
 
 /// Far beyond every deadline: who hears nothing until then never will.
 const HANG: Duration = Duration::from_mins(1);
@@ -21,24 +22,28 @@ pub(crate) struct Caller {
     chance: Chance,
     number: u64,
     calls: u64,
+    session: StrictSession,
 }
 
 impl Caller {
     pub(crate) fn new(pool: PoolRef, books: Arc<Books>, chance: Chance, number: u64) -> Self {
-        Self { pool, books, chance, number, calls: 0 }
+        Self { pool, books, chance, number, calls: 0, session: StrictSession::new(number) }
     }
 
     /// Asks something, and counts what it came to.
     pub(crate) async fn call(&mut self) {
         self.calls += 1;
-        match self.chance.below(12) {
+        match self.chance.below(16) {
             0..=2 => self.echo(|request| request).await,
             3 | 4 => self.echo(Request::idempotent).await,
             5 => self.echo_in_session().await,
-            6 => self.sleep().await,
-            7 => self.out_of_time().await,
-            8 => self.cancel().await,
-            9 | 10 => self.stream().await,
+            6 => self.sleep(|request| request).await,
+            7 => self.sleep(Request::idempotent).await,
+            8 => self.out_of_time().await,
+            9 => self.cancel().await,
+            10 | 11 => self.stream(Duration::ZERO).await,
+            12 => self.stream(Duration::from_millis(2)).await,
+            13 | 14 => self.remember().await,
             _ => self.drop_stream().await,
         }
     }
@@ -62,9 +67,9 @@ impl Caller {
         }
     }
 
-    async fn sleep(&mut self) {
+    async fn sleep(&mut self, change: impl FnOnce(Request) -> Request) {
         let ms = self.chance.below(30);
-        let request = request("sleep", &json!({"ms": ms}));
+        let request = change(request("sleep", &json!({"ms": ms})));
         self.heard("sleep", self.pool.execute(request), |value| value == &json!(ms)).await;
     }
 
@@ -109,8 +114,21 @@ impl Caller {
         }
     }
 
-    /// Reads a stream to its end, whatever that is.
-    async fn stream(&mut self) {
+    /// Its own session, which it alone uses: whatever was kept is there, or it is told that it is not.
+    async fn remember(&mut self) {
+        self.books.sent();
+        match timeout(HANG, self.session.remember(&self.pool)).await {
+            Ok(Ok(right)) => {
+                self.books.succeeded();
+                right.unwrap_or_else(|complaint| self.books.complain(&complaint));
+            }
+            Ok(Err(error)) => self.books.failed_strictly("strict session", &error),
+            Err(_) => self.books.unheard("strict session"),
+        }
+    }
+
+    /// Reads a stream to its end, whatever that is, with such a rest before each chunk.
+    async fn stream(&mut self, rest: Duration) {
         let n = self.chance.below(200);
         self.books.sent();
         let mut stream = match self.pool.execute_stream(request("count", &json!({"n": n}))) {
@@ -123,6 +141,9 @@ impl Caller {
                 Ok(Some(Ok(chunk))) => {
                     self.check_chunk(&chunk, chunks);
                     chunks += 1;
+                    if !rest.is_zero() {
+                        sleep(rest).await;
+                    }
                 }
                 Ok(Some(Err(error))) => {
                     self.books.failed("stream", &error);

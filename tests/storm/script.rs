@@ -23,6 +23,10 @@ pub(crate) enum Blow {
     Hold { nth: u64, lasts: Duration },
     /// Another size.
     Resize { size: u16 },
+    /// Another worker in place of one that works.
+    Recycle { nth: u64 },
+    /// Other workers in place of all, one after the other.
+    Roll,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +58,12 @@ impl Script {
 
 fn blow(pool: Kind, chance: &mut Chance) -> Blow {
     let nth = chance.below(1 << 16);
-    match chance.below(10) {
+    match chance.below(13) {
         0..=4 => Blow::Kill { nth },
         5 => Blow::Stop { nth },
         6 | 7 => Blow::Hold { nth, lasts: Duration::from_millis(chance.below(HOLD_MS)) },
+        8 | 9 => Blow::Recycle { nth },
+        10 => Blow::Roll,
         _ => Blow::Resize { size: 1 + u16::try_from(chance.below(2 * u64::from(pool.size()))).unwrap_or(0) },
     }
 }
@@ -94,6 +100,8 @@ mod tests {
             assert!(has(|blow| matches!(blow, Blow::Stop { .. })));
             assert!(has(|blow| matches!(blow, Blow::Hold { .. })));
             assert!(has(|blow| matches!(blow, Blow::Resize { .. })));
+            assert!(has(|blow| matches!(blow, Blow::Recycle { .. })));
+            assert!(has(|blow| matches!(blow, Blow::Roll)));
         }
         assert!(script.blows.iter().all(|entry| entry.at < Duration::from_mins(1)));
     }

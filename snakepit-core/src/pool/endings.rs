@@ -105,11 +105,12 @@ impl PoolState {
 
     /// Ends a request that no worker has, and counts it.
     pub(super) fn give_back(&mut self, id: RequestId, error: ExecuteError) {
+        let Some(mut flight) = self.in_flight.remove(id) else { return };
         let told = match &error {
-            ExecuteError::SessionLost { .. } => Told::Lost,
+            // Who has gone hears nothing.
+            ExecuteError::SessionLost { .. } if flight.is_awaited() => Told::Lost,
             _ => Told::Nothing,
         };
-        let Some(mut flight) = self.in_flight.remove(id) else { return };
         self.call_ends(id, &mut flight, None, Some(&error), Instant::now());
         self.deadlines.remove(flight.due(), id);
         match flight.stage {

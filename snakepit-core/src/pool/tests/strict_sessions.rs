@@ -1,11 +1,13 @@
 //! Sessions that may run on their worker and nowhere else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapter::AdapterFailure;
 use crate::config::{Affinity, PoolOptions};
-use crate::error::ExecuteError;
+use crate::error::{ExecuteError, LossCause, WorkerLoss};
 use crate::id::SessionId;
+use crate::pool::message::{PoolMessage, WorkerReport};
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 
 fn strict(affinity: Affinity, size: u16) -> PoolOptions {
@@ -177,4 +179,27 @@ async fn s01_a_pinned_request_that_times_out_leaves_the_line_and_never_runs() {
     assert!(first.await.unwrap().is_ok());
     assert!(bench.run(request("next"), &mut life).await.is_ok());
     assert!(!life.has_more());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_loss_whose_news_finds_its_caller_gone_is_told_to_the_next() {
+    // It counted as told, and the session began anew without a word.
+    let mut bench = Bench::start(strict(Affinity::StrictQueue, 1)).await;
+    let mut life = bench.life().await;
+    let runs = bench.send(in_session("runs", "s"));
+    life.next_request().await;
+    let waits = bench.pool.execute_stream(in_session("waits", "s")).unwrap();
+    bench.settled(|stats| stats.waiting == 1).await;
+    // Its caller leaves while the news lies in the pool's mailbox.
+    let cause = LossCause::Disconnected;
+    let loss = Arc::new(WorkerLoss { life: life.life.clone(), cause, stderr_tail: Vec::new() });
+    bench.pool.shared().address.cast(PoolMessage::Worker(WorkerReport::Lost { loss }));
+    drop(waits);
+    assert_eq!(runs.await.unwrap().unwrap_err().code(), "worker_lost");
+    life.end(AdapterFailure::Disconnected);
+    let mut successor = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    let told = bench.pool.execute(in_session("next", "s")).await.unwrap_err();
+    assert_eq!(told.code(), "session_lost");
+    assert!(bench.run(in_session("afresh", "s"), &mut successor).await.is_ok());
 }

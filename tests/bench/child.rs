@@ -3,7 +3,19 @@
 use std::error::Error;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+/// The interpreter itself: what is found as `python3` may be a script that looks for it, which takes longer than its start.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+        let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let path = found.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+        path.map_or_else(|| "python3".into(), |path| path.trim_end().into())
+    });
+    &PYTHON
+}
 
 /// A child that answers on its stdout what comes on its stdin. It is ended when this is dropped.
 pub(crate) struct EchoChild {
@@ -45,7 +57,7 @@ impl EchoChild {
     }
 
     pub(crate) fn python(script: &str) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(python());
         command.args(["-c", script]);
         Ok(Self::start(command)?)
     }

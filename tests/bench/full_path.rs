@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::port::PortAdapter;
-use snakepit_adapters::{ExecuteError, Payload, PoolConfig, PoolOptions, PoolRef, Request, Snakepit};
+use snakepit_adapters::{
+    Encoding, ExecuteError, Payload, PoolConfig, PoolOptions, PoolRef, Request, Snakepit,
+};
+use snakepit_tests::lacking::python_with_extras;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::child::python;
 use crate::echo;
 use crate::figures::Laps;
 
@@ -84,7 +88,7 @@ pub(crate) fn port_worker(language: Language) -> Result<(tempfile::TempDir, Port
         Language::Python => {
             let script = folder.path().join("echo.py");
             std::fs::write(&script, echo::PYTHON_PORT)?;
-            PortAdapter::python(script)
+            PortAdapter::new(python()).arg(script)
         }
     };
     Ok((folder, worker))
@@ -111,6 +115,22 @@ pub(crate) async fn python_throughput(callers: usize, calls: usize) -> Result<f6
     throughput(Bench::python(2, prefetch).await?, callers, calls).await
 }
 
+/// Two Python workers that read five arguments and write as many back, 64 callers: calls per second.
+pub(crate) async fn python_values(encoding: Encoding, calls: usize) -> Result<f64, Box<dyn Error>> {
+    let (folder, worker) = port_worker(Language::Python)?;
+    let worker = if encoding == Encoding::Json {
+        worker
+    } else {
+        // The standard library has nothing for it.
+        PortAdapter::new(python_with_extras().ok_or("no msgpack")?).arg(folder.path().join("echo.py"))
+    };
+    let bench = Bench::start(folder, worker, 2, 31).await?;
+    let payload = Payload::encode(&echo::five_keys(), encoding)?;
+    let per_second = many_callers(&bench.pool()?, "echo_json", &payload, 64, calls).await?;
+    bench.end().await?;
+    Ok(per_second)
+}
+
 /// One Rust worker: calls per second.
 pub(crate) async fn rust_throughput(callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
     throughput(Bench::rust(1).await?, callers, calls).await
@@ -133,7 +153,8 @@ pub(crate) async fn p50(
 }
 
 pub(crate) async fn throughput(bench: Bench, callers: usize, calls: usize) -> Result<f64, Box<dyn Error>> {
-    let per_second = many_callers(&bench.pool()?, callers, calls).await?;
+    let payload = Payload::bytes(vec![7; 64]);
+    let per_second = many_callers(&bench.pool()?, "echo", &payload, callers, calls).await?;
     bench.end().await?;
     Ok(per_second)
 }
@@ -161,6 +182,8 @@ pub(crate) async fn one_caller(
 /// Calls per second of so many callers at once.
 pub(crate) async fn many_callers(
     pool: &PoolRef,
+    command: &'static str,
+    payload: &Payload,
     callers: usize,
     calls: usize,
 ) -> Result<f64, Box<dyn Error>> {
@@ -168,11 +191,10 @@ pub(crate) async fn many_callers(
     let each = calls / callers;
     let start = Instant::now();
     for _ in 0..callers {
-        let pool = pool.clone();
+        let (pool, payload) = (pool.clone(), payload.clone());
         tasks.spawn(async move {
-            let payload = Payload::bytes(vec![7; 64]);
             for _ in 0..each {
-                pool.execute(Request::new("echo", payload.clone())).await?;
+                pool.execute(Request::new(command, payload.clone())).await?;
             }
             Ok::<_, ExecuteError>(())
         });

@@ -77,9 +77,10 @@ pub(crate) async fn of_memory(calls: usize) -> Result<Vec<f64>, Box<dyn Error>> 
     let bench = Bench::rust(1).await?;
     let pool = bench.pool()?;
     // Buffers, tables and the allocator take on their size.
-    many_callers(&pool, CALLERS, calls / 10).await?;
+    let payload = Payload::bytes(vec![7; 64]);
+    many_callers(&pool, "echo", &payload, CALLERS, calls / 10).await?;
     let before = resident()?;
-    many_callers(&pool, CALLERS, calls).await?;
+    many_callers(&pool, "echo", &payload, CALLERS, calls).await?;
     let grown = resident()? - before;
     bench.end().await?;
     Ok(vec![grown / calls as f64])

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::figures::Aim::Open;
+use crate::erlang::{self, Peer};
+use crate::figures::Aim::{AtLeast, AtMost, Open};
 use crate::figures::Judged::Ratio;
 use crate::figures::{Brought, Program, Unit};
 use crate::full_path::{Bench, PATIENCE, echo_p50, throughput};
@@ -20,13 +21,23 @@ use crate::full_path::{Bench, PATIENCE, echo_p50, throughput};
 pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("ractor_call", Unit::Micros, &[]),
     Program::new("ractor_call_64", Unit::PerSecond, &[]),
-    Program::new("t19_one_caller", Unit::Micros, &[Ratio("ractor_call", Open)]),
-    Program::new("t19_64_callers", Unit::PerSecond, &[Ratio("ractor_call_64", Open)]),
+    Program::new("erl_pool", Unit::Micros, &[]),
+    Program::new("erl_pool_64", Unit::PerSecond, &[]),
+    Program::new(
+        "t19_one_caller",
+        Unit::Micros,
+        &[Ratio("erl_pool", AtMost(1.0)), Ratio("ractor_call", Open)],
+    ),
+    Program::new(
+        "t19_64_callers",
+        Unit::PerSecond,
+        &[Ratio("erl_pool_64", AtLeast(1.0)), Ratio("ractor_call_64", Open)],
+    ),
 ];
 
 /// Answers every request with what it was given; one whose command is `hold` never.
-struct Echo {
-    capacity: u16,
+pub(crate) struct Echo {
+    pub(crate) capacity: u16,
 }
 
 impl Adapter for Echo {
@@ -103,6 +114,8 @@ pub(crate) async fn measure(program: &'static str, calls: usize) -> Result<Broug
     let figure = match program {
         "ractor_call" => bare(1, calls * 10).await?.recip() * 1e6,
         "ractor_call_64" => bare(64, calls * 20).await?,
+        "erl_pool" => erlang::measure(Peer::Pool, 1, calls * 10)?.p50_us,
+        "erl_pool_64" => erlang::measure(Peer::Pool, 64, calls * 20)?.per_second,
         "t19_one_caller" => echo_p50(pool(1, 64).await?, calls * 10).await?,
         "t19_64_callers" => throughput(pool(1, 64).await?, 64, calls * 20).await?,
         other => return Err(format!("there is no program {other}").into()),

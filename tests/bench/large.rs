@@ -10,7 +10,7 @@ use crate::figures::Aim::{AtLeast, AtMost, Open};
 use crate::figures::Judged::Ratio;
 use crate::figures::{Judged, Program, Unit};
 use crate::full_path::{self, Bench};
-use crate::process_pool;
+use crate::process_pool::{self, Library};
 
 pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("bare_pipe", Unit::BytesPerSecond, &[]),
@@ -39,7 +39,7 @@ pub(crate) async fn measure(program: &str, calls: usize) -> Result<f64, Box<dyn 
         "t12_rust_give" => through_pool(Bench::rust(1).await?, Way::Give, transfers).await,
         "t13_python_take" => through_pool(Bench::python(1, 0).await?, Way::Take, transfers).await,
         "t13_python_give" => through_pool(Bench::python(1, 0).await?, Way::Give, transfers).await,
-        "ppe_1mib" => Ok(process_pool::measure(calls / 10, 1 << 20)?.p50_us),
+        "ppe_1mib" => Ok(process_pool::measure(Library::Executor, calls / 10, 1 << 20)?.p50_us),
         "t13_python_1mib" => {
             let argument = Payload::bytes(vec![7; 1 << 20]);
             full_path::p50(Bench::python(1, 0).await?, "take", argument, calls / 10).await

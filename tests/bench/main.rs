@@ -12,6 +12,7 @@ mod bare_transfer;
 mod calls;
 mod child;
 mod echo;
+mod erlang;
 mod figures;
 mod full_path;
 mod growth;
@@ -26,6 +27,7 @@ mod process_pool;
 mod recovery;
 mod sessions;
 mod starts;
+mod telemetry;
 
 use std::error::Error;
 
@@ -56,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         in_process::PROGRAMS,
         sessions::PROGRAMS,
         growth::PROGRAMS,
+        telemetry::PROGRAMS,
     ]
     .concat();
     for round in 1..=ask.rounds {
@@ -65,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             if figures.rounds(program.name) >= round {
                 continue;
             }
-            if let Some(missing) = grpc::missing(program.name) {
+            if let Some(missing) = missing(program.name) {
                 eprintln!("not measured: {}: {missing} is missing", program.name);
                 continue;
             }
@@ -86,6 +89,11 @@ fn runtime(ask: &Ask) -> std::io::Result<Runtime> {
     }
 }
 
+/// What is missing for a program, if something is.
+fn missing(program: &str) -> Option<&'static str> {
+    grpc::missing(program).or_else(|| calls::missing(program)).or_else(|| erlang::missing(program))
+}
+
 /// One round of one program, and of those that are measured with it.
 async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn Error>> {
     let is_of = |programs: &[Program]| programs.iter().any(|other| other.name == program);
@@ -94,15 +102,17 @@ async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn
     } else if is_of(large::PROGRAMS) {
         Ok(vec![(program, large::measure(program, calls).await?)])
     } else if is_of(starts::PROGRAMS) {
-        starts::measure(program).await
+        starts::measure(program, calls).await
     } else if is_of(recovery::PROGRAMS) {
-        recovery::measure(program).await
+        recovery::measure(program, calls).await
     } else if is_of(in_process::PROGRAMS) {
         in_process::measure(program, calls).await
     } else if is_of(sessions::PROGRAMS) {
-        sessions::measure(program)
+        sessions::measure(program, calls)
     } else if is_of(growth::PROGRAMS) {
         growth::measure(program, calls).await
+    } else if is_of(telemetry::PROGRAMS) {
+        telemetry::measure(program, calls)
     } else {
         calls::measure(program, calls).await
     }
@@ -114,10 +124,10 @@ fn alone() -> Result<(), Box<dyn Error>> {
     let (what, calls) = (args.next().unwrap_or_default(), args.next().unwrap_or_default().parse()?);
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let figures = match what.as_str() {
-        "table" => sessions::table()?,
-        "map" => sessions::map()?,
+        "table" => sessions::table(calls)?,
+        "map" => sessions::map(calls)?,
         "calls" => runtime.block_on(growth::of_memory(calls))?,
-        other => return Err(format!("nothing is called {other}").into()),
+        told => runtime.block_on(telemetry::alone(told, calls))?,
     };
     println!("{}", serde_json::to_string(&figures)?);
     Ok(())

@@ -13,6 +13,7 @@ use crate::figures::Aim::AtMost;
 use crate::figures::Judged::{Itself, Ratio};
 use crate::figures::{Brought, Program, Unit, median};
 use crate::full_path::{Bench, Language, PATIENCE, port_worker};
+use crate::starts;
 
 pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("t18_heard_rust", Unit::Millis, &[Itself(AtMost(2.0))]),
@@ -21,14 +22,12 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("t18_again_python", Unit::Millis, &[Ratio("spawn_python", AtMost(1.3))]),
 ];
 
-/// Deaths in one round.
-const DEATHS: usize = 10;
 /// How many requests wait for the worker that is killed.
 const WAITING: usize = 8;
 
 /// One round: what the caller of the running request waits from the kill to its error, and what the first of those that
 /// wait does from the kill to its answer.
-pub(crate) async fn measure(program: &'static str) -> Result<Brought, Box<dyn Error>> {
+pub(crate) async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn Error>> {
     let (language, names) = match program {
         "t18_heard_rust" | "t18_again_rust" => (Language::Rust, ["t18_heard_rust", "t18_again_rust"]),
         _ => (Language::Python, ["t18_heard_python", "t18_again_python"]),
@@ -45,7 +44,7 @@ pub(crate) async fn measure(program: &'static str) -> Result<Brought, Box<dyn Er
     let pool = bench.pool()?;
     pool.await_full(PATIENCE).await?;
     let (mut heard, mut again) = (Vec::new(), Vec::new());
-    for _ in 0..DEATHS {
+    for _ in 0..starts::in_a_round(calls) {
         let (heard_ms, again_ms) = death(&pool).await?;
         heard.push(heard_ms);
         again.push(again_ms);

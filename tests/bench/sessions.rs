@@ -23,20 +23,20 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("t21_longest_share", Unit::Micros, &[Itself(AtMost(1000.0))]),
 ];
 
+/// How many sessions there are, where nothing else is asked for.
 const SESSIONS: usize = 1_000_000;
 /// How many sessions one message of the sweep ends, as in the actor.
 const SHARE: usize = 1000;
-const LOOK_UPS: usize = 1_000_000;
-/// Coprime with the number of sessions: every one is looked up once, and never its neighbour next.
-const STRIDE: usize = 618_033;
+/// A prime: every session is looked up once, and never its neighbour next.
+const STRIDE: usize = 618_041;
 
-pub(crate) fn measure(program: &'static str) -> Result<Brought, Box<dyn Error>> {
+pub(crate) fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn Error>> {
     let (names, what): (&[_], _) = if program.starts_with("map") {
         (&["map_look_up", "map_memory", "map_remove"], "map")
     } else {
         (&["t20_look_up", "t20_memory", "t21_expire", "t21_longest_share"], "table")
     };
-    Ok(names.iter().copied().zip(memory::alone(what, LOOK_UPS)?).collect())
+    Ok(names.iter().copied().zip(memory::alone(what, SESSIONS.min(calls * 200))?).collect())
 }
 
 fn id(number: usize) -> Result<SessionId, Box<dyn Error>> {
@@ -48,8 +48,8 @@ fn slot(number: usize) -> Slot {
 }
 
 /// Keys of the callers' own, which do not share the table's memory, in the order in which they are asked for.
-fn keys() -> Result<Vec<SessionId>, Box<dyn Error>> {
-    (0..LOOK_UPS).map(|n| id(n * STRIDE % SESSIONS)).collect()
+fn keys(sessions: usize) -> Result<Vec<SessionId>, Box<dyn Error>> {
+    (0..sessions).map(|n| id(n * STRIDE % sessions)).collect()
 }
 
 fn nanos_each(since: Instant, count: usize) -> f64 {
@@ -59,22 +59,22 @@ fn nanos_each(since: Instant, count: usize) -> f64 {
 /// The library's table: a request from its question to its end, in nanoseconds; all of the process's memory that came with
 /// the sessions, keys included, for each of them; the end of each by a sweep; and the longest that one message of the sweep
 /// held others up, in microseconds.
-pub(crate) fn table() -> Result<Vec<f64>, Box<dyn Error>> {
-    let keys = keys()?;
+pub(crate) fn table(sessions: usize) -> Result<Vec<f64>, Box<dyn Error>> {
+    let keys = keys(sessions)?;
     let (born, before) = (Instant::now(), resident()?);
     let ttl = Duration::from_hours(1);
-    let mut table = TestSessions::new(ttl, SESSIONS, born);
-    for number in 0..SESSIONS {
+    let mut table = TestSessions::new(ttl, sessions, born);
+    for number in 0..sessions {
         table.begin(&id(number)?, slot(number), born);
     }
-    let bytes = (resident()? - before) / SESSIONS as f64;
+    let bytes = (resident()? - before) / sessions as f64;
     let began = Instant::now();
     for (n, key) in keys.iter().enumerate() {
-        if table.again(key, born) != Some(slot(n * STRIDE % SESSIONS)) {
+        if table.again(key, born) != Some(slot(n * STRIDE % sessions)) {
             return Err("a session is not where it was bound".into());
         }
     }
-    let look_up_ns = nanos_each(began, LOOK_UPS);
+    let look_up_ns = nanos_each(began, sessions);
     let (late, mut longest_us, mut ended) = (born + 2 * ttl, 0.0_f64, 0);
     let began = Instant::now();
     loop {
@@ -86,29 +86,29 @@ pub(crate) fn table() -> Result<Vec<f64>, Box<dyn Error>> {
             break;
         }
     }
-    if ended != SESSIONS {
+    if ended != sessions {
         return Err(format!("{ended} sessions ended").into());
     }
-    Ok(vec![look_up_ns, bytes, nanos_each(began, SESSIONS), longest_us])
+    Ok(vec![look_up_ns, bytes, nanos_each(began, sessions), longest_us])
 }
 
 /// The same keys in a plain map of theirs to slots: look-ups, memory and removals, without an order or an expiry.
-pub(crate) fn map() -> Result<Vec<f64>, Box<dyn Error>> {
-    let keys = keys()?;
+pub(crate) fn map(sessions: usize) -> Result<Vec<f64>, Box<dyn Error>> {
+    let keys = keys(sessions)?;
     let before = resident()?;
     let mut map = HashMap::new();
-    for number in 0..SESSIONS {
+    for number in 0..sessions {
         map.insert(id(number)?, slot(number));
     }
-    let bytes = (resident()? - before) / SESSIONS as f64;
+    let bytes = (resident()? - before) / sessions as f64;
     let began = Instant::now();
-    if keys.iter().filter(|key| map.contains_key(*key)).count() != LOOK_UPS {
+    if keys.iter().filter(|key| map.contains_key(*key)).count() != sessions {
         return Err("a key is missing".into());
     }
-    let look_up_ns = nanos_each(began, LOOK_UPS);
+    let look_up_ns = nanos_each(began, sessions);
     let began = Instant::now();
     for key in &keys {
         map.remove(key);
     }
-    Ok(vec![look_up_ns, bytes, nanos_each(began, SESSIONS)])
+    Ok(vec![look_up_ns, bytes, nanos_each(began, sessions)])
 }

@@ -30,17 +30,20 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("t17_all_of_32", Unit::Millis, &[Ratio("spawn_python_32", AtMost(1.3))]),
 ];
 
-/// Starts in one round.
-const STARTS: usize = 10;
+/// How many starts, or deaths, make up a round: they take milliseconds where a call takes micros.
+pub(crate) fn in_a_round(calls: usize) -> usize {
+    (calls / 100).clamp(1, 10)
+}
 
 /// One round of one program.
-pub(crate) async fn measure(program: &'static str) -> Result<Brought, Box<dyn Error>> {
+pub(crate) async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn Error>> {
+    let starts = in_a_round(calls);
     let figure = match program {
-        "spawn_rust" => bare_start(Language::Rust)?,
-        "spawn_python" => bare_start(Language::Python)?,
+        "spawn_rust" => bare_start(Language::Rust, starts)?,
+        "spawn_python" => bare_start(Language::Python, starts)?,
         "spawn_python_32" => bare(Language::Python, 32)?,
-        "t15_rust" => one_more(Language::Rust).await?,
-        "t15_python" => one_more(Language::Python).await?,
+        "t15_rust" => one_more(Language::Rust, starts).await?,
+        "t15_python" => one_more(Language::Python, starts).await?,
         "t15_rust_pit" => pit(Language::Rust, 1).await?.all_ms,
         "t15_python_pit" => pit(Language::Python, 1).await?.all_ms,
         "t17_first_of_32" | "t17_all_of_32" => {
@@ -56,9 +59,9 @@ fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-fn bare_start(language: Language) -> Result<f64, Box<dyn Error>> {
-    let starts: Result<_, _> = (0..STARTS).map(|_| bare(language, 1)).collect();
-    Ok(median(starts?))
+fn bare_start(language: Language, starts: usize) -> Result<f64, Box<dyn Error>> {
+    let millis: Result<_, _> = (0..starts).map(|_| bare(language, 1)).collect();
+    Ok(median(millis?))
 }
 
 /// Bare processes that answer once, started one after the other and all awaited: milliseconds.
@@ -84,18 +87,18 @@ fn bare(language: Language, count: usize) -> Result<f64, Box<dyn Error>> {
 }
 
 /// One worker more in a pit that runs: what a worker's own start takes, until the pool has it.
-async fn one_more(language: Language) -> Result<f64, Box<dyn Error>> {
+async fn one_more(language: Language, starts: usize) -> Result<f64, Box<dyn Error>> {
     let (folder, worker) = port_worker(language)?;
     let bench = Bench::start(folder, worker, 1, 0).await?;
-    let (pool, mut starts) = (bench.pool()?, Vec::new());
-    for size in 2..2 + STARTS {
+    let (pool, mut laps) = (bench.pool()?, Vec::new());
+    for size in 2..2 + starts {
         let began = Instant::now();
         pool.resize(u16::try_from(size)?).await?;
         pool.await_full(PATIENCE).await?;
-        starts.push(millis(began));
+        laps.push(millis(began));
     }
     bench.end().await?;
-    Ok(median(starts))
+    Ok(median(laps))
 }
 
 /// A pit with its pool, from nothing.

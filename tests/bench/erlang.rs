@@ -1,0 +1,62 @@
+//! Erlang's own means, where `erl` is installed: a `gen_server` in front of a port, and a pool that lends its workers.
+
+use std::error::Error;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::child::python;
+use crate::echo;
+
+const SCRIPT: &str = include_str!("peers.escript");
+
+/// What is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Peer {
+    /// Workers in Erlang itself, borrowed and given back.
+    Pool,
+    /// The bare echo worker in Rust.
+    Port,
+    /// The bare echo loop in Python; two of them.
+    PythonPort,
+    TwoPythonPorts,
+}
+
+/// What one run says.
+pub(crate) struct Peers {
+    pub(crate) p50_us: f64,
+    pub(crate) per_second: f64,
+}
+
+/// What is missing for a program, if something is.
+pub(crate) fn missing(program: &str) -> Option<&'static str> {
+    static ERL: LazyLock<bool> = LazyLock::new(|| Command::new("escript").output().is_ok());
+    (program.starts_with("erl") && !*ERL).then_some("erl")
+}
+
+pub(crate) fn measure(peer: Peer, callers: usize, calls: usize) -> Result<Peers, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("peers.escript");
+    std::fs::write(&script, SCRIPT)?;
+    let mut command = Command::new("escript");
+    command.arg(script).arg(match peer {
+        Peer::Pool => "pool",
+        Peer::Port | Peer::PythonPort => "port",
+        Peer::TwoPythonPorts => "two_ports",
+    });
+    command.args([callers, calls.max(callers)].map(|count| count.to_string()));
+    match peer {
+        Peer::Pool => {}
+        Peer::Port => {
+            command.arg(std::env::current_exe()?).arg("echo-worker");
+        }
+        Peer::PythonPort | Peer::TwoPythonPorts => {
+            command.arg(python()).args(["-c", echo::PYTHON]);
+        }
+    }
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("escript: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    let (p50_us, per_second) = serde_json::from_slice(&output.stdout)?;
+    Ok(Peers { p50_us, per_second })
+}

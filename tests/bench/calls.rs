@@ -26,7 +26,20 @@ pub(crate) const PROGRAMS: &[Program] = &[
     ),
     Program::new("mux_pipe_py", Unit::Micros, &[]),
     Program::new("ppe", Unit::Micros, &[]),
-    Program::new("t2_python", Unit::Micros, &[Ratio("mux_pipe_py", AtMost(1.6)), Ratio("ppe", AtMost(0.1))]),
+    Program::new("mp_pool", Unit::Micros, &[]),
+    Program::new("loky", Unit::Micros, &[]),
+    Program::new("erl_port_py", Unit::Micros, &[]),
+    Program::new(
+        "t2_python",
+        Unit::Micros,
+        &[
+            Ratio("mux_pipe_py", AtMost(1.6)),
+            Ratio("ppe", AtMost(0.1)),
+            Ratio("loky", AtMost(0.05)),
+            Ratio("mp_pool", Open),
+            Ratio("erl_port_py", Open),
+        ],
+    ),
     Program::new("mux_pipe_py_json", Unit::Micros, &[]),
     Program::new(
         "t3_python_json",

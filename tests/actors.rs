@@ -6,7 +6,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 #[derive(Debug)]
 pub struct Service(ActorRef<()>);
 
-/// The actors that stand below the supervisor of a pool.
+/// The actors of a pool. Their supervisor is the only child of the one that tries them again when it has given up.
 #[derive(Debug)]
 pub struct PoolActors {
     /// The one that the Starters are children of.
@@ -62,7 +62,7 @@ impl Service {
 
 /// Three start one after the other; whatever is started anew comes later, with all that stand after it.
 fn pool_actors(supervisor: &ActorCell) -> Option<PoolActors> {
-    let [starters, session_affinity, pool] = in_order(supervisor).try_into().ok()?;
+    let [starters, session_affinity, pool] = in_order(in_order(supervisor).first()?).try_into().ok()?;
     Some(PoolActors { starters, session_affinity, pool })
 }
 

@@ -1,5 +1,6 @@
 //! The codec: frames of either side, however they arrive, and every reader of a body.
 
+use bytes::BufMut;
 use snakepit_adapters::WorkerError;
 use snakepit_adapters::port::frame::{
     Decoder, Event, Frame, Hello, Incoming, Kind, LogLine, ProtocolError, Ready, Recycle, Side, read_credit,
@@ -20,6 +21,10 @@ pub(super) fn bears(input: &mut Input) -> Result<(), String> {
     if whole != in_pieces {
         return Err(format!("codec: {whole:?} at once, {in_pieces:?} in pieces"));
     }
+    let to_room = decode_to_room(side, &bytes, &input.pieces(&bytes))?;
+    if whole != to_room {
+        return Err(format!("codec: {whole:?} at once, {to_room:?} read to where it stays"));
+    }
     if let (Ok(frames), _) = whole {
         frames.into_iter().for_each(read);
     }
@@ -34,13 +39,8 @@ fn decode<'a>(side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<
     let mut frames = Vec::new();
     for piece in pieces {
         decoder.buffer().extend_from_slice(piece);
-        loop {
-            match decoder.next_incoming() {
-                Ok(Some(Incoming::Frame(frame))) => frames.push(frame),
-                Ok(Some(Incoming::Begun { .. })) => {}
-                Ok(None) => break,
-                Err(error) => return Ok((Err(error), Ok(()))),
-            }
+        if let Err(error) = take(&mut decoder, &mut frames) {
+            return Ok((Err(error), Ok(())));
         }
         let room = decoder.buffer().capacity();
         if room > ROOM_LIMIT {
@@ -49,6 +49,37 @@ fn decode<'a>(side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<
     }
     let end = decoder.finish();
     Ok((Ok(frames), end))
+}
+
+/// The same for a reader that puts what it reads where the decoder wants it. The pieces are what there is to read at once.
+fn decode_to_room(side: Side, mut bytes: &[u8], pieces: &[&[u8]]) -> Result<Decoded, String> {
+    let mut decoder = Decoder::new(side, PAYLOAD_LIMIT);
+    let mut frames = Vec::new();
+    let mut lengths = pieces.iter().map(|piece| piece.len()).cycle();
+    while !bytes.is_empty() {
+        let mut room = decoder.room();
+        if room.remaining_mut() == 0 {
+            return Err("codec: there is no room for what is to come".into());
+        }
+        let len = lengths.next().unwrap_or(1).clamp(1, room.remaining_mut()).min(bytes.len());
+        room.put_slice(&bytes[..len]);
+        bytes = &bytes[len..];
+        if let Err(error) = take(&mut decoder, &mut frames) {
+            return Ok((Err(error), Ok(())));
+        }
+    }
+    let end = decoder.finish();
+    Ok((Ok(frames), end))
+}
+
+fn take(decoder: &mut Decoder, frames: &mut Vec<Frame>) -> Result<(), ProtocolError> {
+    while let Some(incoming) = decoder.next_incoming()? {
+        match incoming {
+            Incoming::Frame(frame) => frames.push(frame),
+            Incoming::Begun { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// Reads a body in every way: each gives a value or an error.

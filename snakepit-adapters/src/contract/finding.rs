@@ -34,9 +34,17 @@ pub(super) enum Finding {
 /// How a rule ends.
 pub(super) type Findings<T = ()> = Result<T, Finding>;
 
+/// What is found may show a payload of megabytes, and is a line for people.
+const LONGEST: usize = 400;
+
 impl Finding {
     pub(super) fn broken(what: impl fmt::Display) -> Self {
-        Self::Broken(what.to_string())
+        let mut what = what.to_string();
+        if let Some((at, _)) = what.char_indices().nth(LONGEST) {
+            what.truncate(at);
+            what.push_str(" ..");
+        }
+        Self::Broken(what)
     }
 
     pub(super) fn not_offered(what: impl fmt::Display) -> Self {
@@ -62,4 +70,16 @@ pub(super) fn demand(holds: bool, what: impl fmt::Display) -> Findings {
 /// Breaks the rule unless the two are equal.
 pub(super) fn demand_equal<T: PartialEq + fmt::Debug>(what: &str, found: &T, expected: &T) -> Findings {
     demand(found == expected, format_args!("{what}: {found:?}, expected {expected:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_is_a_line_however_large_it_is() {
+        assert_eq!(Finding::broken("it hangs"), Finding::Broken("it hangs".into()));
+        let Finding::Broken(what) = Finding::broken("\u{1f40d}".repeat(1 << 20)) else { unreachable!() };
+        assert_eq!(what.chars().count(), LONGEST + 3);
+    }
 }

@@ -259,8 +259,22 @@ impl<'a> Host<'a> {
     pub(super) async fn sign_of_life(&mut self) -> Findings {
         match timeout(self.examination.patience, self.signs_of_life.changed()).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Finding::broken("a ping is not answered")),
+            Ok(Err(_)) | Err(_) => Err(self.why_silent()),
         }
+    }
+
+    /// Why there is no sign of life: the wire may have ended meanwhile.
+    fn why_silent(&mut self) -> Finding {
+        while let Ok(told) = self.told.try_recv() {
+            if let Told::Ended(failure) = told {
+                let why = failure.map_or("its adapter ended".to_owned(), |failure| failure.to_string());
+                return Finding::broken(format_args!(
+                    "it is lost: {why}{}",
+                    last_words(self.process.as_ref())
+                ));
+            }
+        }
+        Finding::broken("a ping is not answered")
     }
 
     /// The worker answers as if nothing had been.

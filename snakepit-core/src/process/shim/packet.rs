@@ -4,7 +4,8 @@ use std::io;
 
 use crate::process::TermTarget;
 
-/// The version of these packets and of the plan. A shim of another version is not used.
+/// The version of these packets and of the plan: it goes up with every change of either. A shim of another version, which
+/// only a program that is named as one can be, is not used, and the host says why.
 pub(in crate::process) const VERSION: u32 = 1;
 /// The length of every packet.
 pub(in crate::process) const SIZE: usize = 16;

@@ -344,6 +344,23 @@ mod tests {
         assert_eq!(read_all(image.env), ["HOME=/", "X=y z"]);
     }
 
+    /// A shim that is named may be of another release than its host: what either makes of a plan is settled by the version.
+    #[test]
+    fn a_plan_that_is_laid_out_in_another_way_is_of_another_version() {
+        // FNV-1a, over words of eight bytes.
+        let sum = draft().lay_out().iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+            (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let of_the_fields = (VERSION, HEADER, format!("{sum:#x}"));
+        if size_of::<usize>() == 8 && cfg!(target_endian = "little") {
+            assert_eq!(
+                of_the_fields,
+                (1, 21, "0xe9de69cdc3514b1c".to_owned()),
+                "a new layout needs a new VERSION"
+            );
+        }
+    }
+
     #[test]
     fn what_was_not_asked_for_is_not_there() {
         let mut words = mapped(&Draft { program: text("x"), ..Draft::default() }.lay_out());

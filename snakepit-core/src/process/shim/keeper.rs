@@ -255,13 +255,15 @@ impl Keeper {
         }
     }
 
-    /// Kills the worker's group at one stroke, which no fork in it can escape, and then whatever has left the group.
+    /// Kills the worker's group at one stroke, which no fork in it can escape. Whatever has left the group is killed when
+    /// the worker is reaped, which takes a moment, or when the first look is due: a walk at once would find the worker
+    /// still running, again and again, and with many shims at work keep the processor from those that are to die.
     /// `None`: the worker is reaped, and its group's number may be another's by now.
     fn kill(&mut self, worker: Option<Worker>) {
-        if let Some(worker) = worker {
-            worker.signal_group(Signal::KILL);
+        match worker {
+            Some(worker) => worker.signal_group(Signal::KILL),
+            None => self.walk.kill_all(),
         }
-        self.walk.kill_all();
         self.phase = Phase::Ending(worker, Looks::first(now()));
     }
 

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::thread::sched_yield;
 
 /// How many processes one pass remembers. A larger tree is found by the passes that follow.
 const REMEMBERED: usize = 4096;
@@ -60,8 +61,12 @@ impl Walk {
             if self.pass(Signal::STOP) == 0 {
                 break;
             }
+            // What was just stopped has to run once more to come to a stop.
+            sched_yield();
         }
-        self.pass(Signal::KILL);
+        if !self.found.is_empty() {
+            self.pass(Signal::KILL);
+        }
     }
 
     /// Signals every descendant that has not ended, from the top down. Says how many of them were still running.

@@ -3,7 +3,6 @@
 pub mod frame;
 
 pub(crate) mod credit;
-pub(crate) mod id_map;
 mod pipe_size;
 
 pub(crate) mod connection;

@@ -21,6 +21,8 @@ pub(crate) use chunks::{ChunkReceiver, chunk_channel};
 pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
 pub use handle::{AdapterEnded, AdapterRef, Outlet};
 
+pub use crate::id_map::IdMap;
+
 use crate::error::WorkerError;
 use crate::id::{RequestId, SessionId, WorkerLife};
 use crate::payload::Payload;

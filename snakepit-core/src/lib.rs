@@ -26,6 +26,7 @@ mod config;
 mod config_file;
 mod error;
 mod id;
+mod id_map;
 mod payload;
 mod pool;
 mod process;

@@ -4,14 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use snakepit_core::adapter::StreamWindow;
+use snakepit_core::adapter::{IdMap, StreamWindow};
 use tokio::time::Instant;
 
 use crate::port::frame::{
     Decoder, Frame, Hello, Incoming, Kind, ProtocolError, Side, read_credit, read_json, read_nothing,
     read_request, read_session, take_credit,
 };
-use crate::port::id_map::IdMap;
 use crate::worker::requests::Job;
 use crate::worker::session::Sessions;
 use crate::worker::wire::FromHost;
@@ -63,7 +62,7 @@ pub(super) struct Intake {
     arrived: Instant,
     sessions: Sessions,
     /// Requests of which a part has come, and whether they are cancelled already.
-    arriving: IdMap<bool>,
+    arriving: IdMap<u64, bool>,
 }
 
 impl Intake {

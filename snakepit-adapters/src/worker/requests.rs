@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use snakepit_core::adapter::StreamWindow;
+use snakepit_core::adapter::{IdMap, StreamWindow};
 use tokio::time::Instant;
 
 use crate::port::credit::Credit;
 use crate::port::frame::{Kind, ProtocolError, REQUESTS_LIMIT, ReceivedRequest};
-use crate::port::id_map::IdMap;
 use crate::worker::beginning::Expectations;
 use crate::worker::session::SessionState;
 
@@ -65,7 +64,7 @@ pub(super) enum ChunkVerdict {
 pub(super) struct Requests {
     threads: usize,
     waiting: VecDeque<Box<Job>>,
-    under_way: IdMap<UnderWay>,
+    under_way: IdMap<u64, UnderWay>,
     running: usize,
     draining: bool,
 }

@@ -1,6 +1,5 @@
 //! Requests under way: the one place that holds the callers' reply ports, and answers through them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::time::Instant;
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::{RequestId, SessionId};
+use crate::id_map::IdMap;
 use crate::pool::call_spans::CallSpans;
 use crate::pool::message::{Life, Reply, Response, Submission, Work};
 use crate::pool::retry::RetryHistory;
@@ -171,7 +171,7 @@ impl Flight {
 /// All requests under way, by their number.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    flights: HashMap<RequestId, Flight>,
+    flights: IdMap<RequestId, Flight>,
 }
 
 impl InFlight {

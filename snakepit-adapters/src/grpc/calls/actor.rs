@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use snakepit_core::adapter::{
-    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, Outcome, StreamWindow,
+    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, IdMap, Outcome, StreamWindow,
 };
 use snakepit_core::{Deadline, Request, RequestId, SessionId};
 use tokio::io::AsyncReadExt;
@@ -24,7 +24,6 @@ use crate::grpc::convert;
 use crate::grpc::generated::worker_client::WorkerClient;
 use crate::grpc::generated::{CancelRequest, DrainRequest, EndSessionRequest, ExecuteRequest};
 use crate::grpc::open::GuardedChannel;
-use crate::port::id_map::IdMap;
 
 const TRACEPARENT: &str = "traceparent";
 /// How long after its deadline a request may still be answered by a worker that does not serve Cancel. Its server would give
@@ -51,7 +50,7 @@ pub(in crate::grpc) struct CallsArguments {
 
 pub(in crate::grpc) struct CallsState {
     reports: AdapterReports,
-    under_way: IdMap<UnderWay>,
+    under_way: IdMap<u64, UnderWay>,
     serves_cancel: bool,
     draining: Draining,
     /// Its process has closed its pipe: nothing is waited for but the ends of calls.

@@ -5,20 +5,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use snakepit_core::ProgressSender;
-use snakepit_core::adapter::{ChunkSender, StreamWindow};
+use snakepit_core::adapter::{ChunkSender, IdMap, StreamWindow};
 
 use crate::port::credit::{Credit, NoCredit};
 use crate::port::frame::{Kind, ProtocolError};
-use crate::port::id_map::IdMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Outstanding(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    asked: IdMap<Asked>,
+    asked: IdMap<u64, Asked>,
     /// Of those that have somebody who wants to know how far they are.
-    progress: IdMap<ProgressSender>,
+    progress: IdMap<u64, ProgressSender>,
     answered: Recent,
 }
 

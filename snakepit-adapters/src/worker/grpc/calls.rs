@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use snakepit_core::adapter::StreamWindow;
+use snakepit_core::adapter::{IdMap, StreamWindow};
 use snakepit_core::{Payload, Request, WorkerError, WorkerErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,7 +16,6 @@ use crate::port::frame::{
     BESIDE_PAYLOAD, BodyLayout, CutBody, Decoder, Frame, Hello, Incoming, Kind, LogLine, PROTOCOL,
     ProtocolError, REQUESTS_LIMIT, RequestLayout, Side, credit_body, put_frame, read_json, read_payload,
 };
-use crate::port::id_map::IdMap;
 use crate::worker::error::CommandError;
 
 /// The most bytes that one request or one answer may hold, as where a Hello says nothing else.
@@ -36,7 +35,7 @@ pub(in crate::worker) struct Calls {
 #[derive(Debug)]
 struct Table {
     decoder: Decoder,
-    under_way: IdMap<UnderWay>,
+    under_way: IdMap<u64, UnderWay>,
     last_id: u64,
 }
 

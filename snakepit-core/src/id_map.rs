@@ -1,13 +1,16 @@
-//! A map by request id, for tables that are looked at with every frame.
+//! A map by request id, for tables that are looked at with every request.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-pub(crate) type IdMap<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
+/// A table by the number of a request, a [`RequestId`](crate::RequestId) or what the wire has for it. Only numbers that
+/// were counted up may be put in; whoever chooses what is put in could make every look into it slow. Any number may be
+/// looked up.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
-/// Spreads request ids, which a host counts up: a multiplication does, and no worker can choose a key.
+/// Spreads numbers that were counted up: a multiplication does.
 #[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {

@@ -24,7 +24,9 @@ pub(crate) struct CallFigures {
     pool: PoolName,
     wait_time: Histogram,
     run_time: Histogram,
-    durations: HashMap<Arc<str>, Durations>,
+    /// Where the durations of a command are.
+    places: HashMap<Arc<str>, usize>,
+    durations: Vec<Durations>,
     others: Durations,
 }
 
@@ -64,7 +66,8 @@ impl CallFigures {
         Self {
             wait_time: histogram!(metric::CALL_WAIT_TIME.name, "pool" => label()),
             run_time: histogram!(metric::CALL_RUN_TIME.name, "pool" => label()),
-            durations: HashMap::new(),
+            places: HashMap::new(),
+            durations: Vec::new(),
             others: Durations::default(),
             pool,
         }
@@ -86,14 +89,16 @@ impl CallFigures {
     }
 
     fn duration(&mut self, command: &Arc<str>, outcome: &'static str) -> &Histogram {
-        let has_own = self.durations.contains_key(command);
-        if !has_own && self.durations.len() < COMMANDS {
-            self.durations.insert(Arc::clone(command), Durations::default());
-        }
-        match self.durations.get_mut(command) {
-            Some(durations) => durations.of(&self.pool, command, outcome),
-            None => self.others.of(&self.pool, OTHER, outcome),
-        }
+        let place = match self.places.get(command) {
+            Some(place) => *place,
+            None if self.durations.len() < COMMANDS => {
+                self.places.insert(Arc::clone(command), self.durations.len());
+                self.durations.push(Durations::default());
+                self.durations.len() - 1
+            }
+            None => return self.others.of(&self.pool, OTHER, outcome),
+        };
+        self.durations[place].of(&self.pool, command, outcome)
     }
 
     /// Says how the pool stands.

@@ -40,7 +40,7 @@ use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
-/// With more requests under way than this, what comes together is waited for before it is read.
+/// With more requests under way than this, those that come together are waited for before they are read.
 const FEW: usize = 2;
 
 /// So many workers are written to by the pool itself for what it has read at once; the others' actors write beside it.
@@ -186,9 +186,7 @@ impl Actor for Pool {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if matches!(message, PoolMessage::Posted) && state.in_flight.len() > FEW {
-            // Answers wake their callers together, and each caller asks again: one turn of the runtime later all of them
-            // lie in the inbox.
+        if matches!(message, PoolMessage::Posted) && state.more_is_likely() {
             yield_now().await;
         }
         let now = Instant::now();
@@ -258,6 +256,13 @@ impl PoolState {
             closing: None,
             saturation: Saturation::default(),
         }
+    }
+
+    /// Whether a request has come that is likely to be the first of several: answers wake their callers together, and each
+    /// caller asks again, so that one turn of the runtime later all of them lie in the inbox. Answers among which there is no
+    /// request wait for nothing.
+    fn more_is_likely(&self) -> bool {
+        self.in_flight.len() > FEW && self.args.shared.inbox.asks()
     }
 
     /// Reads all that was put into the inbox before this message, or beside it.

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::address::Address;
-use crate::pool::message::PoolMessage;
+use crate::pool::message::{PoolCommand, PoolMessage};
 
 /// How much may lie here and still keep the memory that it took.
 const KEPT: usize = 1024;
@@ -25,6 +25,8 @@ struct Post {
     lives: u64,
     /// Whether the reader has been told that there is something.
     told: bool,
+    /// Whether a request lies here, among what is reported.
+    asks: bool,
 }
 
 /// One life's right to read.
@@ -50,7 +52,7 @@ impl Inbox {
     pub(super) fn close(&self, reading: Reading) {
         let mut post = self.post();
         if post.reader == Some(reading) {
-            post.reader = None;
+            (post.reader, post.asks) = (None, false);
             let unread = std::mem::take(&mut post.messages);
             // Whoever hears by the drop of a message that nobody reads it may say something about it.
             drop(post);
@@ -66,6 +68,7 @@ impl Inbox {
             drop(post);
             return false;
         }
+        post.asks |= matches!(message, PoolMessage::Command(PoolCommand::Execute(_)));
         post.messages.push(message);
         let told = std::mem::replace(&mut post.told, true);
         drop(post);
@@ -76,13 +79,18 @@ impl Inbox {
         true
     }
 
+    /// Whether a request lies here that has not been read.
+    pub(super) fn asks(&self) -> bool {
+        self.post().asks
+    }
+
     /// Takes all that lies here, in exchange for an empty list whose memory is used again.
     pub(super) fn take(&self, mut empty: Vec<PoolMessage>) -> Vec<PoolMessage> {
         if empty.capacity() > KEPT {
             empty = Vec::new();
         }
         let mut post = self.post();
-        post.told = false;
+        (post.told, post.asks) = (false, false);
         std::mem::replace(&mut post.messages, empty)
     }
 
@@ -95,12 +103,27 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::RequestId;
-    use crate::pool::message::PoolCommand;
+    use crate::adapter::Outcome;
+    use crate::id::{Incarnation, RequestId, Slot};
+    use crate::payload::Payload;
+    use crate::pool::message::{Life, WorkerReport};
+    use crate::pool::tests::bench::submission;
     use crate::pool::tests::ear::ear;
+    use crate::request::Request;
 
     fn cancel(id: u64) -> PoolMessage {
         PoolMessage::Command(PoolCommand::Cancel { id: RequestId(id) })
+    }
+
+    fn execute(id: u64) -> PoolMessage {
+        let request = Request::new("c", Payload::bytes(Vec::new()));
+        PoolMessage::Command(PoolCommand::Execute(Box::new(submission(RequestId(id), request).0)))
+    }
+
+    fn finished(id: u64) -> PoolMessage {
+        let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
+        let outcome = Outcome::Answered(Payload::bytes(Vec::new()));
+        PoolMessage::Worker(WorkerReport::RequestFinished { life, id: RequestId(id), outcome })
     }
 
     fn read(inbox: &Inbox) -> Vec<u64> {
@@ -149,5 +172,26 @@ mod tests {
         assert_eq!(read(&inbox), [1, 2]);
         inbox.close(latter);
         assert!(!inbox.put(cancel(3)));
+    }
+
+    #[test]
+    fn it_is_said_whether_a_request_is_among_what_lies_there() {
+        let inbox = Inbox::new(Address::default());
+        let former = inbox.open();
+        assert!(!inbox.asks(), "nothing lies there");
+        assert!(inbox.put(finished(1)) && inbox.put(cancel(2)));
+        assert!(!inbox.asks(), "an answer and a caller's leaving ask for nothing");
+        assert!(inbox.put(execute(3)) && inbox.put(finished(4)));
+        assert!(inbox.asks(), "what comes behind a request does not hide it");
+        let latter = inbox.open();
+        assert!(inbox.asks(), "another reader finds it there");
+        inbox.close(former);
+        assert!(inbox.asks(), "and keeps it");
+        assert_eq!(inbox.take(Vec::new()).len(), 4);
+        assert!(!inbox.asks(), "it has been read");
+        assert!(inbox.put(execute(5)));
+        inbox.close(latter);
+        assert!(!inbox.asks(), "it has been dropped");
+        assert!(!inbox.put(execute(6)) && !inbox.asks(), "it was refused");
     }
 }

@@ -170,9 +170,8 @@ mod tests {
     use crate::config::Affinity;
     use crate::id::{Incarnation, SessionId, Slot};
     use crate::payload::Payload;
-    use crate::pool::message::{Submission, Work};
-    use crate::request::{Deadline, Request};
-    use tokio::sync::oneshot;
+    use crate::pool::tests::bench::submission;
+    use crate::request::Request;
 
     #[test]
     fn what_a_request_may_do_depends_on_whether_it_began_and_what_it_would_lose() {
@@ -190,16 +189,7 @@ mod tests {
         ];
         for (case, request, begun, expected) in table {
             let now = Instant::now();
-            let (reply, answer) = oneshot::channel();
-            let submission = Submission {
-                id: RequestId(1),
-                work: Work { request, chunks: None },
-                deadline: Deadline::after(now, Duration::MAX),
-                timeout: Duration::MAX,
-                reservation: None,
-                reply,
-                span: tracing::Span::none(),
-            };
+            let (submission, answer) = submission(RequestId(1), request);
             let mut flight = Flight::new(submission, Affinity::Hint, now);
             assert_eq!(prospect(&flight, true), Prospect::End, "{case}, and no worker has it");
             let life = Life { slot: Slot(0), incarnation: Incarnation(1) };

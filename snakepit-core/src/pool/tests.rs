@@ -1,6 +1,6 @@
 //! The pool with its supervision tree and a scripted adapter: no process, no disk, paused time.
 
-mod bench;
+pub(super) mod bench;
 mod budget;
 mod calls;
 mod deadlines;

@@ -8,20 +8,22 @@ use ractor::{ActorCell, Message};
 use serde_json::{Value, json};
 use snakepit_supervisor::{SupervisorRef, SupervisorSpec};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::adapter::scripted::{Boot, Scripted, ScriptedLife};
 use crate::config::{CheckedPoolConfig, PoolConfig, PoolOptions};
 use crate::error::ExecuteError;
-use crate::id::SessionId;
+use crate::id::{RequestId, SessionId};
 use crate::payload::Payload;
-use crate::pool::message::PoolMessage;
+use crate::pool::message::{PoolMessage, Submission, Work};
 use crate::pool::tests::scenes;
 use crate::pool::{PoolRef, PoolShared, PoolStats, Response};
 use crate::process::HostRun;
 use crate::process::{Launcher, ReadUsage};
 use crate::process_registry::ProcessRegistryRef;
-use crate::request::Request;
+use crate::request::{Deadline, Request};
 use crate::session_affinity::SessionAffinityMessage;
 use crate::snakepit::pool_tree::PoolTree;
 use crate::telemetry::EventSink;
@@ -210,6 +212,25 @@ fn is_a<M: Message>(child: &ActorCell) -> bool {
 
 pub(super) fn request(command: &str) -> Request {
     Request::new(command, Payload::json(&scenes::SECRET).unwrap())
+}
+
+/// A request as it comes to the pool, and where its caller would hear the answer.
+pub(in crate::pool) fn submission(
+    id: RequestId,
+    request: Request,
+) -> (Submission, oneshot::Receiver<Result<Response, ExecuteError>>) {
+    let (reply, answer) = oneshot::channel();
+    let timeout = Duration::from_mins(1);
+    let submission = Submission {
+        id,
+        work: Work { request, chunks: None },
+        deadline: Deadline::after(Instant::now(), timeout),
+        timeout,
+        reservation: None,
+        reply,
+        span: tracing::Span::none(),
+    };
+    (submission, answer)
 }
 
 pub(super) fn in_session(command: &str, session: &str) -> Request {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use snakepit_supervisor::{ChildSpec, DynamicSupervisorSpec};
-use tokio::sync::{mpsc::unbounded_channel, oneshot};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
 use crate::adapter::AdapterMessage;
@@ -13,12 +13,11 @@ use crate::config::Affinity;
 use crate::id::{Incarnation, PoolName, RequestId, Slot};
 use crate::pool::actor::{PoolState, PoolWorker};
 use crate::pool::in_flight::{Flight, Stage};
-use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
+use crate::pool::message::{Life, PoolMessage, PoolTimer};
 use crate::pool::slot_plan::Duty;
-use crate::pool::tests::bench::{Bench, options, request};
+use crate::pool::tests::bench::{Bench, options, request, submission};
 use crate::pool::tests::ear::{Ear, ear};
 use crate::pool::{PoolArgs, PoolShared, Vitals};
-use crate::request::Deadline;
 use crate::telemetry::{Event, EventSink};
 use crate::worker::WorkerMessage;
 
@@ -35,18 +34,7 @@ fn args(events: &EventSink) -> PoolArgs {
 }
 
 fn flight(id: RequestId, now: Instant) -> Flight {
-    let (reply, _) = oneshot::channel();
-    let work = Work { request: request("stalled"), chunks: None };
-    let deadline = Deadline::after(now, Duration::from_mins(1));
-    let submission = Submission {
-        id,
-        work,
-        deadline,
-        timeout: Duration::from_mins(1),
-        reservation: None,
-        reply,
-        span: tracing::Span::none(),
-    };
+    let (submission, _) = submission(id, request("stalled"));
     Flight::new(submission, Affinity::Off, now)
 }
 

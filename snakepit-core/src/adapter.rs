@@ -4,6 +4,9 @@
 //! *adapter actor* that speaks to it ([`Adapter::connect`]). The adapter never starts or signals a process itself.
 //! The adapter actor takes [`AdapterMessage`]s and reports through [`AdapterReports`]; it may be any actor whose
 //! message type converts from and into [`AdapterMessage`]. If it ends, its worker is replaced.
+//!
+//! A panic of an adapter's code costs no more than what it was about. Where an actor's message cannot be made of a request,
+//! that request alone fails (`ExecuteError::AdapterFailed`); where its actor or its [`Outlet`] panics, its worker is replaced.
 
 mod chunks;
 mod handle;
@@ -20,6 +23,7 @@ use ractor::ActorCell;
 pub(crate) use chunks::{ChunkReceiver, chunk_channel};
 pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
 pub use handle::{AdapterEnded, AdapterRef, Outlet};
+pub(crate) use handle::{FlushPanicked, NotTaken};
 
 pub use crate::id_map::IdMap;
 

@@ -121,8 +121,9 @@ impl ChunkReceiver {
         if let Some(adapter) = self.adapter.get() {
             let credit =
                 AdapterMessage::Credit { id: self.id, chunks: self.taken_chunks, bytes: self.taken_bytes };
-            // An adapter that is gone needs no credit; the stream ends through its reply.
-            let _ = adapter.cast(credit);
+            // An adapter that is gone needs no credit; the stream ends through its reply. The reader's task is no place
+            // for a panic of the adapter's.
+            adapter.tell(credit);
             self.taken_chunks = 0;
             self.taken_bytes = 0;
         }

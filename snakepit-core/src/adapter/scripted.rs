@@ -67,8 +67,12 @@ pub(crate) enum ScriptedMessage {
 #[cfg(feature = "cluster")]
 impl ractor::Message for ScriptedMessage {}
 
-/// A command that the adapter's message type cannot be made from: its conversion panics, in the actor that sends it.
+/// What a command begins with that cannot be said to the adapter: the conversion panics, or the outlet that is to take it, in
+/// the actor that sends it.
 pub(crate) const PANICS_ON_ITS_WAY: &str = "panics on its way";
+
+/// A command that an outlet takes, and panics when it is to write it.
+pub(crate) const PANICS_WHEN_WRITTEN: &str = "panics when written";
 
 thread_local! {
     /// Whether it cannot be made from a Cancel, either, in this thread.
@@ -85,8 +89,17 @@ impl From<AdapterMessage> for ScriptedMessage {
 fn panic_on_the_way(message: &AdapterMessage) {
     let is_cancel = matches!(message, AdapterMessage::Cancel { .. });
     assert!(!(is_cancel && PANICS_ON_CANCEL.get()), "a scripted conversion");
-    if let AdapterMessage::Execute { request, .. } = message {
-        assert_ne!(&*request.command, PANICS_ON_ITS_WAY, "a scripted conversion");
+    let panics = command(message).is_some_and(|command| command.starts_with(PANICS_ON_ITS_WAY));
+    assert!(!panics, "a scripted conversion");
+}
+
+/// What a message asks to run, where it does.
+fn command(message: &AdapterMessage) -> Option<&str> {
+    match message {
+        AdapterMessage::Execute { request, .. } | AdapterMessage::ExecuteStream { request, .. } => {
+            Some(&request.command)
+        }
+        _ => None,
     }
 }
 
@@ -190,6 +203,7 @@ impl Outlet for ScriptedOutlet {
     fn flush(&self) {
         if let Some(held) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             for message in held.messages.drain(..) {
+                assert!(command(&message) != Some(PANICS_WHEN_WRITTEN), "a scripted flush");
                 let _ = held.test.send(message);
             }
         }

@@ -100,6 +100,15 @@ pub enum ExecuteError {
         /// Which worker, and which rule.
         loss: Arc<WorkerLoss>,
     },
+    /// The adapter's own message could not be made of the request: its code panicked. None of the request ran, and its worker
+    /// goes on.
+    #[error("the adapter of worker {worker} cannot say the request: {what}")]
+    AdapterFailed {
+        /// The worker that was to run it.
+        worker: WorkerLife,
+        /// What the panic said.
+        what: String,
+    },
     /// The request was tried on several workers, and each of them crashed: it is not tried on another.
     #[error("the request crashed {crashes} workers; the last was {loss}")]
     Poisoned {
@@ -166,6 +175,7 @@ impl ExecuteError {
             Self::WorkerBusy { .. } => "worker_busy",
             Self::SessionLost { .. } => "session_lost",
             Self::Protocol { .. } => "protocol_error",
+            Self::AdapterFailed { .. } => "adapter_failed",
             Self::Poisoned { .. } => "poisoned",
             Self::Worker { .. } => "worker_error",
             Self::UnknownCommand { .. } => "unknown_command",
@@ -191,6 +201,7 @@ impl ExecuteError {
             Self::PoolNotFound { .. }
             | Self::ShuttingDown { .. }
             | Self::SessionLost { .. }
+            | Self::AdapterFailed { .. }
             | Self::Poisoned { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Cancelled

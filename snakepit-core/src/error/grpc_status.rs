@@ -40,7 +40,7 @@ impl ExecuteError {
     /// | `RESOURCE_EXHAUSTED` | `payload_too_large` |
     /// | `ABORTED` | `session_lost`: the caller begins its session anew |
     /// | `UNIMPLEMENTED` | `unknown_command`, `streaming_not_supported` |
-    /// | `INTERNAL` | `poisoned`, `invalid_answer` |
+    /// | `INTERNAL` | `adapter_failed`, `poisoned`, `invalid_answer` |
     /// | `UNAVAILABLE` | whatever [`is_retryable`](Self::is_retryable), and `shutting_down` |
     ///
     /// gRPC's clients retry `UNAVAILABLE` by themselves where they are told to. A request that is not idempotent may have
@@ -56,7 +56,7 @@ impl ExecuteError {
             Self::PayloadTooLarge { .. } => GrpcCode::ResourceExhausted,
             Self::SessionLost { .. } => GrpcCode::Aborted,
             Self::UnknownCommand { .. } | Self::StreamingNotSupported { .. } => GrpcCode::Unimplemented,
-            Self::Poisoned { .. } | Self::Payload(_) => GrpcCode::Internal,
+            Self::AdapterFailed { .. } | Self::Poisoned { .. } | Self::Payload(_) => GrpcCode::Internal,
             Self::Saturated { .. }
             | Self::ShuttingDown { .. }
             | Self::PoolFailed { .. }
@@ -89,6 +89,7 @@ mod tests {
             ("worker_busy", 14),
             ("session_lost", 10),
             ("protocol_error", 14),
+            ("adapter_failed", 13),
             ("poisoned", 13),
             ("worker_error", 2),
             ("unknown_command", 12),

@@ -18,7 +18,7 @@ impl ExecuteError {
     /// | 409 | `session_lost`: what the session knew is gone, and the next request begins it anew |
     /// | 413 | `payload_too_large`, of a request |
     /// | 499 | `cancelled` |
-    /// | 500 | `poisoned`, and `worker_error` unless the worker says that trying again may help |
+    /// | 500 | `adapter_failed`, `poisoned`, and `worker_error` unless the worker says that trying again may help |
     /// | 501 | `unknown_command`, `streaming_not_supported` |
     /// | 502 | `worker_lost`, `protocol_error`, `invalid_answer`, `payload_too_large` of an answer |
     /// | 503 | `saturated`, `shutting_down`, `pool_failed`, `pool_draining`, `pool_restarted`, `worker_busy`, a `worker_error` that may pass |
@@ -36,7 +36,9 @@ impl ExecuteError {
                 StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
             Self::Worker { error } if error.retryable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Worker { .. } | Self::Poisoned { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Worker { .. } | Self::AdapterFailed { .. } | Self::Poisoned { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::UnknownCommand { .. } | Self::StreamingNotSupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::WorkerLost { .. } | Self::Protocol { .. } | Self::Payload(_) => StatusCode::BAD_GATEWAY,
             Self::Saturated { .. }
@@ -82,6 +84,7 @@ mod tests {
             ("worker_busy", 503),
             ("session_lost", 409),
             ("protocol_error", 502),
+            ("adapter_failed", 500),
             ("poisoned", 500),
             ("worker_error", 500),
             ("unknown_command", 501),

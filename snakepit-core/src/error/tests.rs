@@ -13,7 +13,7 @@ use crate::id::{Incarnation, PoolName, SessionId, Slot, WorkerId, WorkerLife};
 use crate::payload::{Payload, PayloadError};
 
 /// The codes of [`one_of_each`], in its order.
-pub(super) const CODES: [&str; 19] = [
+pub(super) const CODES: [&str; 20] = [
     "pool_not_found",
     "saturated",
     "shutting_down",
@@ -26,6 +26,7 @@ pub(super) const CODES: [&str; 19] = [
     "worker_busy",
     "session_lost",
     "protocol_error",
+    "adapter_failed",
     "poisoned",
     "worker_error",
     "unknown_command",
@@ -64,6 +65,7 @@ pub(super) fn one_of_each() -> [ExecuteError; CODES.len()] {
         ExecuteError::WorkerBusy { session: session.clone(), worker: worker.clone() },
         ExecuteError::SessionLost { session, worker: worker.clone() },
         ExecuteError::Protocol { loss: loss(LossCause::Protocol { what: message() }) },
+        ExecuteError::AdapterFailed { worker: worker.clone(), what: message() },
         ExecuteError::Poisoned { crashes: 2, loss: loss(LossCause::Disconnected) },
         ExecuteError::Worker {
             error: Box::new(WorkerError {
@@ -99,13 +101,14 @@ fn place(error: &ExecuteError) -> usize {
         ExecuteError::WorkerBusy { .. } => 9,
         ExecuteError::SessionLost { .. } => 10,
         ExecuteError::Protocol { .. } => 11,
-        ExecuteError::Poisoned { .. } => 12,
-        ExecuteError::Worker { .. } => 13,
-        ExecuteError::UnknownCommand { .. } => 14,
-        ExecuteError::InvalidArgument { .. } => 15,
-        ExecuteError::PayloadTooLarge { .. } => 16,
-        ExecuteError::StreamingNotSupported { .. } => 17,
-        ExecuteError::Payload(_) => 18,
+        ExecuteError::AdapterFailed { .. } => 12,
+        ExecuteError::Poisoned { .. } => 13,
+        ExecuteError::Worker { .. } => 14,
+        ExecuteError::UnknownCommand { .. } => 15,
+        ExecuteError::InvalidArgument { .. } => 16,
+        ExecuteError::PayloadTooLarge { .. } => 17,
+        ExecuteError::StreamingNotSupported { .. } => 18,
+        ExecuteError::Payload(_) => 19,
     }
 }
 

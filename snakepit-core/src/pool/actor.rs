@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -10,8 +9,9 @@ use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::adapter::{AdapterMessage, AdapterRef};
+use crate::adapter::{AdapterMessage, AdapterRef, FlushPanicked, NotTaken};
 use crate::address::Address;
+use crate::error::LossCause;
 use crate::id::Slot;
 use crate::pool::boots::Boots;
 use crate::pool::calls::Accounts;
@@ -128,11 +128,29 @@ pub(super) struct PoolWorker {
 }
 
 impl PoolWorker {
-    /// Says something to the adapter that asks for no answer. Its own message is made of this one by a stranger's code: a
-    /// panic there must not take the pool with it, and in the end of a pool that has panicked would end the program.
+    /// Says something to the adapter that asks for no answer. A stranger's code does the rest: a panic there must not take
+    /// the pool with it, and in the end of a pool that has panicked would end the program.
     pub(super) fn tell(&self, message: AdapterMessage) {
-        // An adapter that has ended, or cannot be told, is none of ours: its worker's loss is heard of by itself.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.adapter.cast(message))));
+        match self.adapter.try_hand_over(message) {
+            Ok(()) => self.has_written(self.adapter.try_flush_soon()),
+            Err(NotTaken::OutletPanicked { what }) => self.adapter_failed(what),
+            // It has ended, or its own message cannot be made: its worker's loss is heard of by itself, and what cannot be
+            // said to it is lost.
+            Err(NotTaken::Ended(_) | NotTaken::Unsayable { .. }) => {}
+        }
+    }
+
+    /// Hears whether the adapter's outlet wrote.
+    pub(super) fn has_written(&self, written: Result<(), FlushPanicked>) {
+        if let Err(FlushPanicked { what }) = written {
+            self.adapter_failed(what);
+        }
+    }
+
+    /// The adapter can be trusted no further: its worker is replaced, as where its actor fails.
+    pub(super) fn adapter_failed(&self, what: String) {
+        // A worker that has ended by itself needs no replacing.
+        let _ = self.actor.cast(WorkerMessage::Replace { cause: LossCause::AdapterFailed { what } });
     }
 }
 
@@ -295,11 +313,9 @@ impl PoolState {
         for (place, life) in self.handed_over.drain(..).enumerate() {
             // A worker that was lost meanwhile needs nothing any more.
             let Some(ready) = self.roster.get(life) else { continue };
-            if place < WRITTEN_HERE {
-                ready.worker.adapter.flush();
-            } else {
-                ready.worker.adapter.flush_soon();
-            }
+            let adapter = &ready.worker.adapter;
+            let written = if place < WRITTEN_HERE { adapter.try_flush() } else { adapter.try_flush_soon() };
+            ready.worker.has_written(written);
         }
     }
 

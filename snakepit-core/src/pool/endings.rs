@@ -124,6 +124,17 @@ impl PoolState {
         flight.answer(Err(error));
     }
 
+    /// Ends a request that cannot be said to its worker's adapter. Its worker goes on without it.
+    pub(super) fn give_up_unsayable(&mut self, id: RequestId, life: Life, what: String, now: Instant) {
+        let Some(mut flight) = self.in_flight.remove(id) else { return };
+        self.deadlines.remove(flight.due(), id);
+        self.roster.release(life);
+        let error = ExecuteError::AdapterFailed { worker: self.args.shared.life(life), what };
+        self.call_ends(id, &mut flight, None, Some(&error), now);
+        self.leave_session(id, &flight, Told::Nothing);
+        flight.answer(Err(error));
+    }
+
     /// Answers a request that a worker has, and tells the worker to stop. Its place stays taken until it does.
     fn abandon(&mut self, id: RequestId, error: ExecuteError, now: Instant) {
         let Some(flight) = self.in_flight.get_mut(id) else { return };

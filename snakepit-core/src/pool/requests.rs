@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::adapter::{AdapterEnded, AdapterMessage};
+use crate::adapter::{AdapterEnded, AdapterMessage, NotTaken};
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
@@ -141,10 +141,19 @@ impl PoolState {
         };
         // An adapter that has just ended takes nothing. Its worker is about to report its loss, and then this request,
         // which never left, goes elsewhere.
-        match ready.worker.adapter.hand_over(message) {
+        match ready.worker.adapter.try_hand_over(message) {
             Ok(()) if self.handed_over.last() == Some(&life) => {}
             Ok(()) => self.handed_over.push(life),
-            Err(AdapterEnded { message }) => {
+            Err(NotTaken::Unsayable { what }) => {
+                drop(handover);
+                return self.give_up_unsayable(id, life, what, now);
+            }
+            Err(NotTaken::OutletPanicked { what }) => {
+                // Never taken for one that has not left: it might end one worker after the other.
+                begun = Begun::Perhaps;
+                ready.worker.adapter_failed(what);
+            }
+            Err(NotTaken::Ended(AdapterEnded { message })) => {
                 if let Some(AdapterMessage::Execute { request, .. }) = message.map(|message| *message) {
                     begun = Begun::Undelivered;
                     flight.work = Some(Work { request, chunks: None });

@@ -14,6 +14,7 @@ mod heartbeat;
 mod inbox;
 mod life_cycle;
 mod model;
+mod panics;
 mod prefetch;
 mod proxy;
 mod recycling;

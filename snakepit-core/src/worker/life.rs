@@ -308,7 +308,7 @@ impl WorkerState {
     pub(super) async fn stop(&mut self, worker: &Worker) {
         worker.farewell.stop_tasks();
         if let Some(adapter) = self.adapter_ref() {
-            let _ = adapter.cast(AdapterMessage::Drain);
+            adapter.tell(AdapterMessage::Drain);
         }
         // A worker without a process has left with its adapter.
         let mut outcome = StopOutcome::Left;

@@ -24,8 +24,8 @@ impl WorkerState {
         let every = self.args.pool.options.heartbeat.interval;
         self.heartbeat_timer = Some(Timer::after(every, &self.myself, WorkerMessage::HeartbeatDue));
         if let Some(adapter) = self.adapter_ref() {
-            // An adapter that has ended says so by its own end.
-            let _ = adapter.cast(AdapterMessage::Ping);
+            // An adapter that has ended says so by its own end. One that cannot be told misses a heartbeat.
+            adapter.tell(AdapterMessage::Ping);
         }
     }
 

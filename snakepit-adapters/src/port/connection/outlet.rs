@@ -122,7 +122,7 @@ impl PortOutlet {
     }
 
     fn way(&self) -> MutexGuard<'_, Way> {
-        // A panic under this lock ends the actor or the pool that it came to, and what it left is written as far as it goes.
+        // A panic under this lock ends the worker, and what it left is written as far as it goes.
         self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

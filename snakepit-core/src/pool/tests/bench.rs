@@ -1,7 +1,9 @@
 //! A pool on the bench.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use ractor::{ActorCell, Message};
@@ -126,6 +128,17 @@ impl Bench {
         lives.changed().await.unwrap();
     }
 
+    /// Has the pool's actor panic: it wakes a caller whose waker does.
+    pub(super) async fn panic_pool(&self, life: &mut ScriptedLife) {
+        let actor = self.pool.shared().address.current().unwrap();
+        let waker = Waker::from(Arc::new(Panics));
+        let mut answer = pin!(self.pool.execute(request("wakes")));
+        assert!(answer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let id = life.next_request().await;
+        life.answer(id, &done());
+        actor.wait(None).await.unwrap();
+    }
+
     /// Ends the pool's actor until its supervisor has spent its budget.
     pub(super) async fn spend_budget(&self) {
         for _ in 0..3 {
@@ -203,6 +216,15 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         panic!("the pool never got there: {:?}", self.stats().await);
+    }
+}
+
+/// A caller that cannot be woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a scripted waker");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::adapter::scripted::{Boot, PANICS_ON_ITS_WAY};
+use crate::adapter::scripted::Boot;
 use crate::config::Affinity;
 use crate::error::{AwaitReadyError, PoolFailure};
 use crate::pool::tests::bench::{Bench, in_session, options, request};
@@ -17,20 +17,20 @@ const HOUR: Duration = Duration::from_hours(1);
 async fn s28_a_pool_whose_actor_panics_again_and_again_fails_with_the_reason_and_heals() {
     let events = EventSink::default();
     let mut told = events.subscribe(None);
-    let mut bench = Bench::start_telling(options(|_| {}), Boot::Ready, &events).await;
-    let life = bench.life().await;
+    let mut bench = Bench::start_telling(options(|o| o.capacity = 100), Boot::Ready, &events).await;
+    let mut life = bench.life().await;
     for _ in 0..4 {
         bench.pool.await_ready(HOUR).await.unwrap();
-        let error = bench.pool.execute(request(PANICS_ON_ITS_WAY)).await.unwrap_err();
-        assert_eq!(error.code(), "pool_restarted", "it may have run");
+        let cut_off = bench.call("cut off");
+        life.next_request().await;
+        bench.panic_pool(&mut life).await;
+        assert_eq!(cut_off.await.unwrap().unwrap_err().code(), "pool_restarted", "it may have run");
+        life.next_cancel().await;
     }
     let began = Instant::now();
     let ready = bench.pool.await_ready(HOUR).await;
     let Err(AwaitReadyError::PoolFailed { reason, .. }) = ready else { panic!("{ready:?}") };
-    assert!(
-        matches!(&reason, PoolFailure::Actors { why } if why.contains("a scripted conversion")),
-        "{reason}"
-    );
+    assert!(matches!(&reason, PoolFailure::Actors { why } if why.contains("a scripted waker")), "{reason}");
     assert!(bench.pool.reserve().await.is_err_and(|error| error.code() == "pool_failed"));
     assert!(bench.pool.stats().await.is_err_and(|error| error.code() == "pool_failed"));
     let refused = bench.pool.execute(request("refused")).await.unwrap_err();

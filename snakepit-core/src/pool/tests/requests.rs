@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::adapter::scripted::{Boot, PANICS_ON_CANCEL, PANICS_ON_ITS_WAY, Scripted, ScriptedLife};
+use crate::adapter::scripted::{Boot, Scripted, ScriptedLife};
 use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
 use crate::config::Affinity;
 use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
@@ -360,56 +360,4 @@ async fn a_breach_of_the_protocol_is_told_as_such() {
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "protocol_error");
     assert!(error.to_string().contains("rubbish"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn s10_an_adapter_that_panics_costs_its_own_requests_and_no_others() {
-    let mut bench = Bench::start(options(|o| o.size = 2)).await;
-    let [mut a, mut b] = bench.all_lives().await;
-    let calls = [bench.call("a"), bench.call("b")];
-    a.next_request().await;
-    let other = b.next_request().await;
-    a.panic();
-    let [lost, kept] = calls;
-    let error = lost.await.unwrap().unwrap_err();
-    assert_eq!(error.code(), "worker_lost");
-    assert!(error.to_string().contains("a scripted panic"), "{error}");
-    b.answer(other, &done());
-    assert!(kept.await.unwrap().is_ok());
-    bench.life().await;
-    bench.settled(|stats| stats.available == 2 && stats.running == 0).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn s10_a_panic_on_the_way_to_a_worker_is_told_and_keeps_no_place() {
-    // The place of the request that was being handed over stayed taken for ever.
-    let mut bench = Bench::start(options(|_| {})).await;
-    let mut life = bench.life().await;
-    bench.settled(|stats| stats.available == 1).await;
-    let error = bench.pool.execute(request(PANICS_ON_ITS_WAY)).await.unwrap_err();
-    assert_eq!(error.code(), "pool_restarted");
-    bench.settled(|stats| stats.available == 1 && stats.running == 0).await;
-    assert!(bench.run(request("next"), &mut life).await.is_ok());
-    assert!(bench.lives.is_empty(), "a worker was replaced");
-}
-
-#[tokio::test(start_paused = true)]
-async fn s10_an_adapter_that_cannot_even_be_told_to_cancel_does_not_end_the_program() {
-    // The end of the pool, which was panicking already, panicked once more: that aborts.
-    let mut bench = Bench::start(options(|o| o.capacity = 3)).await;
-    let mut life = bench.life().await;
-    bench.settled(|stats| stats.available == 1).await;
-    let running = bench.call("runs");
-    let id = life.next_request().await;
-    PANICS_ON_CANCEL.set(true);
-    let cancelled = bench.call("is cancelled");
-    let other = life.next_request().await;
-    cancelled.abort();
-    bench.settled(|stats| stats.cancelled == 1).await;
-    let error = bench.pool.execute(request(PANICS_ON_ITS_WAY)).await.unwrap_err();
-    assert_eq!(error.code(), "pool_restarted");
-    assert_eq!(running.await.unwrap().unwrap_err().code(), "pool_restarted");
-    life.answer(id, &done());
-    life.answer(other, &done());
-    assert!(bench.run(request("next"), &mut life).await.is_ok());
 }

@@ -40,7 +40,8 @@ class Unpacked(unittest.TestCase):
         path = os.pathsep.join((*map(str, before), str(self.unpacked)))
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEPIT_WIRE"}
         ended = subprocess.run(
-            [sys.executable, "-W", "error", "-B", "-c", code, *arguments], env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, timeout=60,
+            # Without site-packages: the interpreter at hand may have one installed.
+            [sys.executable, "-S", "-W", "error", "-B", "-c", code, *arguments], env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, timeout=60,
         )
         self.assertEqual(ended.returncode, expected)
         return ended.stdout.decode().splitlines()

@@ -26,7 +26,7 @@ const SET: [(&str, &str); 4] = [
 ];
 
 /// What the example shows of the others.
-const SHOWN: [(&str, &str); 31] = [
+const SHOWN: [(&str, &str); 32] = [
     ("instance", "\"replica-0\""),
     ("require_level", "\"tree\""),
     ("shim_program", "\"bin/snakepit-shim\""),
@@ -42,6 +42,7 @@ const SHOWN: [(&str, &str); 31] = [
     ("oom_score_adj", "500"),
     ("stdio", "false"),
     ("tcp", "false"),
+    ("by_calls", "false"),
     ("calls_at_once", "4"),
     ("limits.address_space", "\"4GiB\""),
     ("limits.core_size", "0"),

@@ -17,6 +17,10 @@ use crate::port::PortAdapter;
 /// Relative paths count from the folder of the file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of a file, where true and false are what is written"
+)]
 pub(crate) struct PortOptions {
     /// The program that each worker runs: a path, or a name that is looked up in `PATH`. Either this or `script`.
     pub(crate) program: Option<PathBuf>,
@@ -40,6 +44,8 @@ pub(crate) struct PortOptions {
     pub(crate) stdio: bool,
     /// With `grpc` alone: whether the workers listen on a port of 127.0.0.1 in place of a Unix socket.
     pub(crate) tcp: bool,
+    /// With `grpc` alone: whether workers are asked by calls also where they offer Connect, for tools that look on.
+    pub(crate) by_calls: bool,
     /// With `grpc` alone: how many requests a worker may run at once that is asked by calls: one that offers Connect says so
     /// itself. Default 1.
     pub(crate) calls_at_once: Option<NonZeroU16>,
@@ -111,7 +117,8 @@ pub(crate) enum NoWorker {
 impl PortOptions {
     /// The adapter that they describe. Relative paths count from `folder`.
     pub(crate) fn adapter(self, folder: &Path) -> Result<PortAdapter, NoWorker> {
-        let only_grpc = [("tcp", self.tcp), ("calls_at_once", self.calls_at_once.is_some())];
+        let only_grpc =
+            [("tcp", self.tcp), ("by_calls", self.by_calls), ("calls_at_once", self.calls_at_once.is_some())];
         if let Some((key, _)) = only_grpc.into_iter().find(|(_, is_said)| *is_said) {
             return Err(NoWorker::OnlyGrpc { key });
         }
@@ -121,10 +128,13 @@ impl PortOptions {
     /// The same over gRPC.
     #[cfg(feature = "grpc")]
     pub(crate) fn grpc_adapter(self, folder: &Path) -> Result<GrpcAdapter, NoWorker> {
-        let (tcp, calls_at_once) = (self.tcp, self.calls_at_once);
+        let (tcp, by_calls, calls_at_once) = (self.tcp, self.by_calls, self.calls_at_once);
         let mut adapter = GrpcAdapter::running(self.program(folder)?);
         if tcp {
             adapter = adapter.tcp();
+        }
+        if by_calls {
+            adapter = adapter.by_calls();
         }
         if let Some(calls) = calls_at_once {
             adapter = adapter.capacity(calls.get());
@@ -212,8 +222,10 @@ mod tests {
         let (program, told) = ("/folder/bin/worker", |adapter: GrpcAdapter| adapter.cwd("/folder"));
         let plain = said(serde_json::json!({"program": "bin/worker"}));
         assert_eq!(format!("{plain:?}"), format!("{:?}", told(GrpcAdapter::new(program))));
-        let both = said(serde_json::json!({"program": "bin/worker", "tcp": true, "calls_at_once": 4}));
-        assert_eq!(format!("{both:?}"), format!("{:?}", told(GrpcAdapter::new(program).tcp().capacity(4))));
+        let all =
+            serde_json::json!({"program": "bin/worker", "tcp": true, "by_calls": true, "calls_at_once": 4});
+        let expected = told(GrpcAdapter::new(program).tcp().by_calls().capacity(4));
+        assert_eq!(format!("{:?}", said(all)), format!("{expected:?}"));
         let none =
             serde_json::from_value::<PortOptions>(serde_json::json!({"program": "a", "calls_at_once": 0}));
         assert!(none.is_err(), "{none:?}");
@@ -234,6 +246,7 @@ mod tests {
             (serde_json::json!({}), NoWorker::NothingToRun),
             (serde_json::json!({"program": "a", "script": "b"}), NoWorker::TwoThingsToRun),
             (serde_json::json!({"program": "a", "tcp": true}), NoWorker::OnlyGrpc { key: "tcp" }),
+            (serde_json::json!({"program": "a", "by_calls": true}), NoWorker::OnlyGrpc { key: "by_calls" }),
             (
                 serde_json::json!({"program": "a", "calls_at_once": 1}),
                 NoWorker::OnlyGrpc { key: "calls_at_once" },

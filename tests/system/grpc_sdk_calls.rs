@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use snakepit_adapters::ExecuteError;
 use snakepit_adapters::grpc::generated::worker_client::WorkerClient;
 use snakepit_adapters::grpc::generated::{
     CancelRequest, EndSessionRequest, Error, ExecuteRequest, Frames, Payload, Status as RichStatus,
@@ -116,6 +117,21 @@ fn an_error_carries_what_the_worker_knows_of_it() {
             assert_eq!(called.call(asking.clone()).await.unwrap_err().code(), code, "{asking:?}");
         }
         assert_eq!(called.sum().await, json!(3), "an error never costs the worker");
+        called.subject.stop().await;
+    });
+}
+
+#[test]
+fn an_error_may_have_much_to_say() {
+    over_both(|kind| async move {
+        let called = Called::start(kind).await;
+        for size in [5_000, 50_000, 500_000] {
+            let args = json!({"message": "ü".repeat(size)});
+            let failed = called.subject.pit.call::<Value, _>("fail", &args).await.unwrap_err();
+            let ExecuteError::Worker { error } = failed else { panic!("{size}: {failed:?}") };
+            assert!(error.message.starts_with("üüü"), "{size}: {error:?}");
+            assert_eq!(called.sum().await, json!(3), "{size}: an error never costs the worker");
+        }
         called.subject.stop().await;
     });
 }

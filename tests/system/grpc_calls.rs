@@ -117,6 +117,29 @@ fn a_worker_that_serves_cancel_stops_when_it_is_told() {
 }
 
 #[test]
+fn a_request_that_is_given_up_on_its_way_never_runs_beside_the_next() {
+    // The Cancel overtook a large request; the worker did not know it, said so, and ran it when it came.
+    on_both_runtimes(|| async {
+        let subject = start("--plain-grpc-cancel", |_| {}).await;
+        let pid = subject.pids().await[0];
+        let (large, pit) = (json!({"ms": 600_000, "large": "x".repeat(3 << 20)}), &subject.pit);
+        for _ in 0..5 {
+            let dropped = pit.call::<Value, _>("sleep", &large);
+            tokio::select! {
+                biased;
+                answer = dropped => panic!("answered before it was dropped: {answer:?}"),
+                () = subject.until_running(1) => {}
+            }
+            assert_eq!(sum(&subject).await, 3);
+        }
+        let most: u64 = pit.call("busy", &json!({})).await.unwrap();
+        assert_eq!(most, 1);
+        assert_eq!(subject.pids().await, [pid]);
+        subject.stop().await;
+    });
+}
+
+#[test]
 fn a_worker_that_gives_no_word_is_replaced_where_the_pool_says_so() {
     on_both_runtimes(|| async {
         let subject = start("--plain-grpc", |options| {

@@ -137,6 +137,25 @@ fn an_error_may_have_much_to_say() {
 }
 
 #[test]
+fn a_session_that_was_ended_is_forgotten_before_the_next_request_of_it() {
+    // EndSession, a call of its own, was overtaken by the request behind it.
+    over_both(|kind| async move {
+        let called = Called::start(kind).await;
+        let pit = &called.subject.pit;
+        for n in 0..30 {
+            let kept = json!({"key": "n", "value": n});
+            let kept = pit.execute_in_session("s", "remember", &kept).await.unwrap();
+            assert_eq!(kept.payload.decode::<Value>().unwrap(), json!({"n": n}));
+            pit.end_session("s").await.unwrap();
+            let after = pit.execute_in_session("s", "recall", &json!({})).await.unwrap();
+            assert_eq!(after.payload.decode::<Value>().unwrap(), json!({}));
+            pit.end_session("s").await.unwrap();
+        }
+        called.subject.stop().await;
+    });
+}
+
+#[test]
 fn what_a_frame_could_not_say_is_refused_and_costs_nothing() {
     over_both(|kind| async move {
         let called = Called::start(kind).await;

@@ -3,5 +3,7 @@
 mod actor;
 mod call;
 mod message;
+mod state;
+mod turns;
 
 pub(super) use actor::{CallsArguments, UnaryCalls};

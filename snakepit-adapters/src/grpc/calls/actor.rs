@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use snakepit_core::adapter::{
-    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, IdMap, Outcome, StreamWindow,
+    AdapterFailure, AdapterMessage, AdapterReports, ChunkSender, Outcome, StreamWindow,
 };
 use snakepit_core::{Deadline, Request, RequestId, SessionId};
 use tokio::io::AsyncReadExt;
@@ -20,12 +20,19 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::grpc::calls::call::{self, CallEnd, OpenCredit, ReadBy};
 use crate::grpc::calls::message::CallsMessage;
+use crate::grpc::calls::state::{CallsState, CancelVerdict, Draining, UnderWay};
+use crate::grpc::calls::turns::Turn;
 use crate::grpc::convert;
 use crate::grpc::generated::worker_client::WorkerClient;
 use crate::grpc::generated::{CancelRequest, DrainRequest, EndSessionRequest, ExecuteRequest};
 use crate::grpc::open::GuardedChannel;
 
 const TRACEPARENT: &str = "traceparent";
+/// How soon a worker that has answered a Cancel and goes on with the request is asked again: a large request may still have been
+/// on its way, and the Cancel of one that is unknown is answered as well.
+const CANCEL_AGAIN: Duration = Duration::from_millis(100);
+/// How long a worker may take to forget a session, before those who ask it anew go on.
+const FORGET: Duration = Duration::from_secs(5);
 /// How long after its deadline a request may still be answered by a worker that does not serve Cancel. Its server would give
 /// up the call at the deadline, whatever the handler does, and nothing could say any more when that is done.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -46,29 +53,6 @@ pub(in crate::grpc) struct CallsArguments {
     pub(in crate::grpc) serves_cancel: bool,
     /// Ends with the worker's process.
     pub(in crate::grpc) worker: pipe::Receiver,
-}
-
-pub(in crate::grpc) struct CallsState {
-    reports: AdapterReports,
-    under_way: IdMap<u64, UnderWay>,
-    serves_cancel: bool,
-    draining: Draining,
-    /// Its process has closed its pipe: nothing is waited for but the ends of calls.
-    is_gone: bool,
-}
-
-/// Calls travel side by side: a Drain could overtake the requests before it, which would then be refused. So it is kept
-/// until they are answered; meanwhile nothing more is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Draining {
-    NotAsked,
-    Kept,
-    Told,
-}
-
-/// A request that the worker has not said it is done with.
-struct UnderWay {
-    credit: Option<Arc<OpenCredit>>,
 }
 
 impl UnaryCalls {
@@ -92,13 +76,50 @@ impl UnaryCalls {
     }
 
     fn ask(&self, myself: &ActorRef<CallsMessage>, state: &mut CallsState, asked: Asked) {
-        let Asked { id, request, deadline, chunks } = asked;
         if state.draining != Draining::NotAsked {
+            let id = asked.id;
+            // Its chunks' end comes before its own.
+            drop(asked);
             state.reports.finished(id, Outcome::Failed(convert::draining()));
             return;
         }
+        match asked.request.session.clone() {
+            None => self.call(myself, state, asked),
+            Some(session) => {
+                let turns = state.turns.request_came(&session, asked.id, asked);
+                self.go_on(myself, state, (&session, turns));
+            }
+        }
+    }
+
+    /// Asks what has its turn in a session.
+    fn go_on(
+        &self,
+        myself: &ActorRef<CallsMessage>,
+        state: &mut CallsState,
+        (session, turns): (&SessionId, Vec<Turn<Asked>>),
+    ) {
+        for turn in turns {
+            match turn {
+                Turn::Request(asked) => self.call(myself, state, asked),
+                Turn::End => self.end_session(myself, session.clone()),
+            }
+        }
+    }
+
+    /// The worker is done with a request.
+    fn free(&self, myself: &ActorRef<CallsMessage>, state: &mut CallsState, done: Option<UnderWay>) {
+        if let Some(session) = done.and_then(|done| done.session) {
+            let turns = state.turns.request_done(&session);
+            self.go_on(myself, state, (&session, turns));
+        }
+    }
+
+    fn call(&self, myself: &ActorRef<CallsMessage>, state: &mut CallsState, asked: Asked) {
+        let Asked { id, request, deadline, chunks } = asked;
         let credit = chunks.as_ref().map(|chunks| Arc::new(OpenCredit::new(chunks.window())));
-        state.under_way.insert(id.0, UnderWay { credit: credit.clone() });
+        let session = request.session.clone();
+        state.under_way.insert(id.0, UnderWay { credit: credit.clone(), session, is_given_up: false });
         let until = if state.serves_cancel { deadline } else { Deadline::after(deadline.at(), LAST_WORD) };
         let message = message(id, &request, until);
         let (client, reports, myself) = (self.client.clone(), state.reports.clone(), myself.clone());
@@ -119,7 +140,12 @@ impl UnaryCalls {
     /// Tells the worker that nobody waits any more. The call itself stays open, since its end is the worker's word: giving it
     /// up would stop no handler that a server runs on a thread, and would say nothing of when it is done.
     fn cancel(&self, myself: &ActorRef<CallsMessage>, state: &mut CallsState, id: RequestId) {
-        let Some(call) = state.under_way.get(&id.0) else { return };
+        let Some(call) = state.under_way.get(&id.0) else {
+            if state.turns.withdraw(id) {
+                state.reports.finished(id, Outcome::Failed(convert::cancelled()));
+            }
+            return;
+        };
         if let Some(credit) = &call.credit {
             credit.abandon();
         }
@@ -149,10 +175,23 @@ impl UnaryCalls {
         });
     }
 
-    fn end_session(&self, session: &SessionId) {
-        let (mut client, session) = (self.client.clone(), session.as_str().to_owned());
-        // A worker that keeps no sessions has nothing to forget.
-        self.spawn(async move { drop(client.end_session(EndSessionRequest { session }).await) });
+    fn ask_cancel_again(&self, myself: &ActorRef<CallsMessage>, id: RequestId) {
+        let myself = myself.clone();
+        self.spawn(async move {
+            tokio::time::sleep(CANCEL_AGAIN).await;
+            let _ = myself.cast(CallsMessage::CancelDue { id });
+        });
+    }
+
+    fn end_session(&self, myself: &ActorRef<CallsMessage>, session: SessionId) {
+        let (mut client, myself) = (self.client.clone(), myself.clone());
+        let mut message = tonic::Request::new(EndSessionRequest { session: session.as_str().to_owned() });
+        message.set_timeout(FORGET);
+        self.spawn(async move {
+            // A worker that keeps no sessions has nothing to forget.
+            drop(client.end_session(message).await);
+            let _ = myself.cast(CallsMessage::SessionEnded { session });
+        });
     }
 
     fn drain(&self) {
@@ -162,8 +201,10 @@ impl UnaryCalls {
     }
 }
 
-struct Asked {
-    id: RequestId,
+/// One request, as the pool asks it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) id: RequestId,
     request: Request,
     deadline: Deadline,
     chunks: Option<ChunkSender>,
@@ -204,13 +245,7 @@ impl Actor for UnaryCalls {
             while worker.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
             let _ = myself.cast(CallsMessage::WorkerGone);
         });
-        Ok(CallsState {
-            reports,
-            under_way: IdMap::default(),
-            serves_cancel,
-            draining: Draining::NotAsked,
-            is_gone: false,
-        })
+        Ok(CallsState::new(reports, serves_cancel))
     }
 
     async fn handle(
@@ -221,11 +256,23 @@ impl Actor for UnaryCalls {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             CallsMessage::Asked(asked) => self.take(&myself, state, asked),
-            CallsMessage::CallEnded { id, end } => state.ended(id, end)?,
-            CallsMessage::CancelAnswered { id } => state.cancelled(id),
+            CallsMessage::CallEnded { id, end } => {
+                let done = state.ended(id, end)?;
+                self.free(&myself, state, done);
+            }
+            CallsMessage::CancelAnswered { id } => match state.cancel_answered(id) {
+                CancelVerdict::Done(done) => self.free(&myself, state, Some(done)),
+                CancelVerdict::AskAgain => self.ask_cancel_again(&myself, id),
+                CancelVerdict::Nothing => {}
+            },
+            CallsMessage::CancelDue { id } => self.cancel(&myself, state, id),
+            CallsMessage::SessionEnded { session } => {
+                let turns = state.turns.end_done(&session);
+                self.go_on(&myself, state, (&session, turns));
+            }
             CallsMessage::WorkerGone => state.is_gone = true,
         }
-        if state.draining == Draining::Kept && state.under_way.is_empty() {
+        if state.draining == Draining::Kept && state.under_way.is_empty() && state.turns.is_empty() {
             state.draining = Draining::Told;
             self.drain();
         }
@@ -247,48 +294,16 @@ impl UnaryCalls {
             }
             AdapterMessage::Cancel { id } => self.cancel(myself, state, id),
             AdapterMessage::Credit { id, chunks, bytes } => state.grant(id, StreamWindow { chunks, bytes }),
-            AdapterMessage::EndSession { session } => self.end_session(&session),
+            AdapterMessage::EndSession { session } => {
+                let turns = state.turns.end_came(&session);
+                self.go_on(myself, state, (&session, turns));
+            }
             AdapterMessage::Ping => self.ping(&state.reports),
             AdapterMessage::Drain => {
                 if state.draining == Draining::NotAsked {
                     state.draining = Draining::Kept;
                 }
             }
-        }
-    }
-}
-
-impl CallsState {
-    /// Reports what the worker said of a request. A place is free when it said something, and not before.
-    fn ended(&mut self, id: RequestId, end: CallEnd) -> Result<(), AdapterFailure> {
-        match end {
-            CallEnd::Done(outcome) => {
-                self.reports.alive();
-                if self.under_way.remove(&id.0).is_some() {
-                    self.reports.finished(id, outcome);
-                }
-                Ok(())
-            }
-            // The pool has the worker asked to cancel it, and replaces it where that takes too long.
-            CallEnd::NoWord if self.serves_cancel => Ok(()),
-            CallEnd::NoWord => {
-                let what =
-                    format!("the worker has not said that it is done with request {id}, and cannot be asked");
-                Err(AdapterFailure::Failed { what })
-            }
-            CallEnd::Over(failure) => Err(failure),
-        }
-    }
-
-    fn cancelled(&mut self, id: RequestId) {
-        if self.under_way.remove(&id.0).is_some() {
-            self.reports.finished(id, Outcome::Failed(convert::cancelled()));
-        }
-    }
-
-    fn grant(&self, id: RequestId, more: StreamWindow) {
-        if let Some(credit) = self.under_way.get(&id.0).and_then(|call| call.credit.as_ref()) {
-            credit.give(more);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the actor is told: by the pool and the worker, and by its own calls.
 
-use snakepit_core::RequestId;
 use snakepit_core::adapter::AdapterMessage;
+use snakepit_core::{RequestId, SessionId};
 
 use crate::grpc::calls::call::CallEnd;
 
@@ -11,8 +11,12 @@ pub(in crate::grpc) enum CallsMessage {
     Asked(AdapterMessage),
     /// A call has ended.
     CallEnded { id: RequestId, end: CallEnd },
-    /// The worker has answered a Cancel: it is done with that request.
+    /// The worker has answered a Cancel: it is done with that request, or does not know it yet.
     CancelAnswered { id: RequestId },
+    /// It is to be asked again, if it is not done.
+    CancelDue { id: RequestId },
+    /// The worker has forgotten a session.
+    SessionEnded { session: SessionId },
     /// The worker's process has closed its pipe.
     WorkerGone,
 }
@@ -38,6 +42,8 @@ impl TryFrom<CallsMessage> for AdapterMessage {
             CallsMessage::Asked(message) => Ok(message),
             CallsMessage::CallEnded { .. }
             | CallsMessage::CancelAnswered { .. }
+            | CallsMessage::CancelDue { .. }
+            | CallsMessage::SessionEnded { .. }
             | CallsMessage::WorkerGone => Err(NotAsked),
         }
     }

@@ -53,7 +53,7 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
     let worker = if let Some(capacity) = flags.capacity { worker.capacity(capacity) } else { worker };
     let (echo, add, sleeps, spins, count) = (on(&begin), on(&begin), on(&begin), on(&begin), on(&begin));
     let (fails, remembers, recalls, pid) = (on(&begin), on(&begin), on(&begin), on(&begin));
-    let (steps, shouts, inherits) = (on(&begin), on(&begin), on(&begin));
+    let (naps, steps, shouts, inherits) = (on(&begin), on(&begin), on(&begin), on(&begin));
     worker
         .raw_command("echo", move |_ctx, payload| {
             echo();
@@ -65,6 +65,11 @@ pub(crate) fn worker(flags: &Flags) -> Worker {
         })
         .command("sleep", move |ctx, Millis { ms }| {
             sleeps();
+            sleep(ctx, Duration::from_millis(ms), hears_cancel).map(|()| ms)
+        })
+        .command("nap", move |ctx, Millis { ms }| {
+            naps();
+            ctx.progress(0.0, Some(1.0), "asleep".to_owned());
             sleep(ctx, Duration::from_millis(ms), hears_cancel).map(|()| ms)
         })
         .command("spin", move |ctx, Millis { ms }| {

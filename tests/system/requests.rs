@@ -174,10 +174,12 @@ fn s22_what_a_killed_worker_had_not_begun_goes_on_elsewhere() {
         let pool = subject.pit.pool("default").unwrap();
         let mut calls = JoinSet::new();
         for _ in 0..2 {
-            let nap = pool.request("sleep").args(&json!({"ms": 2_000})).unwrap();
+            let (sender, mut progress) = Progress::channel();
+            let nap = pool.request("nap").args(&json!({"ms": 2_000})).unwrap().progress(sender);
             calls.spawn(nap.call::<i64>());
+            // Begun, and not only handed over.
+            progress.next().await.unwrap();
         }
-        subject.until_running(2).await;
         for n in 0..8 {
             let sum = pool.request("add").args(&json!({"a": n, "b": 0})).unwrap();
             calls.spawn(sum.call::<i64>());

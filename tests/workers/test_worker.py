@@ -98,6 +98,13 @@ def steps(n: int, ctx: Any) -> int:
 
 
 @worker.command
+def nap(ms: int, ctx: Any) -> int:
+    """Sleeps, and says before that it is about to."""
+    ctx.progress(0, 1, "asleep")
+    return sleep(ms, ctx)
+
+
+@worker.command
 def shout(text: str) -> None:
     """Prints, without damage to the wire."""
     print(text)

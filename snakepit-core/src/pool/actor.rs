@@ -18,7 +18,7 @@ use crate::pool::calls::Accounts;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::draining::DrainReply;
 use crate::pool::in_flight::InFlight;
-use crate::pool::inbox::Reading;
+use crate::pool::inbox::{Mail, Reading};
 use crate::pool::lives::Lives;
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted,
@@ -285,11 +285,20 @@ impl PoolState {
 
     /// Reads all that was put into the inbox before this message, or beside it.
     fn read_inbox(&mut self, now: Instant) {
-        let mut read = self.args.shared.inbox.take(std::mem::take(&mut self.read));
-        for message in read.drain(..) {
+        let shared = &self.args.shared;
+        let places = shared
+            .options
+            .queue_limit
+            .saturating_add(self.roster.room())
+            .saturating_add(self.in_flight.len());
+        let Mail { mut messages, refused } = shared.inbox.take(std::mem::take(&mut self.read), places);
+        if refused > 0 {
+            self.refused_unread(refused, now);
+        }
+        for message in messages.drain(..) {
             self.message(message, now);
         }
-        self.read = read;
+        self.read = messages;
     }
 
     fn message(&mut self, message: PoolMessage, now: Instant) {

@@ -20,6 +20,7 @@ use crate::pool::builder::RequestBuilder;
 use crate::pool::call_spans;
 use crate::pool::explanation::{ExplanationFacts, WorkerExplanation};
 use crate::pool::health::{HealthReason, HealthStatus, PoolHealth};
+use crate::pool::inbox::NotTaken;
 use crate::pool::message::{
     CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
 };
@@ -36,6 +37,9 @@ use crate::worker::{WorkerMessage, WorkerStatus};
 
 /// How long a worker may take to describe itself before it is listed without details.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// When a caller may come again that found more requests unread than the pool could have.
+const UNREAD_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A pool. Cheap to clone; stays valid over restarts of the pool's actor.
 #[derive(Clone, Debug)]
@@ -334,11 +338,16 @@ impl PoolRef {
         let (reply, answer) = oneshot::channel();
         let span = call_spans::call(&self.shared.name, id, &work.request.command);
         let submission = Submission { id, work, deadline, timeout, reservation, reply, span };
-        let command = PoolCommand::Execute(Box::new(submission));
-        if !self.shared.inbox.put(PoolMessage::Command(command)) {
-            return Err(self.gone());
+        match self.shared.inbox.submit(Box::new(submission)) {
+            Ok(()) => Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer)),
+            Err(NotTaken::NobodyReads) => Err(self.gone()),
+            Err(NotTaken::Full { unread }) => Err(ExecuteError::Saturated {
+                pool: self.name().clone(),
+                queued: unread,
+                limit: self.shared.options.queue_limit,
+                retry_after: UNREAD_PATIENCE,
+            }),
         }
-        Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer))
     }
 
     /// How many sessions each life keeps; `None`: nobody is there to say.

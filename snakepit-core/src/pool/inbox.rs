@@ -5,10 +5,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::address::Address;
-use crate::pool::message::{PoolCommand, PoolMessage};
+use crate::pool::message::{PoolCommand, PoolMessage, Submission};
 
 /// How much may lie here and still keep the memory that it took.
 const KEPT: usize = 1024;
+
+/// How many requests may lie here beside those that the pool may have a place for when it reads them.
+const SPARE: usize = 1024;
 
 /// The gathered part of a pool's mailbox. It outlives the pool's actor, and is closed while there is none.
 #[derive(Debug)]
@@ -25,8 +28,29 @@ struct Post {
     lives: u64,
     /// Whether the reader has been told that there is something.
     told: bool,
-    /// Whether a request lies here, among what is reported.
-    asks: bool,
+    /// How many of the messages are requests, and how many may be.
+    requests: usize,
+    limit: usize,
+    /// How many more have come since the last reading.
+    refused: u64,
+}
+
+/// What lay in the inbox.
+#[derive(Debug)]
+pub(super) struct Mail {
+    pub(super) messages: Vec<PoolMessage>,
+    /// How many requests found it full, since the last reading.
+    pub(super) refused: u64,
+}
+
+/// Why a request was not taken.
+#[must_use = "a request that was not taken is never answered"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// There is no life of the pool to read it.
+    NobodyReads,
+    /// So many lie here that the pool has not read: it does not keep up.
+    Full { unread: usize },
 }
 
 /// One life's right to read.
@@ -34,9 +58,10 @@ struct Post {
 pub(super) struct Reading(u64);
 
 impl Inbox {
-    /// The inbox of the pool that is found there.
-    pub(super) fn new(pool: Address<PoolMessage>) -> Self {
-        Self { pool, post: Mutex::default() }
+    /// The inbox of the pool that is found there. `places`: how many requests it may have at once before it says so itself.
+    pub(super) fn new(pool: Address<PoolMessage>, places: usize) -> Self {
+        let limit = places.saturating_add(SPARE);
+        Self { pool, post: Mutex::new(Post { limit, ..Post::default() }) }
     }
 
     /// A life of the pool begins to read. It must have said where it is before: whoever puts something here tells it.
@@ -44,7 +69,13 @@ impl Inbox {
         let mut post = self.post();
         post.lives += 1;
         let reading = Reading(post.lives);
-        (post.reader, post.told) = (Some(reading), false);
+        // What the life before was told of and has not read is this one's to read.
+        let told = !post.messages.is_empty();
+        (post.reader, post.told) = (Some(reading), told);
+        drop(post);
+        if told {
+            self.pool.cast(PoolMessage::Posted);
+        }
         reading
     }
 
@@ -52,7 +83,7 @@ impl Inbox {
     pub(super) fn close(&self, reading: Reading) {
         let mut post = self.post();
         if post.reader == Some(reading) {
-            (post.reader, post.asks) = (None, false);
+            (post.reader, post.requests) = (None, 0);
             let unread = std::mem::take(&mut post.messages);
             // Whoever hears by the drop of a message that nobody reads it may say something about it.
             drop(post);
@@ -60,15 +91,42 @@ impl Inbox {
         }
     }
 
-    /// Sends a message. Returns whether somebody reads; what nobody reads is dropped.
+    /// Sends a message that belongs to a request which was taken: there are never more of them than of requests. Returns
+    /// whether somebody reads; what nobody reads is dropped.
     pub(super) fn put(&self, message: PoolMessage) -> bool {
-        let mut post = self.post();
+        let post = self.post();
         if post.reader.is_none() {
             // Let go first: what is in the message may have something to say when it is dropped.
             drop(post);
             return false;
         }
-        post.asks |= matches!(message, PoolMessage::Command(PoolCommand::Execute(_)));
+        self.push(post, message);
+        true
+    }
+
+    /// Sends a request, where there is room: what callers ask must not pile up before a pool that does not keep up. One whose
+    /// place is reserved has it.
+    pub(super) fn submit(&self, submission: Box<Submission>) -> Result<(), NotTaken> {
+        let mut post = self.post();
+        let refusal = if post.reader.is_none() {
+            Some(NotTaken::NobodyReads)
+        } else if post.requests >= post.limit && submission.reservation.is_none() {
+            post.refused += 1;
+            Some(NotTaken::Full { unread: post.requests })
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            // As above.
+            drop(post);
+            return Err(refusal);
+        }
+        post.requests += 1;
+        self.push(post, PoolMessage::Command(PoolCommand::Execute(submission)));
+        Ok(())
+    }
+
+    fn push(&self, mut post: MutexGuard<'_, Post>, message: PoolMessage) {
         post.messages.push(message);
         let told = std::mem::replace(&mut post.told, true);
         drop(post);
@@ -76,22 +134,26 @@ impl Inbox {
             // An actor that cannot be told is about to close this.
             self.pool.cast(PoolMessage::Posted);
         }
-        true
     }
 
     /// Whether a request lies here that has not been read.
     pub(super) fn asks(&self) -> bool {
-        self.post().asks
+        self.post().requests > 0
     }
 
-    /// Takes all that lies here, in exchange for an empty list whose memory is used again.
-    pub(super) fn take(&self, mut empty: Vec<PoolMessage>) -> Vec<PoolMessage> {
+    /// Takes all that lies here, in exchange for an empty list whose memory is used again. `places`: how many requests the
+    /// pool may have at once.
+    pub(super) fn take(&self, mut empty: Vec<PoolMessage>, places: usize) -> Mail {
         if empty.capacity() > KEPT {
             empty = Vec::new();
         }
         let mut post = self.post();
-        (post.told, post.asks) = (false, false);
-        std::mem::replace(&mut post.messages, empty)
+        (post.told, post.requests) = (false, 0);
+        post.limit = places.saturating_add(SPARE);
+        Mail {
+            messages: std::mem::replace(&mut post.messages, empty),
+            refused: std::mem::take(&mut post.refused),
+        }
     }
 
     fn post(&self) -> MutexGuard<'_, Post> {
@@ -115,9 +177,9 @@ mod tests {
         PoolMessage::Command(PoolCommand::Cancel { id: RequestId(id) })
     }
 
-    fn execute(id: u64) -> PoolMessage {
+    fn execute(id: u64) -> Box<Submission> {
         let request = Request::new("c", Payload::bytes(Vec::new()));
-        PoolMessage::Command(PoolCommand::Execute(Box::new(submission(RequestId(id), request).0)))
+        Box::new(submission(RequestId(id), request).0)
     }
 
     fn finished(id: u64) -> PoolMessage {
@@ -131,7 +193,7 @@ mod tests {
             PoolMessage::Command(PoolCommand::Cancel { id: RequestId(id) }) => id,
             other => panic!("{other:?} is not what was put here"),
         };
-        inbox.take(Vec::new()).into_iter().map(number).collect()
+        inbox.take(Vec::new(), 0).messages.into_iter().map(number).collect()
     }
 
     #[tokio::test]
@@ -139,7 +201,7 @@ mod tests {
         let (pool, mut hears) = ear::<PoolMessage>().await;
         let address = Address::default();
         address.publish(pool);
-        let inbox = Inbox::new(address);
+        let inbox = Inbox::new(address, 0);
         let _reading = inbox.open();
         for round in 0..2 {
             assert!((1..=3).all(|id| inbox.put(cancel(id))));
@@ -152,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_is_refused_and_what_lies_there_is_dropped() {
-        let inbox = Inbox::new(Address::default());
+        let inbox = Inbox::new(Address::default(), 0);
         assert!(!inbox.put(cancel(1)));
         let reading = inbox.open();
         assert!(inbox.put(cancel(2)));
@@ -163,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_life_that_ends_late_does_not_close_what_the_next_one_reads() {
-        let inbox = Inbox::new(Address::default());
+        let inbox = Inbox::new(Address::default(), 0);
         let former = inbox.open();
         let latter = inbox.open();
         assert!(inbox.put(cancel(1)));
@@ -174,24 +236,38 @@ mod tests {
         assert!(!inbox.put(cancel(3)));
     }
 
+    #[tokio::test]
+    async fn what_one_life_has_not_read_the_next_one_is_told_of() {
+        let (pool, mut hears) = ear::<PoolMessage>().await;
+        let address = Address::default();
+        address.publish(pool);
+        let inbox = Inbox::new(address, 0);
+        let _former = inbox.open();
+        assert!(inbox.put(cancel(1)));
+        assert!(matches!(hears.recv().await, Some(PoolMessage::Posted)), "which it never handles");
+        let _latter = inbox.open();
+        assert!(matches!(hears.recv().await, Some(PoolMessage::Posted)));
+        assert_eq!(read(&inbox), [1]);
+    }
+
     #[test]
     fn it_is_said_whether_a_request_is_among_what_lies_there() {
-        let inbox = Inbox::new(Address::default());
+        let inbox = Inbox::new(Address::default(), 0);
         let former = inbox.open();
         assert!(!inbox.asks(), "nothing lies there");
         assert!(inbox.put(finished(1)) && inbox.put(cancel(2)));
         assert!(!inbox.asks(), "an answer and a caller's leaving ask for nothing");
-        assert!(inbox.put(execute(3)) && inbox.put(finished(4)));
+        assert!(inbox.submit(execute(3)).is_ok() && inbox.put(finished(4)));
         assert!(inbox.asks(), "what comes behind a request does not hide it");
         let latter = inbox.open();
         assert!(inbox.asks(), "another reader finds it there");
         inbox.close(former);
         assert!(inbox.asks(), "and keeps it");
-        assert_eq!(inbox.take(Vec::new()).len(), 4);
+        assert_eq!(inbox.take(Vec::new(), 0).messages.len(), 4);
         assert!(!inbox.asks(), "it has been read");
-        assert!(inbox.put(execute(5)));
+        assert!(inbox.submit(execute(5)).is_ok());
         inbox.close(latter);
         assert!(!inbox.asks(), "it has been dropped");
-        assert!(!inbox.put(execute(6)) && !inbox.asks(), "it was refused");
+        assert!(inbox.submit(execute(6)).is_err() && !inbox.asks(), "it was refused");
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
 use crate::pool::actor::PoolState;
+use crate::pool::admission::AdmissionVerdict;
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
 use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
@@ -24,7 +25,7 @@ impl PoolState {
         let reservation = submission.reservation.take();
         let mut flight = Flight::new(submission, self.args.shared.options.affinity, now);
         if let Err(refusal) = self.admit(&flight, reservation, now) {
-            self.say_saturated(&refusal, now);
+            self.say_saturated(&refusal, 1, now);
             self.call_ends(id, &mut flight, None, Some(&refusal), now);
             flight.answer(Err(refusal));
             return;
@@ -38,9 +39,17 @@ impl PoolState {
         self.begin(id, now);
     }
 
-    fn say_saturated(&mut self, refusal: &ExecuteError, now: Instant) {
+    /// So many requests found the inbox full, and have been told so.
+    pub(super) fn refused_unread(&mut self, refused: u64, now: Instant) {
+        if let Some(refusal) = self.refusal(AdmissionVerdict::Saturated) {
+            self.counters.count_refused(&refusal, refused);
+            self.say_saturated(&refusal, refused, now);
+        }
+    }
+
+    fn say_saturated(&mut self, refusal: &ExecuteError, refused: u64, now: Instant) {
         if let ExecuteError::Saturated { pool, queued, limit, retry_after } = refusal
-            && self.saturation.refused(now)
+            && self.saturation.refused(refused, now)
         {
             let (pool, waiting, limit, retry_after) = (pool.clone(), *queued, *limit, *retry_after);
             self.args.shared.emit(Event::PoolSaturated { pool, waiting, limit, retry_after });

@@ -55,7 +55,9 @@ impl PoolState {
         // Asked in a task: a worker may take its grace to leave.
         tokio::spawn(async move {
             // Whatever the answer is, the Starter is gone: it was stopped, or had gone by itself, or with all others.
-            if let Err(error) = starters.terminate_child(starter).await {
+            if let Err(error) = starters.terminate_child(starter).await
+                && !shared.is_stopping()
+            {
                 warn!(pool = %shared.name, %slot, %error, "the starter of a retired slot had gone already");
             }
             shared.plan().starter_ended(slot, claim);

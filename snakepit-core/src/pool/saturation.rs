@@ -19,11 +19,11 @@ struct Episode {
 }
 
 impl Saturation {
-    /// A request was refused. Returns whether it is the first in a while.
+    /// Requests were refused. Returns whether they are the first in a while.
     #[must_use = "a pool that is saturated says so"]
-    pub(super) fn refused(&mut self, now: Instant) -> bool {
+    pub(super) fn refused(&mut self, count: u64, now: Instant) -> bool {
         let refused = self.0.map_or(0, |episode| episode.refused);
-        self.0 = Some(Episode { refused: refused + 1, last: now });
+        self.0 = Some(Episode { refused: refused.saturating_add(count), last: now });
         refused == 0
     }
 
@@ -49,12 +49,12 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut saturation = Saturation::default();
         assert_eq!(saturation.admitted(at(0)), None);
-        assert!(saturation.refused(at(0)));
+        assert!(saturation.refused(1, at(0)));
         assert_eq!(saturation.admitted(at(999)), None);
-        assert!(!saturation.refused(at(999)));
+        assert!(!saturation.refused(2, at(999)));
         assert_eq!(saturation.admitted(at(1500)), None);
-        assert_eq!(saturation.admitted(at(1999)), Some(2));
+        assert_eq!(saturation.admitted(at(1999)), Some(3));
         assert_eq!(saturation.admitted(at(5000)), None);
-        assert!(saturation.refused(at(5000)));
+        assert!(saturation.refused(1, at(5000)));
     }
 }

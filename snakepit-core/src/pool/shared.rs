@@ -112,7 +112,7 @@ impl PoolShared {
         let address = Address::default();
         Self {
             name,
-            inbox: Arc::new(Inbox::new(address.clone())),
+            inbox: Arc::new(Inbox::new(address.clone(), options.queue_limit)),
             address,
             reservations: Reservations::default(),
             intake: Intake::default(),

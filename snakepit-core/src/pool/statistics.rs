@@ -101,6 +101,12 @@ impl Counters {
             u64::from(matches!(error, ExecuteError::DeadlineExceeded { running: true, .. }));
     }
 
+    /// Counts requests that were refused before anybody looked at them.
+    pub(super) fn count_refused(&mut self, error: &ExecuteError, count: u64) {
+        self.requests += count;
+        *self.failed_by_code.entry(error.code()).or_default() += count;
+    }
+
     pub(super) fn count_run(&mut self, ran: Duration) {
         self.run_time = Some(self.run_time.map_or(ran, |mean| (mean * 7 + ran) / 8));
     }

@@ -43,6 +43,8 @@ pub(super) struct Outbox {
     /// Large bodies, in turn.
     large: VecDeque<LargeBody>,
     drain_behind_large: bool,
+    /// Whether a ping is among the small frames: a worker that does not read needs no second one.
+    has_ping: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,13 @@ impl Outbox {
     /// Appends a frame that may overtake large bodies.
     pub(super) fn push(&mut self, kind: Kind, id: u64, body: &[u8]) {
         put_frame(&mut self.small, kind, id, body);
+    }
+
+    /// Asks whether the worker is there, unless that is about to be asked already.
+    pub(super) fn ping(&mut self) {
+        if !std::mem::replace(&mut self.has_ping, true) {
+            self.push(Kind::Ping, 0, &[]);
+        }
     }
 
     /// Appends a request.
@@ -142,6 +151,7 @@ impl Outbox {
             let written = write(&[IoSlice::new(&self.small)])?;
             self.small.advance(written);
         }
+        self.has_ping = false;
         Ok(())
     }
 
@@ -327,5 +337,20 @@ mod tests {
         assert_eq!((&frames[0].body[..], &frames[2].body[..]), (&b"other"[..], &b"mine"[..]));
         outbox.drain();
         assert_eq!(order(&Pipe::new().all(&mut outbox)), [(Kind::Drain, 0)]);
+    }
+
+    #[test]
+    fn a_worker_that_does_not_read_is_not_pinged_again_before_it_does() {
+        let (mut outbox, mut pipe) = (Outbox::default(), Pipe::new());
+        pipe.room = 0;
+        for _ in 0..1000 {
+            outbox.ping();
+            assert_eq!(pipe.turn(&mut outbox), Written::Blocked);
+        }
+        pipe.room = usize::MAX;
+        assert_eq!(pipe.turn(&mut outbox), Written::All);
+        outbox.ping();
+        assert_eq!(pipe.turn(&mut outbox), Written::All);
+        assert_eq!(pipe.order(), [(Kind::Ping, 0), (Kind::Ping, 0)]);
     }
 }

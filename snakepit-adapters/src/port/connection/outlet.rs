@@ -172,7 +172,7 @@ impl PortOutlet {
                 }
             }
             AdapterMessage::EndSession { session } => way.outbox.end_session(&session),
-            AdapterMessage::Ping => way.outbox.push(Kind::Ping, 0, &[]),
+            AdapterMessage::Ping => way.outbox.ping(),
             AdapterMessage::Drain => way.outbox.drain(),
         }
         Ok(())

@@ -75,3 +75,41 @@ async fn a_close_that_follows_a_request_does_not_overtake_it() {
     assert!(last.is_ok());
     assert_eq!((report.finished, report.abandoned), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pool_has_not_read_is_bounded_and_beyond_that_callers_hear_that_it_is_saturated() {
+    let mut bench = Bench::start(options(|o| o.queue_limit = 2)).await;
+    let mut life = bench.life().await;
+    bench.settled(|stats| stats.available == 1).await;
+    let permit = bench.pool.reserve().await.unwrap();
+    // Nothing here lets the pool run: each request lies there for good, also of callers that go at once.
+    let mut refused = 0_usize;
+    let mut lying = 0_usize;
+    for _ in 0..10_000 {
+        let mut call = pin!(bench.pool.execute(request("much")));
+        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => lying += 1,
+            Poll::Ready(Err(ExecuteError::Saturated { queued, limit, .. })) => {
+                assert_eq!((queued, limit), (lying, 2));
+                refused += 1;
+            }
+            Poll::Ready(other) => panic!("{other:?}"),
+        }
+    }
+    assert!((3..2_000).contains(&lying), "{lying} lie there");
+    // A place that is reserved is there nevertheless.
+    let mut reserved = pin!(permit.execute(request("reserved")));
+    begin(reserved.as_mut());
+    let stats = bench.settled(|stats| stats.requests == 10_001).await;
+    assert!(stats.saturated >= refused as u64, "{stats:?}");
+    assert_eq!((stats.failed, stats.waiting), (10_000, 1), "every one but the reserved one has ended");
+    let answered = async {
+        let given_up = life.next_request().await;
+        assert!(matches!(life.next().await, AdapterMessage::Cancel { id } if id == given_up));
+        life.answer(given_up, &done());
+        let id = life.next_request().await;
+        life.answer(id, &done());
+    };
+    let (reserved, ()) = tokio::join!(reserved, answered);
+    assert!(reserved.is_ok());
+}

@@ -41,7 +41,7 @@ pub enum AwaitReadyError {
 }
 
 /// Why a session could not be ended by name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndSessionError {
     /// No pool has that name.
@@ -61,6 +61,15 @@ pub enum EndSessionError {
     SessionNotFound {
         /// The session that was asked for.
         session: SessionId,
+    },
+    /// The pool's own actors failed too often. It is tried again after a rest. The session may have been ended.
+    #[error("pool {pool} has failed: {reason}")]
+    PoolFailed {
+        /// Which pool.
+        pool: PoolName,
+        /// Why.
+        #[source]
+        reason: PoolFailure,
     },
     /// The pool's actor ended before it answered. The session may have been ended.
     #[error("pool {pool} restarted; the session may have been ended")]
@@ -103,6 +112,7 @@ impl EndSessionError {
             Self::PoolNotFound { .. } => "pool_not_found",
             Self::InvalidArgument { .. } => "invalid_argument",
             Self::SessionNotFound { .. } => "session_not_found",
+            Self::PoolFailed { .. } => "pool_failed",
             Self::PoolRestarted { .. } => "pool_restarted",
             Self::ShuttingDown { .. } => "shutting_down",
         }
@@ -111,7 +121,7 @@ impl EndSessionError {
     /// Whether asking again may help. Ending a session twice does no harm.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::PoolRestarted { .. } => true,
+            Self::PoolFailed { .. } | Self::PoolRestarted { .. } => true,
             Self::PoolNotFound { .. }
             | Self::InvalidArgument { .. }
             | Self::SessionNotFound { .. }

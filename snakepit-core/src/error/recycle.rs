@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::loss::{WorkerLoss, humantime};
+use crate::error::loss::{PoolFailure, WorkerLoss, humantime};
 use crate::id::{PoolName, WorkerId};
 
 /// Why [`recycle`](crate::PoolRef::recycle) replaced nobody. Where a worker was to be replaced, it goes on as before.
@@ -51,6 +51,15 @@ pub enum RecycleError {
         /// Which pool.
         pool: PoolName,
     },
+    /// The pool's own actors failed too often. It is tried again after a rest, and then has new workers.
+    #[error("pool {pool} has failed: {reason}")]
+    PoolFailed {
+        /// Which pool.
+        pool: PoolName,
+        /// Why.
+        #[source]
+        reason: PoolFailure,
+    },
     /// The pool's actor ended before it answered. A replacement that was under way goes on.
     #[error("pool {pool} restarted; the worker may be replaced")]
     PoolRestarted {
@@ -75,6 +84,7 @@ impl RecycleError {
             Self::Failed { .. } => "failed",
             Self::TimedOut { .. } => "timed_out",
             Self::NoRoom { .. } => "no_room",
+            Self::PoolFailed { .. } => "pool_failed",
             Self::PoolRestarted { .. } => "pool_restarted",
             Self::ShuttingDown { .. } => "shutting_down",
         }
@@ -86,6 +96,7 @@ impl RecycleError {
             Self::InTransit { .. }
             | Self::Failed { .. }
             | Self::TimedOut { .. }
+            | Self::PoolFailed { .. }
             | Self::PoolRestarted { .. } => true,
             Self::NotFound { .. }
             | Self::NoRoom { .. }

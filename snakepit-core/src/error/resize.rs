@@ -1,9 +1,10 @@
 //! Why a pool does not take on another size.
 
+use crate::error::loss::PoolFailure;
 use crate::id::PoolName;
 
 /// Why [`resize`](crate::PoolRef::resize) changed nothing, or may not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResizeError {
     /// No pool has that name.
@@ -28,6 +29,15 @@ pub enum ResizeError {
         /// The soft limit (`getrlimit(2)`, `RLIMIT_NOFILE`).
         limit: u64,
     },
+    /// The pool's own actors failed too often. It is tried again after a rest, and then has the size that `stats` tells.
+    #[error("pool {pool} has failed: {reason}")]
+    PoolFailed {
+        /// Which pool.
+        pool: PoolName,
+        /// Why.
+        #[source]
+        reason: PoolFailure,
+    },
     /// The pool's actor ended before it answered. The size may have been taken on: `stats` tells.
     #[error("pool {pool} restarted; it may have taken on the size")]
     PoolRestarted {
@@ -49,6 +59,7 @@ impl ResizeError {
             Self::PoolNotFound { .. } => "pool_not_found",
             Self::NoWorkers { .. } => "no_workers",
             Self::OpenFilesLimit { .. } => "open_files_limit",
+            Self::PoolFailed { .. } => "pool_failed",
             Self::PoolRestarted { .. } => "pool_restarted",
             Self::ShuttingDown { .. } => "shutting_down",
         }
@@ -57,7 +68,7 @@ impl ResizeError {
     /// Whether asking again may help. The same size twice does no harm.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::PoolRestarted { .. } => true,
+            Self::PoolFailed { .. } | Self::PoolRestarted { .. } => true,
             Self::NoWorkers { .. }
             | Self::OpenFilesLimit { .. }
             | Self::PoolNotFound { .. }

@@ -160,6 +160,7 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
             "session_not_found",
             false,
         ),
+        (EndSessionError::PoolFailed { pool: pool.clone(), reason: reason.clone() }, "pool_failed", true),
         (EndSessionError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
         (EndSessionError::ShuttingDown { pool: pool.clone() }, "shutting_down", false),
     ];
@@ -170,6 +171,7 @@ fn the_same_trouble_has_the_same_code_wherever_it_is_met() {
         (ResizeError::PoolNotFound { pool: "p".to_owned() }, "pool_not_found", false),
         (ResizeError::NoWorkers { pool: pool.clone() }, "no_workers", false),
         (ResizeError::OpenFilesLimit { pool: pool.clone(), need: 2, limit: 1 }, "open_files_limit", false),
+        (ResizeError::PoolFailed { pool: pool.clone(), reason: reason.clone() }, "pool_failed", true),
         (ResizeError::PoolRestarted { pool: pool.clone() }, "pool_restarted", true),
         (ResizeError::ShuttingDown { pool: pool.clone() }, "shutting_down", false),
     ];

@@ -207,6 +207,7 @@ impl PoolRef {
         match self.ask(|reply| PoolCommand::Resize { size, reply }).await {
             Ok(answer) => answer,
             Err(ExecuteError::ShuttingDown { pool }) => Err(ResizeError::ShuttingDown { pool }),
+            Err(ExecuteError::PoolFailed { pool, reason }) => Err(ResizeError::PoolFailed { pool, reason }),
             Err(_) => Err(ResizeError::PoolRestarted { pool: pool() }),
         }
     }
@@ -286,8 +287,8 @@ impl PoolRef {
     /// Ends a session: its worker is told to forget it, and the next request of that name starts anew.
     ///
     /// # Errors
-    /// [`EndSessionError::SessionNotFound`] where there is none; [`EndSessionError::PoolRestarted`] or
-    /// [`EndSessionError::ShuttingDown`] where nobody is there to answer.
+    /// [`EndSessionError::SessionNotFound`] where there is none; [`EndSessionError::PoolRestarted`],
+    /// [`EndSessionError::PoolFailed`] or [`EndSessionError::ShuttingDown`] where nobody is there to answer.
     ///
     /// # Cancellation
     /// Dropping the future stops waiting; the session may be ended all the same.
@@ -296,8 +297,9 @@ impl PoolRef {
         match known {
             Ok(true) => Ok(()),
             Ok(false) => Err(EndSessionError::SessionNotFound { session: session.clone() }),
-            Err(_) if self.shared.is_stopping() => {
-                Err(EndSessionError::ShuttingDown { pool: self.name().clone() })
+            Err(ExecuteError::ShuttingDown { pool }) => Err(EndSessionError::ShuttingDown { pool }),
+            Err(ExecuteError::PoolFailed { pool, reason }) => {
+                Err(EndSessionError::PoolFailed { pool, reason })
             }
             Err(_) => Err(EndSessionError::PoolRestarted { pool: self.name().clone() }),
         }

@@ -82,7 +82,8 @@ impl PoolRef {
     /// replaced: the old workers that are left then go on serving.
     ///
     /// # Errors
-    /// [`RecycleError::PoolRestarted`] or [`RecycleError::ShuttingDown`] where nobody said which workers there are.
+    /// [`RecycleError::PoolRestarted`], [`RecycleError::PoolFailed`] or [`RecycleError::ShuttingDown`] where nobody said which
+    /// workers there are.
     /// What becomes of each is in the report.
     ///
     /// # Cancellation
@@ -112,10 +113,10 @@ impl PoolRef {
     }
 
     fn no_answer(&self) -> RecycleError {
-        let pool = self.name().clone();
         match self.gone() {
-            ExecuteError::ShuttingDown { .. } => RecycleError::ShuttingDown { pool },
-            _ => RecycleError::PoolRestarted { pool },
+            ExecuteError::ShuttingDown { pool } => RecycleError::ShuttingDown { pool },
+            ExecuteError::PoolFailed { pool, reason } => RecycleError::PoolFailed { pool, reason },
+            _ => RecycleError::PoolRestarted { pool: self.name().clone() },
         }
     }
 }

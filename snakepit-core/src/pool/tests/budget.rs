@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::adapter::scripted::Boot;
 use crate::config::Affinity;
 use crate::error::{AwaitReadyError, PoolFailure};
+use crate::id::SessionId;
 use crate::pool::tests::bench::{Bench, in_session, options, request};
 use crate::pool::{Drained, HealthReason, HealthStatus};
 use crate::telemetry::EventSink;
@@ -33,6 +34,16 @@ async fn s28_a_pool_whose_actor_panics_again_and_again_fails_with_the_reason_and
     assert!(matches!(&reason, PoolFailure::Actors { why } if why.contains("a scripted waker")), "{reason}");
     assert!(bench.pool.reserve().await.is_err_and(|error| error.code() == "pool_failed"));
     assert!(bench.pool.stats().await.is_err_and(|error| error.code() == "pool_failed"));
+    let resized = bench.pool.resize(2).await;
+    assert!(resized.is_err_and(|error| error.code() == "pool_failed" && error.is_retryable()));
+    let session = SessionId::new("s").unwrap();
+    let ended = bench.pool.end_session(&session).await;
+    assert!(ended.is_err_and(|error| error.code() == "pool_failed" && error.is_retryable()));
+    let slot = life.life.worker.slot;
+    let recycled = bench.pool.recycle(slot).await.map(drop);
+    for asked in [recycled, bench.pool.rolling_restart().await.map(drop)] {
+        assert!(asked.is_err_and(|error| error.code() == "pool_failed" && error.is_retryable()));
+    }
     let refused = bench.pool.execute(request("refused")).await.unwrap_err();
     assert_eq!((refused.code(), refused.is_retryable()), ("pool_failed", true));
     let health = bench.pool.health().await;

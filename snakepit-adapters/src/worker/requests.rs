@@ -106,9 +106,14 @@ impl Requests {
     }
 
     /// Marks those that begin together with one that begins now, of which the host has not heard. Their numbers, its own first.
+    /// Where several run at once each begins alone: another thread could answer one before the host has heard of it.
     #[must_use = "the host must hear of them before the first runs"]
     pub(super) fn begin_together(&mut self, first: &Job, expectations: &Expectations) -> Vec<u64> {
-        let more = expectations.together(first, self.waiting.iter().map(|job| &**job));
+        let more = if self.threads > 1 {
+            0
+        } else {
+            expectations.together(first, self.waiting.iter().map(|job| &**job))
+        };
         let more = self.waiting.iter_mut().take(more).map(|job| {
             job.told = true;
             job.id
@@ -246,6 +251,20 @@ pub(super) mod tests {
         requests.finish(1);
         let third = requests.begin().unwrap();
         assert!((third.id, third.told) == (3, true), "{third:?}");
+    }
+
+    /// Two threads: the other one took what this one had marked, and answered it before this one had said that it begins.
+    #[test]
+    fn where_several_run_at_once_each_begins_alone() {
+        let mut requests = Requests::new(2);
+        for id in 1..=4 {
+            let arrived = requests.arrive(Box::new(job(id, Kind::Execute, "x")), None);
+            assert_eq!(arrived, Ok(ArrivalVerdict::Waits));
+        }
+        let first = requests.begin().unwrap();
+        assert_eq!(requests.begin_together(&first, &Expectations::new([])), [1]);
+        let second = requests.begin().unwrap();
+        assert!((second.id, second.told) == (2, false), "{second:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which options cannot work, alone or together, said before anything starts.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::{PoolOptions, RestartOptions};
@@ -9,6 +10,9 @@ const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// The most requests that a worker may be handed and have to answer, as `proto/README.md` has it.
 const HANDED_LIMIT: u16 = 4096;
+
+/// What a process can end with, as `wait(2)` tells it.
+const EXIT_CODES: RangeInclusive<i32> = 0..=255;
 
 /// An option, and the rule that its value breaks.
 pub(crate) type BrokenRule = (&'static str, String);
@@ -44,6 +48,10 @@ impl PoolOptions {
         }
         if self.payload_limit > u32::MAX as usize {
             return Err(("payload_limit", format!("must not be over {} bytes", u32::MAX)));
+        }
+        if let Some(code) = self.restart.fatal_exit_codes.iter().find(|code| !EXIT_CODES.contains(code)) {
+            let rule = format!("has {code}, and no process ends with that: an exit code is from 0 to 255");
+            return Err(("restart.fatal_exit_codes", rule));
         }
         Ok(())
     }
@@ -110,7 +118,7 @@ mod tests {
     #[test]
     fn an_option_that_cannot_work_is_named_with_its_rule() {
         type Change = fn(&mut PoolOptions);
-        let table: [(&str, Change); 11] = [
+        let table: [(&str, Change); 13] = [
             ("prefetch", |o| (o.capacity, o.prefetch) = (97, 4000)),
             ("poison_limit", |o| o.poison_limit = 0),
             ("retry_backoff", |o| o.retry_backoff = Duration::MAX),
@@ -119,6 +127,8 @@ mod tests {
             ("heartbeat.misses", |o| o.heartbeat.misses = 0),
             ("restart.backoff_max", |o| o.restart.backoff_max = Duration::from_millis(1)),
             ("restart.stable_after", |o| o.restart.stable_after = Some(o.startup_timeout)),
+            ("restart.fatal_exit_codes", |o| o.restart.fatal_exit_codes = vec![78, 256]),
+            ("restart.fatal_exit_codes", |o| o.restart.fatal_exit_codes = vec![-1]),
             ("payload_limit", |o| o.payload_limit = usize::MAX),
             ("cancel_grace", |o| o.cancel_grace = Duration::MAX),
             ("stop_grace", |o| o.stop_grace = Duration::MAX),
@@ -140,6 +150,13 @@ mod tests {
         let (option, rule) = hasty.check().unwrap_err();
         assert_eq!(option, "restart.stable_after");
         assert!(rule.contains("startup_timeout (300s)"), "{rule}");
+    }
+
+    #[test]
+    fn every_code_that_a_process_can_end_with_may_be_fatal() {
+        let mut options = PoolOptions::default();
+        options.restart.fatal_exit_codes = (0..=255).collect();
+        assert_eq!(options.check(), Ok(()));
     }
 
     #[test]

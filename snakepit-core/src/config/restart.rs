@@ -34,9 +34,9 @@ pub struct RestartOptions {
     /// where that is longer.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub stable_after: Option<Duration>,
-    /// Exit codes that mean "do not start me again". Default 78, `EX_CONFIG` of `sysexits(3)`. A slot whose worker ends with
-    /// one is given up for good, also over restarts of the pool's actor: `recycle`, `rolling_restart` and a larger size
-    /// start another worker.
+    /// Exit codes that mean "do not start me again", each from 0 to 255. Default 78, `EX_CONFIG` of `sysexits(3)`. A slot
+    /// whose worker ends with one is given up for good, also over restarts of the pool's actor: `recycle`, `rolling_restart`
+    /// and a larger size start another worker.
     pub fatal_exit_codes: Vec<i32>,
 }
 

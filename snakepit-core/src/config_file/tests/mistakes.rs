@@ -110,6 +110,11 @@ fn an_option_that_contradicts_another_is_refused_with_the_rule() {
             "line 3: pool default: restart.backoff_max must not be shorter than restart.backoff_base (100ms)",
         ),
         (
+            "restart.fatal_exit_codes = [78, 256]",
+            "line 3: pool default: restart.fatal_exit_codes has 256, and no process ends with that: an exit code is from 0 \
+             to 255",
+        ),
+        (
             "capacity = 97\nprefetch = 4000",
             "line 4: pool default: prefetch and capacity together must not be over 4096",
         ),

@@ -16,7 +16,7 @@ fn duration() -> impl Strategy<Value = Duration> {
 }
 
 fn restart() -> impl Strategy<Value = RestartOptions> {
-    let codes = prop::collection::vec(any::<i32>(), 0..4);
+    let codes = prop::collection::vec(0..=255_i32, 0..4);
     (any::<u32>(), duration(), any::<u32>(), duration(), duration(), codes).prop_map(
         |(intensity, period, consecutive, one, other, fatal_exit_codes)| RestartOptions {
             intensity,

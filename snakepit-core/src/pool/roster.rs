@@ -230,7 +230,7 @@ impl<W> Roster<W> {
 
     /// Whether a worker lives that takes no more requests, although nobody told it to leave.
     pub(super) fn is_closed(&self, life: Life) -> bool {
-        self.get(life).is_some_and(|ready| ready.seats.capacity == 0)
+        self.get(life).is_some_and(Ready::is_closed)
     }
 
     /// Gives a place back. Returns whether it was one of the slot's present life.
@@ -285,6 +285,8 @@ impl<W> Roster<W> {
                 _ if place.is_retiring() => counts.retiring += 1,
                 Occupant::Starting => counts.starting += 1,
                 Occupant::Quarantined { .. } => counts.quarantined += 1,
+                // It serves nobody any more, although its slot is to stay.
+                Occupant::Ready(ready) if ready.is_closed() => counts.retiring += 1,
                 Occupant::Ready(ready) if ready.room() == Room::Free => counts.available += 1,
                 Occupant::Ready(_) => counts.busy += 1,
             }
@@ -294,14 +296,14 @@ impl<W> Roster<W> {
 
     /// The lives that take requests.
     pub(super) fn ready_lives(&self) -> Vec<Life> {
-        let takes_some = self.slots().filter(|(_, place)| !place.is_retiring());
-        takes_some
-            .filter_map(|(slot, place)| Some(Life { slot, incarnation: place.ready()?.incarnation }))
+        self.slots()
+            .filter_map(|(slot, place)| Some(Life { slot, incarnation: place.serving()?.incarnation }))
             .collect()
     }
 
+    /// Whether any life takes requests.
     pub(super) fn has_ready(&self) -> bool {
-        self.slots().any(|(_, place)| place.ready().is_some() && !place.is_retiring())
+        self.slots().any(|(_, place)| place.serving().is_some())
     }
 
     /// Whether a life takes no more requests, however ready it is.

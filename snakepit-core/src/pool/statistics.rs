@@ -24,7 +24,8 @@ pub struct PoolStats {
     pub starting: usize,
     /// Slots that gave up: they are tried again later, unless they were given up for good.
     pub quarantined: usize,
-    /// Slots that are to go: their workers take no more requests, finish those they have, and leave.
+    /// Slots whose workers take no more requests, finish those they have, and leave: slots that are to go, and those of
+    /// workers that declined a request and wait to be replaced.
     pub retiring: usize,
     /// Requests that wait for a worker.
     pub waiting: usize,

@@ -69,6 +69,11 @@ impl<W> Place<W> {
         }
     }
 
+    /// The worker that takes requests: one that is ready, and neither retires nor takes no more.
+    pub(super) fn serving(&self) -> Option<&Ready<W>> {
+        self.ready().filter(|ready| !self.is_retiring() && !ready.is_closed())
+    }
+
     pub(in crate::pool) fn ready(&self) -> Option<&Ready<W>> {
         match &self.occupant {
             Occupant::Ready(ready) => Some(ready),
@@ -109,6 +114,11 @@ impl<W> Ready<W> {
         } else {
             Room::Full
         }
+    }
+
+    /// Whether it takes no more requests, although nobody told it to leave.
+    pub(super) fn is_closed(&self) -> bool {
+        self.seats.capacity == 0
     }
 
     /// How many requests it has that somebody waits for.

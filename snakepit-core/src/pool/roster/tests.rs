@@ -171,3 +171,14 @@ proptest! {
         prop_assert_eq!(given, usize::from(room));
     }
 }
+
+#[test]
+fn a_worker_that_takes_no_more_counts_as_one_that_leaves_and_not_as_ready() {
+    let mut roster = roster(&[1, 1]);
+    roster.takes_no_more(life(0, 1));
+    let one = RosterCounts { total: 2, available: 1, retiring: 1, ..RosterCounts::default() };
+    assert_eq!((roster.counts(), roster.ready_lives()), (one, vec![life(1, 1)]));
+    assert!(roster.has_ready());
+    roster.takes_no_more(life(1, 1));
+    assert!(!roster.has_ready());
+}

@@ -8,6 +8,7 @@ use crate::config::Affinity;
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::pool::{HealthReason, HealthStatus};
 
 fn decline(life: &ScriptedLife, id: RequestId) {
     let error = WorkerError {
@@ -160,4 +161,29 @@ async fn a_declined_request_whose_caller_left_is_over() {
     let mut next = bench.life().await;
     bench.settled(|stats| stats.available == 1 && stats.running == 0).await;
     assert!(!next.has_more());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_only_worker_takes_no_more_and_is_not_replaced_yet_is_not_ready() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let call = bench.call("work");
+    // The first is replaced at once, and the one that follows it goes on for a while.
+    for _ in 0..2 {
+        let mut life = bench.life().await;
+        let id = life.next_request().await;
+        decline(&life, id);
+    }
+    let stats = bench.settled(|stats| stats.waiting == 1 && stats.total == 1).await;
+    assert_eq!((stats.available, stats.busy, stats.retiring), (0, 0, 1));
+    let health = bench.pool.health().await;
+    let nobody = HealthReason::Short { ready: 0, size: 1, quarantined: 0 };
+    assert_eq!((health.status, health.reason), (HealthStatus::NotReady, Some(nobody)));
+    // Whoever waits for a worker waits for the next.
+    assert!(bench.lives.is_empty());
+    bench.pool.await_ready(Duration::from_mins(1)).await.unwrap();
+    let mut next = bench.lives.try_recv().expect("it is ready");
+    assert_eq!(bench.pool.health().await.status, HealthStatus::Ready);
+    let id = next.next_request().await;
+    next.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
 }

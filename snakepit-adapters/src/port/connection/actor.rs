@@ -84,6 +84,7 @@ impl Actor for PortConnection {
             outstanding,
             reports,
             is_wide: false,
+            wants_to_go: false,
             ready: Some(ready),
         };
         self.spawn(reader.run(myself, write_failed));

@@ -15,10 +15,18 @@ pub(super) struct Outstanding(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    asked: IdMap<u64, Asked>,
+    asked: IdMap<u64, Owed>,
     /// Of those that have somebody who wants to know how far they are.
     progress: IdMap<u64, ProgressSender>,
     answered: Recent,
+}
+
+/// A request whose answer the worker owes.
+#[derive(Debug)]
+struct Owed {
+    asked: Asked,
+    /// Whether the worker has said that it begins.
+    has_begun: bool,
 }
 
 /// How a request was asked, and what its answers need.
@@ -59,7 +67,7 @@ impl Outstanding {
     /// Notes a request before the worker can have heard of it.
     #[must_use = "an id that is asked twice cannot be answered"]
     pub(super) fn ask(&self, id: u64, asked: Asked) -> bool {
-        self.table().asked.insert(id, asked).is_none()
+        self.table().asked.insert(id, Owed { asked, has_begun: false }).is_none()
     }
 
     /// Notes where the progress of a request goes.
@@ -75,6 +83,12 @@ impl Outstanding {
     /// Whether the worker still owes an answer.
     pub(super) fn contains(&self, id: u64) -> bool {
         self.table().asked.contains_key(&id)
+    }
+
+    /// The worker says that it begins with a request. Returns whether that is news: it is once, and until the answer.
+    #[must_use = "what is no news would fill the mailbox of whoever is told"]
+    pub(super) fn begin(&self, id: u64) -> bool {
+        self.table().asked.get_mut(&id).is_some_and(|owed| !std::mem::replace(&mut owed.has_begun, true))
     }
 
     /// Forgets a request that never left.
@@ -123,7 +137,7 @@ impl Outstanding {
     /// A stream that is answered needs none.
     #[must_use = "credit that the worker does not hear of stops its stream"]
     pub(super) fn grant(&self, id: u64, chunks: u32, bytes: u32) -> Option<StreamWindow> {
-        match self.table().asked.get_mut(&id) {
+        match self.table().asked.get_mut(&id).map(|owed| &mut owed.asked) {
             Some(Asked::Stream { credit, .. }) => Some(credit.give(chunks, bytes)),
             Some(Asked::Execute) | None => None,
         }
@@ -132,7 +146,7 @@ impl Outstanding {
 
 impl Table {
     fn find(&mut self, kind: Kind, id: u64) -> Result<&mut Asked, ProtocolError> {
-        match self.asked.get_mut(&id) {
+        match self.asked.get_mut(&id).map(|owed| &mut owed.asked) {
             Some(asked) if asked.may_be_answered_by(kind) => Ok(asked),
             Some(asked) => Err(ProtocolError::WrongAnswer { kind, id, asked: asked.kind() }),
             None if self.answered.contains(id) => Err(ProtocolError::AnsweredTwice { kind, id }),
@@ -268,6 +282,14 @@ mod tests {
         assert_eq!(table.grant(1, 1, 1), None);
         table.answer(Kind::End, 2).unwrap();
         assert_eq!(table.grant(2, 1, 1), None);
+    }
+
+    #[test]
+    fn a_request_begins_once_and_not_behind_its_answer() {
+        let table = table();
+        assert_eq!([table.begin(1), table.begin(1), table.begin(9)], [true, false, false]);
+        table.answer(Kind::End, 2).unwrap();
+        assert!(!table.begin(2));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Reader {
     pub(super) reports: AdapterReports,
     /// Whether there has been a large body.
     pub(super) is_wide: bool,
+    /// Whether the worker has asked to be replaced: once in its life is enough.
+    pub(super) wants_to_go: bool,
     /// Taken when the worker is ready.
     pub(super) ready: Option<ReadyReply>,
 }
@@ -150,8 +152,8 @@ impl Reader {
     fn started(&self, id: u64, body: &[u8]) -> Result<(), ProtocolError> {
         self.when_ready(Kind::Started)?;
         read_nothing(Kind::Started, body)?;
-        // One that comes behind its answer says nothing any more.
-        if self.outstanding.contains(id) {
+        // A second one says nothing, nor does one that comes behind its answer.
+        if self.outstanding.begin(id) {
             self.reports.started(RequestId(id));
         }
         Ok(())
@@ -232,9 +234,13 @@ impl Reader {
         Ok(())
     }
 
-    fn recycle(&self, body: &[u8]) -> Result<(), ProtocolError> {
+    fn recycle(&mut self, body: &[u8]) -> Result<(), ProtocolError> {
         self.when_ready(Kind::Recycle)?;
         let recycle: Recycle = read_json(Kind::Recycle, body)?;
+        // Whoever is told would have to read each of them, however many come.
+        if std::mem::replace(&mut self.wants_to_go, true) {
+            return Ok(());
+        }
         self.reports.log(WorkerLog {
             level: tracing::Level::INFO,
             logger: String::new(),

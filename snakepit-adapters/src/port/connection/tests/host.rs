@@ -27,6 +27,7 @@ pub(super) const PAYLOAD_LIMIT: usize = 128 << 20;
 pub(super) enum Report {
     Started(u64),
     Finished(u64, Outcome),
+    Recycle(String),
     Log(WorkerLog),
 }
 
@@ -43,6 +44,10 @@ impl ReportSink for Sink {
 
     fn started(&self, id: RequestId) {
         let _ = self.reports.send(Report::Started(id.0));
+    }
+
+    fn recycle(&self, why: String) {
+        let _ = self.reports.send(Report::Recycle(why));
     }
 
     fn heard_out(&self) {
@@ -185,7 +190,9 @@ impl Host {
     pub(super) async fn finished(&mut self) -> (u64, Outcome) {
         match self.report().await {
             Report::Finished(id, outcome) => (id, outcome),
-            other @ (Report::Started(_) | Report::Log(_)) => panic!("{other:?} instead of an answer"),
+            other @ (Report::Started(_) | Report::Recycle(_) | Report::Log(_)) => {
+                panic!("{other:?} instead of an answer")
+            }
         }
     }
 

@@ -28,7 +28,7 @@ fn the_two_sides_greet_each_other() {
                 assert_eq!((log.level, log.logger.as_str()), (tracing::Level::WARN, "boot"));
                 assert_eq!((log.message.as_str(), log.request), ("slow disk", None));
             }
-            other @ (Report::Started(_) | Report::Finished(..)) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Recycle(_) | Report::Finished(..)) => panic!("{other:?}"),
         }
         assert!(host.signs_of_life() > 0);
     });
@@ -176,8 +176,28 @@ fn cancel_end_session_ping_and_drain_reach_the_worker_in_order() {
         assert_eq!(error.kind, WorkerErrorKind::Cancelled);
         match host.report().await {
             Report::Log(log) => assert_eq!(log.message, "the worker asks to be replaced: leak"),
-            other @ (Report::Started(_) | Report::Finished(..)) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Recycle(_) | Report::Finished(..)) => panic!("{other:?}"),
         }
+    });
+}
+
+#[test]
+fn a_worker_that_asks_to_be_replaced_again_and_again_is_heard_once() {
+    on_both_runtimes(|| async {
+        let mut host = Host::connected(|mut peer| {
+            peer.handshake();
+            let (id, _) = peer.expect_request();
+            for reason in ["leak", "leak", "hole"] {
+                peer.send_json(Kind::Recycle, 0, &json!({"reason": reason}));
+            }
+            peer.answer(id, b"1");
+        })
+        .await;
+        host.execute(1, Payload::bytes(""));
+        let Report::Log(log) = host.report().await else { panic!("no line") };
+        assert_eq!(log.message, "the worker asks to be replaced: leak");
+        assert_eq!(host.report().await, Report::Recycle("leak".to_owned()));
+        assert_eq!(host.answered().await.0, 1);
     });
 }
 
@@ -191,7 +211,9 @@ fn a_worker_that_tells_is_heard_when_it_begins() {
             peer.send_json(Kind::Ready, 0, &ready);
             let (first, _) = peer.expect_request();
             let (second, _) = peer.expect_request();
-            peer.send(Kind::Started, first, b"");
+            for _ in 0..3 {
+                peer.send(Kind::Started, first, b"");
+            }
             peer.answer(first, b"1");
             peer.send(Kind::Started, first, b"");
             peer.send(Kind::Started, second, b"");
@@ -201,7 +223,7 @@ fn a_worker_that_tells_is_heard_when_it_begins() {
         host.execute(1, Payload::bytes(""));
         host.execute(2, Payload::bytes(""));
         assert_eq!(host.report().await, Report::Started(1));
-        assert_eq!(host.answered().await.0, 1);
+        assert_eq!(host.answered().await.0, 1, "it is heard once");
         assert_eq!(host.report().await, Report::Started(2), "the first was answered, and begins no more");
         assert_eq!(host.failure().await, AdapterFailure::Disconnected);
         assert!(host.is_heard_out());

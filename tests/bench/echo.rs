@@ -8,6 +8,8 @@ use bytes::Bytes;
 use snakepit_adapters::Payload;
 use snakepit_adapters::worker::{Context, Worker};
 
+use crate::memory;
+
 /// Echoes whatever comes, read by read: no frame is looked into, so that nothing is faster.
 pub(crate) fn bare() -> io::Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
@@ -39,6 +41,7 @@ pub(crate) fn port() -> ! {
         .raw_command("hold", hold)
         .raw_command("take", |_ctx, payload| Ok(Payload::json(&payload.data.len())?))
         .raw_command("give", give)
+        .raw_command("peak", |_ctx, _payload| Ok(Payload::json(&memory::peak()?)?))
         .serve()
 }
 
@@ -90,12 +93,12 @@ while True:
     os.write(1, b''.join(out))
 ";
 
-/// A Python worker of the full path.
+/// A Python worker of the full path. Its argument says how many requests it runs at once.
 pub(crate) const PYTHON_PORT: &str = r"
-import time
+import sys, time
 from snakepit_worker import Worker
 
-worker = Worker()
+worker = Worker(threads=int((sys.argv[1:] or ['1'])[0]))
 
 
 @worker.command
@@ -127,6 +130,12 @@ def give(size: int) -> bytes:
     if not kept:
         kept.append(b'7' * size)
     return kept[0]
+
+
+@worker.command
+def peak() -> int:
+    with open('/proc/self/status') as status:
+        return next(int(line.split()[1]) for line in status if line.startswith('VmHWM:')) * 1024
 
 
 worker.run()

@@ -17,6 +17,8 @@ pub(crate) enum Unit {
     PerSecond,
     BytesPerSecond,
     Bytes,
+    /// How many times something else, which is no program.
+    Times,
 }
 
 impl Unit {
@@ -28,6 +30,7 @@ impl Unit {
             Self::PerSecond => format!("{:.0} k/s", figure / 1000.0),
             Self::BytesPerSecond => format!("{:.2} GB/s", figure / 1e9),
             Self::Bytes => format!("{figure:.0} B"),
+            Self::Times => format!("{figure:.2} times"),
         }
     }
 }
@@ -156,6 +159,11 @@ pub(crate) struct Laps(Vec<f64>);
 impl Laps {
     pub(crate) fn add(&mut self, since: Instant) {
         self.0.push(micros(since.elapsed()));
+    }
+
+    /// The longest, in microseconds.
+    pub(crate) fn worst(&self) -> f64 {
+        most(&self.0)
     }
 
     /// The median, in microseconds.

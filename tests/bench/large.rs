@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use snakepit_adapters::{Payload, Request};
+use snakepit_adapters::{Payload, PayloadError, Request};
 use tokio::time::Instant;
 
 use crate::bare_transfer::{self, SIZE, Through};
@@ -49,20 +49,27 @@ pub(crate) async fn measure(program: &str, calls: usize) -> Result<f64, Box<dyn 
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     /// To the worker.
     Take,
     /// From the worker.
     Give,
 }
 
+impl Way {
+    /// The request that sends so many bytes on this way.
+    pub(crate) fn request(self, size: usize) -> Result<Request, PayloadError> {
+        Ok(match self {
+            Self::Take => Request::new("take", Payload::bytes(vec![7; size])),
+            Self::Give => Request::new("give", Payload::json(&[size])?),
+        })
+    }
+}
+
 /// Bytes per second of a caller who drops each answer before it asks again.
 async fn through_pool(bench: Bench, way: Way, transfers: usize) -> Result<f64, Box<dyn Error>> {
     let pool = bench.pool()?;
-    let request = match way {
-        Way::Take => Request::new("take", Payload::bytes(vec![7; SIZE])),
-        Way::Give => Request::new("give", Payload::json(&[SIZE])?),
-    };
+    let request = way.request(SIZE)?;
     let caller = tokio::spawn(async move {
         let expected = pool.execute(request.clone()).await?.payload;
         let start = Instant::now();

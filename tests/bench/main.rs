@@ -9,6 +9,7 @@
 mod adapter_alone;
 mod ask;
 mod bare_transfer;
+mod beside_large;
 mod calls;
 mod child;
 mod echo;
@@ -52,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let programs = [
         calls::PROGRAMS,
         large::PROGRAMS,
+        beside_large::PROGRAMS,
         grpc::PROGRAMS,
         starts::PROGRAMS,
         recovery::PROGRAMS,
@@ -101,6 +103,8 @@ async fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn
         Ok(vec![(program, grpc::measure(program, calls).await?)])
     } else if is_of(large::PROGRAMS) {
         Ok(vec![(program, large::measure(program, calls).await?)])
+    } else if is_of(beside_large::PROGRAMS) {
+        beside_large::measure(program, calls)
     } else if is_of(starts::PROGRAMS) {
         starts::measure(program, calls).await
     } else if is_of(recovery::PROGRAMS) {
@@ -126,6 +130,9 @@ fn alone() -> Result<(), Box<dyn Error>> {
     let figures = match what.as_str() {
         "table" => sessions::table(calls)?,
         "map" => sessions::map(calls)?,
+        beside if beside.starts_with(beside_large::PREFIX) => {
+            runtime.block_on(beside_large::alone(beside, calls))?
+        }
         "calls" => runtime.block_on(growth::of_memory(calls))?,
         told => runtime.block_on(telemetry::alone(told, calls))?,
     };

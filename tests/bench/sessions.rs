@@ -26,7 +26,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
 /// How many sessions there are, where nothing else is asked for.
 const SESSIONS: usize = 1_000_000;
 /// How many sessions one message of the sweep ends, as in the actor.
-const SHARE: usize = 1000;
+const SHARE: usize = 256;
 /// A prime: every session is looked up once, and never its neighbour next.
 const STRIDE: usize = 618_041;
 

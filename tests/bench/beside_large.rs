@@ -64,8 +64,7 @@ pub(crate) async fn alone(stream: &str, size: usize) -> Result<Vec<f64>, Box<dyn
         _ => return Err(format!("there is no stream {stream}").into()),
     };
     let (folder, worker) = port_worker(language)?;
-    let worker = if let Language::Python = language { worker.arg("2") } else { worker };
-    let bench = Bench::begin(folder, worker, |options| {
+    let bench = Bench::begin(folder, worker.arg("2"), |options| {
         (options.size, options.capacity) = (1, 2);
         (options.payload_limit, options.timeout) = (size, PATIENCE);
     });

@@ -24,8 +24,8 @@ pub(crate) fn bare() -> io::Result<()> {
     }
 }
 
-/// A worker of the full path.
-pub(crate) fn port() -> ! {
+/// A worker of the full path, which runs so many requests at once and waits with the others.
+pub(crate) fn port(threads: u16) -> ! {
     let hold = |ctx: &Context, payload| {
         ctx.cancelled_within(Duration::from_mins(10));
         Ok(payload)
@@ -36,6 +36,7 @@ pub(crate) fn port() -> ! {
         Ok(Payload::bytes(kept.get_or_init(|| vec![7; size].into()).clone()))
     };
     Worker::new()
+        .threads(threads)
         .capacity(64)
         .raw_command("echo", |_ctx, payload| Ok(payload))
         .raw_command("hold", hold)

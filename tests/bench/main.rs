@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The program is its own echo worker, so that one binary is the whole bench.
     match std::env::args().nth(1).as_deref() {
         Some("echo-worker") => return Ok(echo::bare()?),
-        Some("port-worker") => echo::port(),
+        Some("port-worker") => echo::port(std::env::args().nth(2).map_or(Ok(1), |threads| threads.parse())?),
         Some("sink") => return Ok(bare_transfer::sink()?),
         Some("tonic-echo") => return grpc_bare::serve(&std::env::args().nth(2).unwrap_or_default()),
         Some(memory::ROLE) => return alone(),

@@ -3,6 +3,7 @@
 pub mod frame;
 
 pub(crate) mod credit;
+mod pipe_end;
 mod pipe_size;
 
 pub(crate) mod connection;

@@ -204,6 +204,8 @@ pub trait ReportSink: Send + Sync + 'static {
     fn finished(&self, id: RequestId, outcome: Outcome);
     /// See [`AdapterReports::started`].
     fn started(&self, _id: RequestId) {}
+    /// See [`AdapterReports::unread`].
+    fn unread(&self, _id: RequestId) {}
     /// See [`AdapterReports::heard_out`].
     fn heard_out(&self) {}
     /// See [`AdapterReports::recycle`].
@@ -233,6 +235,12 @@ impl AdapterReports {
     /// for it and [`Connected::tells_started`] promised it.
     pub fn started(&self, id: RequestId) {
         self.0.started(id);
+    }
+
+    /// The adapter is about to end, and the worker has read nothing of a request, nor ever will: once the worker is lost, the
+    /// request goes elsewhere, whatever it is. What this is not said of may have been read.
+    pub fn unread(&self, id: RequestId) {
+        self.0.unread(id);
     }
 
     /// All that the worker has ever said has been reported: a request that has not started by now never will. Without

@@ -27,6 +27,7 @@ pub(crate) fn bare() -> io::Result<()> {
 /// A worker of the full path, which runs so many requests at once and waits with the others.
 pub(crate) fn port(threads: u16) -> ! {
     let hold = |ctx: &Context, payload| {
+        ctx.progress(0.0, None, "begun");
         ctx.cancelled_within(Duration::from_mins(10));
         Ok(payload)
     };
@@ -97,13 +98,14 @@ while True:
 /// A Python worker of the full path. Its argument says how many requests it runs at once.
 pub(crate) const PYTHON_PORT: &str = r"
 import sys, time
-from snakepit_worker import Worker
+from snakepit_worker import Context, Worker
 
 worker = Worker(threads=int((sys.argv[1:] or ['1'])[0]))
 
 
 @worker.command
-def hold(data: bytes) -> bytes:
+def hold(data: bytes, ctx: Context) -> bytes:
+    ctx.progress(0, None, 'begun')
     time.sleep(600)
     return data
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use snakepit_adapters::{ExecuteError, Payload, PoolRef, Request, Response};
+use snakepit_adapters::{ExecuteError, Payload, PoolRef, Progress, Request, Response};
 use snakepit_tests::oracle::ProcessHandle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -54,17 +54,16 @@ pub(crate) async fn measure(program: &'static str, calls: usize) -> Result<Broug
 }
 
 async fn death(pool: &PoolRef) -> Result<(f64, f64), Box<dyn Error>> {
-    let running = tokio::spawn(answered(pool.clone(), "hold"));
-    let pid = loop {
-        let workers = pool.workers().await?;
-        if let Some(pid) = workers.iter().find(|worker| worker.running > 0).and_then(|worker| worker.os_pid) {
-            break pid;
-        }
-        sleep(Duration::from_millis(1)).await;
-    };
+    let (sender, mut progress) = Progress::channel();
+    let running = tokio::spawn(answered(pool.clone(), ask("hold").progress(sender)));
+    // Begun: what a worker has not read when it dies goes elsewhere.
+    progress.next().await.ok_or("the request that is to run has ended")?;
+    let workers = pool.workers().await?;
+    let busy = workers.iter().find(|worker| worker.running > 0);
+    let pid = busy.and_then(|worker| worker.os_pid).ok_or("no worker runs it")?;
     let mut waiting = JoinSet::new();
     for _ in 0..WAITING {
-        waiting.spawn(answered(pool.clone(), "echo"));
+        waiting.spawn(answered(pool.clone(), ask("echo")));
     }
     while pool.stats().await?.waiting < WAITING {
         sleep(Duration::from_millis(1)).await;
@@ -85,8 +84,12 @@ async fn death(pool: &PoolRef) -> Result<(f64, f64), Box<dyn Error>> {
     Ok((millis(killed, heard), millis(killed, first.ok_or("nobody waited")?)))
 }
 
+fn ask(command: &'static str) -> Request {
+    Request::new(command, Payload::bytes(vec![7; 64]))
+}
+
 /// An answer, and when it came.
-async fn answered(pool: PoolRef, command: &'static str) -> (Result<Response, ExecuteError>, Instant) {
-    let answer = pool.execute(Request::new(command, Payload::bytes(vec![7; 64]))).await;
+async fn answered(pool: PoolRef, request: Request) -> (Result<Response, ExecuteError>, Instant) {
+    let answer = pool.execute(request).await;
     (answer, Instant::now())
 }

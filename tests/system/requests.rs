@@ -10,7 +10,7 @@ use snakepit_tests::lacking::skipped;
 use snakepit_tests::oracle;
 use tokio::task::JoinSet;
 
-use crate::system::subject::{Kind, Subject, everywhere, on_both_runtimes};
+use crate::system::subject::{Kind, Subject, begun, everywhere, on_both_runtimes};
 
 #[test]
 fn a_first_request_is_answered() {
@@ -156,8 +156,8 @@ fn s22_an_idempotent_request_outlives_its_worker() {
         let subject = Subject::start(kind).await;
         subject.all_ready(2).await;
         let pool = subject.pit.pool("default").unwrap();
-        let nap = pool.request("sleep").args(&json!({"ms": 300})).unwrap().idempotent();
-        let nap = tokio::spawn(nap.call::<i64>());
+        let nap = pool.request("nap").args(&json!({"ms": 300})).unwrap().idempotent();
+        let nap = begun(nap).await;
         oracle::signal(subject.busy_pid().await, Signal::SIGKILL);
         assert_eq!(nap.await.unwrap().unwrap(), 300);
         let stats = pool.stats().await.unwrap();
@@ -174,11 +174,8 @@ fn s22_what_a_killed_worker_had_not_begun_goes_on_elsewhere() {
         let pool = subject.pit.pool("default").unwrap();
         let mut calls = JoinSet::new();
         for _ in 0..2 {
-            let (sender, mut progress) = Progress::channel();
-            let nap = pool.request("nap").args(&json!({"ms": 2_000})).unwrap().progress(sender);
-            calls.spawn(nap.call::<i64>());
-            // Begun, and not only handed over.
-            progress.next().await.unwrap();
+            let nap = subject.nap_begun(2_000).await;
+            calls.spawn(async { nap.await.unwrap() });
         }
         for n in 0..8 {
             let sum = pool.request("add").args(&json!({"a": n, "b": 0})).unwrap();

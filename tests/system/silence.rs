@@ -8,7 +8,7 @@ use snakepit_adapters::Payload;
 use snakepit_adapters::{ExecuteError, LossCause, PoolOptions, Request};
 use snakepit_tests::oracle;
 
-use crate::system::subject::{HANG, Kind, Subject, everywhere, on_both_runtimes};
+use crate::system::subject::{HANG, Kind, Subject, begun, everywhere, on_both_runtimes};
 
 /// A second in all: a machine under load does not keep a healthy worker silent for so long, and no test waits long.
 fn watched(options: &mut PoolOptions) {
@@ -25,9 +25,8 @@ fn s26_a_stopped_worker_is_killed_and_replaced_at_work_and_idle() {
         })
         .await;
         let pool = subject.pit.pool("default").unwrap().clone();
-        let request =
-            Request::new("sleep", Payload::json(&json!({"ms": 600_000})).unwrap()).timeout(HANG * 2);
-        let call = tokio::spawn(async move { pool.execute(request).await });
+        // Begun: what it has not read goes to the next one.
+        let call = begun(pool.request("nap").args(&json!({"ms": 600_000})).unwrap().timeout(HANG * 2)).await;
         let busy = subject.busy_pid().await;
         oracle::signal(busy, Signal::SIGSTOP);
         match call.await.unwrap() {

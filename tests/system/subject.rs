@@ -4,15 +4,18 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
 use snakepit_adapters::adapter::Adapter;
 use snakepit_adapters::{
-    GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, ShutdownReport, Snakepit, SnakepitBuilder,
+    ExecuteError, GrpcAdapter, PoolConfig, PoolOptions, PortAdapter, Progress, RequestBuilder,
+    ShutdownReport, Snakepit, SnakepitBuilder,
 };
 use snakepit_tests::actors::Service;
 use snakepit_tests::lacking::{python_with_extras, skipped};
 use snakepit_tests::oracle::Mark;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
 
 /// How long anything may take before a test calls it a hang.
 pub(crate) const HANG: Duration = Duration::from_mins(1);
@@ -24,6 +27,16 @@ pub(crate) enum Kind {
     Python,
     GrpcRust,
     GrpcPython,
+}
+
+impl Kind {
+    /// Whether its wire is two pipes.
+    pub(crate) fn is_on_pipes(self) -> bool {
+        match self {
+            Self::Rust | Self::Python => true,
+            Self::GrpcRust | Self::GrpcPython => false,
+        }
+    }
 }
 
 /// A pit under test.
@@ -82,6 +95,15 @@ fn kinds() -> Vec<Kind> {
         skipped("gRPC in Python", "a virtual environment with grpcio, which .ci/run makes");
     }
     kinds
+}
+
+/// Sends a request that tells how far it is, and waits until a worker has begun with it.
+pub(crate) async fn begun(request: RequestBuilder) -> JoinHandle<Result<i64, ExecuteError>> {
+    let (sender, mut progress) = Progress::channel();
+    let call = tokio::spawn(request.progress(sender).call());
+    let first = tokio::time::timeout(HANG, progress.next()).await.expect("no worker begins with it");
+    assert!(first.is_some(), "it ended without a word");
+    call
 }
 
 impl Subject {
@@ -163,6 +185,12 @@ impl Subject {
             assert!(tokio::time::Instant::now() < deadline, "{workers:?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// A call that sleeps for so many milliseconds, with which a worker has begun.
+    pub(crate) async fn nap_begun(&self, ms: u64) -> JoinHandle<Result<i64, ExecuteError>> {
+        let pool = self.pit.default_pool().unwrap();
+        begun(pool.request("nap").args(&json!({"ms": ms})).unwrap()).await
     }
 
     /// Waits until so many workers are ready.

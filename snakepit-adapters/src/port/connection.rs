@@ -4,6 +4,7 @@
 mod message;
 mod outbox;
 mod outstanding;
+mod position;
 mod wire;
 
 mod outlet;

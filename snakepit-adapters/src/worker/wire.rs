@@ -21,11 +21,22 @@ impl FromHost {
     /// Waits for bytes and gives them to the decoder: how many, 0 at the end.
     pub(super) fn read(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
         match self {
-            Self::Pipe(pipe) => read_to(pipe, &mut decoder.room()),
+            Self::Pipe(pipe) => {
+                arrival(pipe)?;
+                read_to(pipe, &mut decoder.room())
+            }
             #[cfg(feature = "grpc")]
             Self::Stream(stream) => stream.read(decoder.buffer()),
         }
     }
+}
+
+/// Waits until there is something to read, and takes nothing: whoever is killed in this wait has read nothing. A read that
+/// waits still takes what comes between the kill and its end, and then nobody can tell that it was not begun with.
+fn arrival(pipe: &File) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    poll(&mut [PollFd::new(pipe, PollFlags::IN)], None)?;
+    Ok(())
 }
 
 /// Reads to memory that need not be written before.

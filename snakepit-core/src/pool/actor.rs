@@ -359,6 +359,7 @@ impl PoolState {
                 self.worker_ready(Life::from(&life), capacity, worker, now);
             }
             WorkerReport::RequestStarted { life, id } => self.in_flight.started(id, life, now),
+            WorkerReport::RequestUnread { life, id } => self.in_flight.unread(id, life),
             WorkerReport::HeardOut { life } => self.lives.heard_out(life),
             WorkerReport::RequestFinished { life, id, outcome } => {
                 self.request_finished(id, life, outcome, now);

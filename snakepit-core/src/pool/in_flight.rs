@@ -96,7 +96,7 @@ pub(super) struct Run {
 /// Whether a worker has begun with a request that was given to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// It has not even left: its worker's adapter had ended.
+    /// No worker can have read it: its worker's adapter had ended, or says so.
     Undelivered,
     /// It has not said so, and will before any of it runs.
     NotYet,
@@ -207,12 +207,24 @@ impl InFlight {
     /// A worker begins with a request: should it be lost, the request no longer goes elsewhere. It may still say that it
     /// takes no more work, and has not begun after all.
     pub(super) fn started(&mut self, id: RequestId, life: Life, now: Instant) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        let (Stage::Running(run) | Stage::Abandoned { run, .. }) = &mut flight.stage else { return };
-        if run.life != life {
-            return;
+        if let Some(run) = self.run_on(id, life) {
+            (run.begun, run.since) = (Begun::Perhaps, now);
         }
-        (run.begun, run.since) = (Begun::Perhaps, now);
+    }
+
+    /// A worker has read nothing of a request, and never will.
+    pub(super) fn unread(&mut self, id: RequestId, life: Life) {
+        if let Some(run) = self.run_on(id, life) {
+            run.begun = Begun::Undelivered;
+        }
+    }
+
+    /// The run of a request, if it is that worker's.
+    fn run_on(&mut self, id: RequestId, life: Life) -> Option<&mut Run> {
+        match &mut self.flights.get_mut(&id)?.stage {
+            Stage::Running(run) | Stage::Abandoned { run, .. } => Some(run).filter(|run| run.life == life),
+            Stage::Routing | Stage::Resting { .. } | Stage::Waiting(_) => None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

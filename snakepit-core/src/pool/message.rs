@@ -195,6 +195,11 @@ pub(crate) enum WorkerReport {
         life: Life,
         id: RequestId,
     },
+    /// The worker has read nothing of a request, and never will; it is about to be lost.
+    RequestUnread {
+        life: Life,
+        id: RequestId,
+    },
     /// Nothing more will be heard of what the worker began with.
     HeardOut {
         life: Life,

@@ -29,5 +29,6 @@ mod service;
 mod sessions;
 mod streams;
 mod strict_sessions;
+mod unread;
 mod watchdog;
 mod wear;

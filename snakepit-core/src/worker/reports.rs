@@ -30,6 +30,10 @@ impl ReportSink for LifeReports {
         self.pool.request(WorkerReport::RequestStarted { life: Life::from(&self.life), id });
     }
 
+    fn unread(&self, id: RequestId) {
+        self.pool.request(WorkerReport::RequestUnread { life: Life::from(&self.life), id });
+    }
+
     fn heard_out(&self) {
         self.pool.worker(WorkerReport::HeardOut { life: Life::from(&self.life) });
     }

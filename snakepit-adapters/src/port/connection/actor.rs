@@ -82,6 +82,7 @@ impl Actor for PortConnection {
             from_worker,
             decoder: Decoder::new(Side::Worker, payload_limit),
             outstanding,
+            outlet: Arc::clone(&self.outlet),
             reports,
             is_wide: false,
             wants_to_go: false,
@@ -110,7 +111,7 @@ impl Actor for PortConnection {
                 return Err(Box::new(AdapterFailure::Failed { what }));
             }
             ConnectionMessage::WireEnded { failure } => {
-                self.outlet.end();
+                self.outlet.end_with_wire();
                 return Err(Box::new(failure));
             }
         }

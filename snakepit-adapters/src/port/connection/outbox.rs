@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 use snakepit_core::SessionId;
 
+use crate::port::connection::position::Position;
 use crate::port::frame::{BodyLayout, CUT_AT, CutBody, Kind, put_frame, put_layout};
 
 /// A buffer that a burst has made larger than this is given back when it is empty.
@@ -45,6 +46,10 @@ pub(super) struct Outbox {
     drain_behind_large: bool,
     /// Whether a ping is among the small frames: a worker that does not read needs no second one.
     has_ping: bool,
+    /// How far everything is written.
+    written: Position,
+    /// The large body that has begun since somebody asked, and where.
+    begun: Option<(u64, Position)>,
 }
 
 #[derive(Debug)]
@@ -66,6 +71,27 @@ impl Outbox {
         if !std::mem::replace(&mut self.has_ping, true) {
             self.push(Kind::Ping, 0, &[]);
         }
+    }
+
+    /// How far everything is written.
+    pub(super) fn written(&self) -> Position {
+        self.written
+    }
+
+    /// Where a request will begin that is appended now. `None`: it is large, and begins when its turn comes.
+    pub(super) fn begins_at(&self, layout: &impl BodyLayout) -> Option<Position> {
+        let before = self.small.len() + self.part.iter().map(Bytes::len).sum::<usize>();
+        (layout.body_len() <= CUT_AT).then(|| self.written.plus(before))
+    }
+
+    /// Which large body has begun with the last turn, and where. It says so once.
+    pub(super) fn take_begun(&mut self) -> Option<(u64, Position)> {
+        self.begun.take()
+    }
+
+    /// Gives up all that is not written: it never will be.
+    pub(super) fn discard(&mut self) {
+        *self = Self { written: self.written, ..Self::default() };
     }
 
     /// Appends a request.
@@ -145,10 +171,12 @@ impl Outbox {
         while !self.part.is_empty() {
             let slices: Vec<IoSlice<'_>> = self.part.iter().map(|piece| IoSlice::new(piece)).collect();
             let written = write(&slices)?;
+            self.written = self.written.plus(written);
             self.part_written(written);
         }
         while !self.small.is_empty() {
             let written = write(&[IoSlice::new(&self.small)])?;
+            self.written = self.written.plus(written);
             self.small.advance(written);
         }
         self.has_ping = false;
@@ -169,6 +197,9 @@ impl Outbox {
     /// Takes the next part of the large body whose turn it is. Called when nothing else is left to write.
     fn begin_part(&mut self) {
         let Some(mut large) = self.large.pop_front() else { return };
+        if !large.body.has_begun() {
+            self.begun = Some((large.body.id(), self.written));
+        }
         let part = large.body.next_part();
         self.part = part.pieces;
         if part.last {
@@ -352,5 +383,37 @@ mod tests {
         outbox.ping();
         assert_eq!(pipe.turn(&mut outbox), Written::All);
         assert_eq!(pipe.order(), [(Kind::Ping, 0), (Kind::Ping, 0)]);
+    }
+
+    #[test]
+    fn a_request_begins_where_it_was_said_to() {
+        let (mut outbox, mut pipe) = (Outbox::default(), Pipe::new());
+        pipe.at_once = CUT_AT / 3;
+        let mut begins = Vec::new();
+        for id in 1..=6 {
+            let size = if id % 2 == 0 { LARGE } else { 1000 };
+            let payload = Payload::bytes(vec![0; size]);
+            begins.extend(outbox.begins_at(&PayloadLayout::new(&payload).unwrap()).map(|at| (id, at)));
+            request(&mut outbox, id, size, None);
+            // The next one comes inside a frame.
+            pipe.room = CUT_AT / 2;
+            let _ = pipe.turn(&mut outbox);
+            begins.extend(outbox.take_begun());
+        }
+        pipe.room = usize::MAX;
+        while pipe.turn(&mut outbox) != Written::All {
+            begins.extend(outbox.take_begun());
+        }
+        begins.sort_unstable();
+        assert_eq!(begins.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        for (id, at) in begins {
+            let before = (0..pipe.taken.len()).find(|bytes| Position::default().plus(*bytes) == at).unwrap();
+            let mut decoder = Decoder::new(Side::Host, 64 << 20);
+            decoder.buffer().extend_from_slice(&pipe.taken[before..]);
+            let (Incoming::Frame(Frame { kind, id: begun, .. }) | Incoming::Begun { kind, id: begun }) =
+                decoder.next_incoming().unwrap().unwrap();
+            assert_eq!((kind, begun), (Kind::Execute, id));
+        }
+        assert_eq!(outbox.written(), Position::default().plus(pipe.taken.len()));
     }
 }

@@ -103,11 +103,37 @@ impl PortOutlet {
 
     /// The actor ends: the pipe is closed, and nothing more is taken.
     pub(super) fn end(&self) {
-        let ended = {
-            let mut way = self.way();
-            (std::mem::take(&mut way.outbox), way.to_worker.take())
+        drop(self.close());
+    }
+
+    /// The actor ends because nothing more comes from the worker: it is said first of which requests that read nothing.
+    pub(super) fn end_with_wire(&self) {
+        let (outbox, Some(to_worker)) = self.close() else { return };
+        let unread = if to_worker.has_no_reader() { to_worker.unread() } else { 0 };
+        for id in self.outstanding.unread(outbox.written().minus(unread)) {
+            self.reports.unread(RequestId(id));
+        }
+    }
+
+    /// Takes all that this holds, so that nothing more can be asked or written.
+    fn close(&self) -> (Outbox, Option<Arc<ToWorker>>) {
+        let mut way = self.way();
+        (std::mem::take(&mut way.outbox), way.to_worker.take())
+    }
+
+    /// Waits until nobody is left who could read what lies in the pipe, where it matters for a request.
+    pub(super) async fn unread_for_good(&self) {
+        let (to_worker, written) = {
+            let way = self.way();
+            let Some(to_worker) = way.to_worker.clone() else { return };
+            (to_worker, way.outbox.written())
         };
-        drop(ended);
+        let unread = to_worker.unread();
+        let hangs_on_it =
+            || self.outstanding.unread(written.minus(unread)) != self.outstanding.unread(written);
+        if unread > 0 && !to_worker.has_no_reader() && hangs_on_it() {
+            to_worker.reader_gone().await;
+        }
     }
 
     /// The actor's turn to write.
@@ -129,7 +155,11 @@ impl PortOutlet {
     /// Writes one turn, and sees to it that the next one comes.
     fn write_turn(&self, way: &mut Way) {
         let (Some(to_worker), false) = (&way.to_worker, way.writing == Writing::Over) else { return };
-        way.writing = match way.outbox.write_turn(|slices| to_worker.try_write_vectored(slices)) {
+        let written = way.outbox.write_turn(|slices| to_worker.try_write_vectored(slices));
+        if let Some((id, at)) = way.outbox.take_begun() {
+            self.outstanding.begins(id, at);
+        }
+        way.writing = match written {
             Ok(Written::All) => Writing::Idle,
             Ok(Written::Part) => {
                 if !std::mem::replace(&mut way.is_wide, true) {
@@ -139,7 +169,7 @@ impl PortOutlet {
             }
             Ok(Written::Blocked) => self.ask(ConnectionMessage::PipeFull, Writing::PipeFull),
             Err(_closed) => {
-                way.outbox = Outbox::default();
+                way.outbox.discard();
                 // The worker's last words may still lie in the other pipe: the reader ends the actor behind them.
                 let _ = way.write_failed.take().map(|reader| reader.send(()));
                 Writing::Over
@@ -196,7 +226,7 @@ impl PortOutlet {
             None => (Kind::Execute, Asked::Execute),
             Some(chunks) => (Kind::ExecuteStream, Asked::stream(chunks)),
         };
-        if !self.outstanding.ask(id.0, asked) {
+        if !self.outstanding.ask(id.0, asked, way.outbox.begins_at(&layout)) {
             self.ask(ConnectionMessage::AskedTwice { id }, way.writing);
             return Ok(());
         }

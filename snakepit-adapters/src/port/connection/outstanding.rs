@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use snakepit_core::ProgressSender;
 use snakepit_core::adapter::{ChunkSender, IdMap, StreamWindow};
 
+use crate::port::connection::position::Position;
 use crate::port::credit::{Credit, NoCredit};
 use crate::port::frame::{Kind, ProtocolError};
 
@@ -25,6 +26,8 @@ struct Table {
 #[derive(Debug)]
 struct Owed {
     asked: Asked,
+    /// Where it begins in all that is written. `None`: nothing of it has left.
+    begins_at: Option<Position>,
     /// Whether the worker has said that it begins.
     has_begun: bool,
 }
@@ -64,10 +67,28 @@ impl Outstanding {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a request before the worker can have heard of it.
+    /// Notes a request before the worker can have heard of it, and where it begins in all that is written. `None`: that is
+    /// said later.
     #[must_use = "an id that is asked twice cannot be answered"]
-    pub(super) fn ask(&self, id: u64, asked: Asked) -> bool {
-        self.table().asked.insert(id, Owed { asked, has_begun: false }).is_none()
+    pub(super) fn ask(&self, id: u64, asked: Asked, begins_at: Option<Position>) -> bool {
+        self.table().asked.insert(id, Owed { asked, begins_at, has_begun: false }).is_none()
+    }
+
+    /// Notes where a request begins, before any of it is written.
+    pub(super) fn begins(&self, id: u64, at: Position) {
+        if let Some(owed) = self.table().asked.get_mut(&id) {
+            owed.begins_at = Some(at);
+        }
+    }
+
+    /// The requests of which a worker has read nothing that has read so far, in the order of their numbers.
+    pub(super) fn unread(&self, read: Position) -> Vec<u64> {
+        let is_unread = |owed: &Owed| owed.begins_at.is_none_or(|begins_at| begins_at >= read);
+        let table = self.table();
+        let mut ids: Vec<u64> =
+            table.asked.iter().filter(|(_, owed)| is_unread(owed)).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Notes where the progress of a request goes.
@@ -223,8 +244,8 @@ mod tests {
 
     fn table() -> Outstanding {
         let outstanding = Outstanding::default();
-        assert!(outstanding.ask(1, Asked::Execute));
-        assert!(outstanding.ask(2, Asked::stream(ChunkSender::channel(WINDOW).0)));
+        assert!(outstanding.ask(1, Asked::Execute, None));
+        assert!(outstanding.ask(2, Asked::stream(ChunkSender::channel(WINDOW).0), None));
         outstanding
     }
 
@@ -295,8 +316,24 @@ mod tests {
     #[test]
     fn an_id_is_asked_once() {
         let table = table();
-        assert!(!table.ask(1, Asked::Execute));
+        assert!(!table.ask(1, Asked::Execute, None));
         table.withdraw(1);
-        assert!(!table.contains(1) && table.ask(1, Asked::Execute));
+        assert!(!table.contains(1) && table.ask(1, Asked::Execute, None));
+    }
+
+    #[test]
+    fn what_begins_behind_all_that_was_read_is_unread() {
+        let at = |bytes| Position::default().plus(bytes);
+        let table = table();
+        assert!(table.ask(4, Asked::Execute, Some(at(100))));
+        assert!(table.ask(3, Asked::Execute, Some(at(50))));
+        table.begins(2, at(20));
+        for (read, unread) in
+            [(0, &[1, 2, 3, 4][..]), (20, &[1, 2, 3, 4]), (21, &[1, 3, 4]), (100, &[1, 4]), (101, &[1])]
+        {
+            assert_eq!(table.unread(at(read)), unread, "{read} bytes were read");
+        }
+        table.answer(Kind::Result, 4).unwrap();
+        assert_eq!(table.unread(at(60)), [1]);
     }
 }

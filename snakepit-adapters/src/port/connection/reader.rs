@@ -1,6 +1,7 @@
 //! The task that reads: frames in, reports out. It never waits for anybody but the worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ractor::ActorRef;
@@ -9,12 +10,17 @@ use snakepit_core::{RequestId, WorkerError};
 use tokio::sync::oneshot;
 
 use crate::port::connection::message::ConnectionMessage;
+use crate::port::connection::outlet::PortOutlet;
 use crate::port::connection::outstanding::{ChunkSize, Outstanding};
 use crate::port::connection::wire::FromWorker;
 use crate::port::frame::{
     Decoder, Event, Frame, Incoming, Kind, LogLine, ProtocolError, Ready, Recycle, read_json, read_nothing,
     read_payload,
 };
+
+/// How long a worker that has closed one pipe may take to close the other: a process that ends closes all that it has,
+/// in no order that it promises. Shorter than its wire is waited for once it has ended.
+const CLOSING_GRACE: Duration = Duration::from_millis(100);
 
 /// Who waits for the worker to be ready.
 pub(super) type ReadyReply = oneshot::Sender<Result<Ready, AdapterFailure>>;
@@ -23,6 +29,7 @@ pub(super) struct Reader {
     pub(super) from_worker: FromWorker,
     pub(super) decoder: Decoder,
     pub(super) outstanding: Arc<Outstanding>,
+    pub(super) outlet: Arc<PortOutlet>,
     pub(super) reports: AdapterReports,
     /// Whether there has been a large body.
     pub(super) is_wide: bool,
@@ -45,6 +52,10 @@ impl Reader {
         if let Some(ready) = self.ready.take() {
             // Whoever waited may have given up; the actor's end says the same.
             let _ = ready.send(Err(failure.clone()));
+        }
+        if matches!(failure, AdapterFailure::Disconnected | AdapterFailure::Torn { .. }) {
+            // Somebody who reads on may still read what lies there: then that goes nowhere else.
+            let _ = tokio::time::timeout(CLOSING_GRACE, self.outlet.unread_for_good()).await;
         }
         notice.failure = Some(failure);
     }

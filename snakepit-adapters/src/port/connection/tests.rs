@@ -8,3 +8,5 @@ mod ends;
 mod flow;
 mod outlet;
 mod requests;
+#[cfg(target_os = "linux")]
+mod unread;

@@ -4,13 +4,13 @@ use std::io::{self, IoSlice};
 
 use nix::errno::Errno;
 use snakepit_core::adapter::AdapterFailure;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::unix::pipe;
 
 #[cfg(feature = "grpc")]
 use crate::grpc::frames::{FrameSink, FrameStream};
 use crate::port::frame::Decoder;
-use crate::port::pipe_size;
+use crate::port::{pipe_end, pipe_size};
 
 /// The way to the worker.
 pub(crate) enum ToWorker {
@@ -36,6 +36,35 @@ impl ToWorker {
     pub(super) fn widen(&self) {
         match self {
             Self::Pipe(pipe) => pipe_size::widen(pipe),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => {}
+        }
+    }
+
+    /// How many bytes of what was written lie there unread. Also after whoever read has gone: a pipe keeps them until both
+    /// of its ends are closed. 0 where the system does not say.
+    pub(super) fn unread(&self) -> usize {
+        match self {
+            Self::Pipe(pipe) => pipe_end::unread(pipe),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => 0,
+        }
+    }
+
+    /// Whether nobody is left who could read: what lies there unread then never is. `false` where the system does not say.
+    pub(super) fn has_no_reader(&self) -> bool {
+        match self {
+            Self::Pipe(pipe) => pipe_end::has_no_reader(pipe),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => false,
+        }
+    }
+
+    /// Waits until nobody is left who could read, where the system says so.
+    pub(super) async fn reader_gone(&self) {
+        match self {
+            // A pipe that cannot be waited for is asked all the same.
+            Self::Pipe(pipe) => drop(pipe.ready(Interest::ERROR).await),
             #[cfg(feature = "grpc")]
             Self::Stream(_) => {}
         }

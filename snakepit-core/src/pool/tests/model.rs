@@ -93,6 +93,8 @@ enum End {
     HeardOut,
     /// What it said last may have been lost.
     Torn,
+    /// The same, but it had read nothing of what it had not begun with.
+    Unread,
     /// Its adapter's actor panics.
     Panic,
 }
@@ -134,7 +136,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 }
 
 fn end() -> impl Strategy<Value = End> {
-    prop_oneof![3 => Just(End::HeardOut), 3 => Just(End::Torn), 1 => Just(End::Panic)]
+    prop_oneof![3 => Just(End::HeardOut), 3 => Just(End::Torn), 3 => Just(End::Unread), 1 => Just(End::Panic)]
 }
 
 fn boots() -> impl Strategy<Value = Boots> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use snakepit_core::adapter::{AdapterFailure, Outcome};
 use snakepit_core::{Payload, WorkerErrorKind};
 
-use super::host::{Host, on_both_runtimes};
+use super::host::{Host, Report, on_both_runtimes};
 use crate::port::frame::Kind;
 
 #[test]
@@ -57,6 +57,7 @@ fn a_worker_that_closes_only_its_input_is_disconnected_after_its_last_words() {
         host.execute(2, Payload::bytes(""));
         let (1, Outcome::Failed(error)) = host.finished().await else { panic!("no failure") };
         assert_eq!((error.kind, error.message.as_str()), (WorkerErrorKind::Error, "last words"));
+        assert_eq!(host.report().await, Report::Unread(2));
         assert_eq!(host.failure().await, AdapterFailure::Disconnected);
         assert!(!host.is_heard_out(), "somebody still holds the other pipe");
         drop(over);

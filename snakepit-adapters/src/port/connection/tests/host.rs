@@ -28,6 +28,7 @@ pub(super) enum Report {
     Started(u64),
     Finished(u64, Outcome),
     Recycle(String),
+    Unread(u64),
     Log(WorkerLog),
 }
 
@@ -48,6 +49,10 @@ impl ReportSink for Sink {
 
     fn recycle(&self, why: String) {
         let _ = self.reports.send(Report::Recycle(why));
+    }
+
+    fn unread(&self, id: RequestId) {
+        let _ = self.reports.send(Report::Unread(id.0));
     }
 
     fn heard_out(&self) {
@@ -190,7 +195,7 @@ impl Host {
     pub(super) async fn finished(&mut self) -> (u64, Outcome) {
         match self.report().await {
             Report::Finished(id, outcome) => (id, outcome),
-            other @ (Report::Started(_) | Report::Recycle(_) | Report::Log(_)) => {
+            other @ (Report::Started(_) | Report::Unread(_) | Report::Recycle(_) | Report::Log(_)) => {
                 panic!("{other:?} instead of an answer")
             }
         }

@@ -117,6 +117,26 @@ impl Peer {
         }
     }
 
+    /// Waits until so many bytes lie there, and reads none of them.
+    #[cfg(target_os = "linux")]
+    pub(super) fn await_bytes(&self, wanted: usize) {
+        let began = tokio::time::Instant::now();
+        while crate::port::pipe_end::unread(self.from_host.as_ref().unwrap()) < wanted {
+            assert!(began.elapsed() < std::time::Duration::from_mins(1), "they do not come");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Reads so many bytes, wherever that is.
+    pub(super) fn read_bytes(&mut self, bytes: usize) {
+        self.from_host.as_mut().unwrap().read_exact(&mut vec![0; bytes]).unwrap();
+    }
+
+    /// Another end of the pipe that the host writes, as a child would inherit it.
+    pub(super) fn another_reader(&self) -> PipeReader {
+        self.from_host.as_ref().unwrap().try_clone().unwrap()
+    }
+
     /// Closes the pipe that the host writes.
     pub(super) fn stop_reading(&mut self) {
         self.from_host = None;

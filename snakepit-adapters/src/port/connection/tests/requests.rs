@@ -28,7 +28,9 @@ fn the_two_sides_greet_each_other() {
                 assert_eq!((log.level, log.logger.as_str()), (tracing::Level::WARN, "boot"));
                 assert_eq!((log.message.as_str(), log.request), ("slow disk", None));
             }
-            other @ (Report::Started(_) | Report::Recycle(_) | Report::Finished(..)) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Recycle(_) | Report::Unread(_) | Report::Finished(..)) => {
+                panic!("{other:?}")
+            }
         }
         assert!(host.signs_of_life() > 0);
     });
@@ -176,7 +178,9 @@ fn cancel_end_session_ping_and_drain_reach_the_worker_in_order() {
         assert_eq!(error.kind, WorkerErrorKind::Cancelled);
         match host.report().await {
             Report::Log(log) => assert_eq!(log.message, "the worker asks to be replaced: leak"),
-            other @ (Report::Started(_) | Report::Recycle(_) | Report::Finished(..)) => panic!("{other:?}"),
+            other @ (Report::Started(_) | Report::Recycle(_) | Report::Unread(_) | Report::Finished(..)) => {
+                panic!("{other:?}")
+            }
         }
     });
 }

@@ -194,7 +194,12 @@ impl Stage {
         for task in &worker.has {
             let given = &mut self.calls[task.call].given;
             given.now = None;
-            given.may_have_run |= task.begun || end != End::HeardOut || !tells;
+            given.may_have_run |= task.begun
+                || match end {
+                    End::HeardOut => !tells,
+                    End::Unread => false,
+                    End::Torn | End::Panic => true,
+                };
         }
         self.sessions.lost(worker.life());
         worker.die(end);

@@ -105,6 +105,12 @@ impl Worker {
                 self.end.end(AdapterFailure::Disconnected);
             }
             End::Torn => self.end.end(AdapterFailure::Disconnected),
+            End::Unread => {
+                for task in self.has.iter().filter(|task| !task.begun) {
+                    self.end.reports.unread(task.id);
+                }
+                self.end.end(AdapterFailure::Disconnected);
+            }
             End::Panic => self.end.panic(),
         }
     }

@@ -11,6 +11,7 @@ use snakepit_adapters::grpc::generated::{
 use snakepit_tests::lacking::{python_with_extras, skipped};
 use snakepit_tests::oracle::Mark;
 use tonic::codegen::tokio_stream;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -82,6 +83,34 @@ fn whoever_has_the_token_calls_a_worker_and_nobody_else() {
         let frames = called.admitted(tokio_stream::pending::<Frames>());
         let refused = called.client.clone().connect(frames).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition, "it is asked by calls already");
+        called.subject.stop().await;
+    });
+}
+
+#[test]
+fn a_token_that_is_no_text_or_not_alone_is_no_token() {
+    over_both(|kind| async move {
+        let called = Called::start(kind).await;
+        let bearer = |token: &[u8]| MetadataValue::try_from([b"Bearer ", token].concat()).unwrap();
+        let (right, wrong) = (bearer(called.told.token.as_bytes()), bearer(b"guessed"));
+        let no_ascii = bearer("gr\u{f6}\u{df}e".as_bytes());
+        let no_text = bearer(b"\xff\xfe");
+        for values in
+            [&[&no_ascii][..], &[&no_text], &[&right, &wrong], &[&wrong, &right], &[&right, &no_text]]
+        {
+            let mut asked = Request::new(asking("add", &json!({"a": 1, "b": 2})));
+            for value in values {
+                asked.metadata_mut().append("authorization", (*value).clone());
+            }
+            let refused = called.client.clone().execute(asked).await.unwrap_err();
+            assert_eq!(refused.code(), Code::Unauthenticated, "{values:?}: {refused:?}");
+        }
+        let mut asked = Request::new(asking("add", &json!({"a": 1, "b": 2})));
+        let bytes = MetadataValue::from_bytes(right.as_bytes());
+        asked.metadata_mut().insert_bin("authorization-bin", bytes);
+        let refused = called.client.clone().execute(asked).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "as bytes: {refused:?}");
+        assert_eq!(called.sum().await, json!(3));
         called.subject.stop().await;
     });
 }

@@ -86,11 +86,13 @@ def serve_grpc(registry: Registry, agent: str) -> None:
 def _server(grpc: Any, stream: HostStream, token: str) -> Any:
     from concurrent.futures import ThreadPoolExecutor
 
-    expected = f"Bearer {token}"
+    expected = f"Bearer {token}".encode()
 
     def admit(context: Any) -> None:
-        given = dict(context.invocation_metadata()).get("authorization", "")
-        if not hmac.compare_digest(str(given), expected):
+        given = [value for key, value in context.invocation_metadata() if key == "authorization"]
+        # As bytes: a text that is not ASCII cannot be compared, and is refused as any other. Who says it twice, differently,
+        # has not said it.
+        if len(given) != 1 or not hmac.compare_digest(str(given[0]).encode("utf-8", "surrogatepass"), expected):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "the call lacks the token of this worker")
 
     def check(_: bytes, context: Any) -> bytes:

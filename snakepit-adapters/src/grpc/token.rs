@@ -42,11 +42,16 @@ impl Token {
 
     /// Lets those calls pass that have it.
     pub(crate) fn check(&self, metadata: &MetadataMap) -> Result<(), Status> {
-        let given = metadata.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        match given {
-            Some(given) if is_same(given, self.0.as_bytes()) => Ok(()),
-            Some(_) | None => Err(Status::unauthenticated("the call lacks the token of this worker")),
+        let mut given = metadata.get_all(AUTHORIZATION).iter();
+        match (given.next(), given.next()) {
+            (Some(given), None) if self.is(given) => Ok(()),
+            // Who says two has not said which.
+            (Some(_) | None, _) => Err(Status::unauthenticated("the call lacks the token of this worker")),
         }
+    }
+
+    fn is(&self, given: &MetadataValue<Ascii>) -> bool {
+        given.as_bytes().strip_prefix(b"Bearer ").is_some_and(|given| is_same(given, self.0.as_bytes()))
     }
 }
 
@@ -100,6 +105,24 @@ mod tests {
         assert_eq!(call(&other).unwrap_err().code(), tonic::Code::Unauthenticated);
         let bare = Guard(mine.clone()).call(Request::new(()));
         assert_eq!(bare.unwrap_err().code(), tonic::Code::Unauthenticated);
+    }
+
+    #[test]
+    fn a_token_passes_alone_and_among_others_none_does() {
+        let mine = Token::new().unwrap();
+        let right = mine.bearer().0;
+        let no_text = MetadataValue::try_from(&b"Bearer \xff"[..]).unwrap();
+        let check = |values: &[&MetadataValue<Ascii>]| {
+            let mut metadata = MetadataMap::new();
+            for value in values {
+                metadata.append(AUTHORIZATION, (*value).clone());
+            }
+            mine.check(&metadata).is_ok()
+        };
+        assert!(check(&[&right]));
+        for values in [&[&right, &right][..], &[&right, &no_text], &[&no_text, &right], &[&no_text], &[]] {
+            assert!(!check(values), "{values:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use snakepit_adapters::port::frame::{
     RequestLayout, Side, credit_body, put_frame, put_layout, read_credit, read_json, read_nothing,
     read_payload, read_request, read_session, take_credit,
 };
-use snakepit_adapters::{Payload, Request, SessionId, WorkerError};
+use snakepit_adapters::{Payload, Request, SessionId, WorkerError, WorkerErrorKind};
 
 const PAYLOAD_LIMIT: usize = 64 << 20;
 
@@ -259,4 +259,15 @@ fn a_body_is_cut_where_the_contract_says() {
         }
     }
     assert_eq!(lengths, [262_144, 262_144, 600_000 + 8 + 24 - 2 * 262_144]);
+}
+
+#[test]
+fn the_contract_has_a_row_for_every_kind_of_error() {
+    let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/README.md");
+    let contract = std::fs::read_to_string(contract).unwrap();
+    for kind in WorkerErrorKind::KNOWN {
+        let word = serde_json::to_value(kind).unwrap();
+        let row = format!("\n| `{}` | ", word.as_str().unwrap());
+        assert!(contract.contains(&row), "{kind:?} is not in section 5");
+    }
 }

@@ -209,12 +209,7 @@ mod tests {
 
     fn any_error() -> impl Strategy<Value = WorkerError> {
         let kind = prop_oneof![
-            Just(WorkerErrorKind::Error),
-            Just(WorkerErrorKind::UnknownCommand),
-            Just(WorkerErrorKind::InvalidArgument),
-            Just(WorkerErrorKind::Cancelled),
-            Just(WorkerErrorKind::StreamingNotSupported),
-            Just(WorkerErrorKind::PayloadTooLarge),
+            prop::sample::select(WorkerErrorKind::KNOWN),
             "[a-z]{1,9}_own".prop_map(WorkerErrorKind::Other),
         ];
         let details = prop::option::of(

@@ -2,11 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure a worker reports, in the words of the worker contract.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum WorkerErrorKind {
+/// Declares the kinds, and the list of them, so that none can be forgotten in it.
+macro_rules! kinds {
+    ($($(#[$says:meta])* $kind:ident,)*) => {
+        /// What kind of failure a worker reports, in the words of the worker contract.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum WorkerErrorKind {
+            $($(#[$says])* $kind,)*
+            /// A kind that this version does not know.
+            #[serde(untagged)]
+            Other(String),
+        }
+
+        impl WorkerErrorKind {
+            /// Every kind that the contract has a word for.
+            pub const KNOWN: &[Self] = &[$(Self::$kind),*];
+        }
+    };
+}
+
+kinds! {
     /// The command's own code failed.
     Error,
     /// The worker does not know the command.
@@ -23,9 +40,6 @@ pub enum WorkerErrorKind {
     DeadlineExceeded,
     /// The worker takes no more work: none of the request ran. The pool sends it elsewhere, unless it is a stream.
     Draining,
-    /// A kind that this version does not know.
-    #[serde(untagged)]
-    Other(String),
 }
 
 /// A failure as the worker tells it. It never costs the worker.

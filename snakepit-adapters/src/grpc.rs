@@ -16,6 +16,7 @@ mod token;
 
 mod calls;
 pub(crate) mod convert;
+pub(crate) mod status;
 
 mod adapter;
 mod open;
@@ -25,4 +26,4 @@ pub(crate) use open::{CONNECTION_WINDOW, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, STR
 pub(crate) use token::{Guard, TOKEN, Token};
 
 pub use adapter::GrpcAdapter;
-pub use convert::error_status;
+pub use status::{error_status, error_status_for};

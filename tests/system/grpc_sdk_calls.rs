@@ -159,7 +159,30 @@ fn an_error_may_have_much_to_say() {
             let failed = called.subject.pit.call::<Value, _>("fail", &args).await.unwrap_err();
             let ExecuteError::Worker { error } = failed else { panic!("{size}: {failed:?}") };
             assert!(error.message.starts_with("üüü"), "{size}: {error:?}");
+            // An SDK may shorten what a command says; on its way nothing is lost.
+            assert!(kind == Kind::GrpcPython || error.message.len() == 2 * size, "{}", error.message.len());
             assert_eq!(called.sum().await, json!(3), "{size}: an error never costs the worker");
+        }
+        called.subject.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_does_not_say_that_it_takes_more_is_told_what_any_client_takes() {
+    over_both(|kind| async move {
+        let called = Called::start(kind).await;
+        for size in [100, 2_000, 500_000] {
+            let failed =
+                called.call(asking("fail", &json!({"message": "ü".repeat(size)}))).await.unwrap_err();
+            assert_eq!(failed.code(), Code::Unknown, "{size}: {failed:?}");
+            assert_eq!(failed.message().contains("left out"), size > 100, "{size}: {failed:?}");
+            let counted = failed.clone().into_http::<()>().into_parts().0.headers;
+            let counted: usize =
+                counted.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+            assert!(counted <= 8_192, "{size}: {counted}");
+            let rich: RichStatus = prost::Message::decode(failed.details()).unwrap();
+            let error: Error = prost::Message::decode(rich.details[0].value.clone()).unwrap();
+            assert_eq!((error.kind.as_str(), error.message.as_str()), ("error", failed.message()));
         }
         called.subject.stop().await;
     });

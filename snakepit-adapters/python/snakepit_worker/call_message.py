@@ -20,6 +20,28 @@ PAYLOAD_HEAD = struct.Struct(">HHI")
 CAUSES_LIMIT = 32
 """A chain of causes is cut here: readers go no deeper than 100 messages."""
 
+TRAILERS_LIMIT = 8_192
+"""The most bytes of the trailers that say an error, where the caller does not say that it takes more: each field counts with its
+name, its value, and 32 bytes. Beyond it clients report a broken call in the error's place."""
+
+TRAILERS_TAKEN = 16 << 20
+"""The most that any caller is believed to take."""
+
+TRAILERS_SAID = "snakepit-trailers-limit"
+"""How a caller says that it takes more, in bytes."""
+
+OTHER_FIELDS = 512
+"""For what a server adds of its own, such as its date."""
+
+FIELDS = 3 * 32 + len("grpc-status2grpc-messagegrpc-status-details-bin")
+"""What the three fields of an error count beside their texts."""
+
+FEWEST, NOTE = 256, 48
+"""What is kept of each text at least, and the room in it for the words that say how much was left out."""
+
+PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte != 0x25)
+"""What a message says by one byte; any other takes three."""
+
 ERROR_TYPE = b"type.googleapis.com/snakepit.worker.v1.Error"
 
 UNKNOWN, UNAVAILABLE = 2, 14
@@ -95,25 +117,81 @@ def session_of(message: bytes) -> bytes:
     return session
 
 
-def status_of(body: bytes) -> Tuple[int, str, bytes]:
-    """What an Error body says as a status: its code, its message, and `google.rpc.Status` with all the rest."""
+def trailers_limit(said: Any) -> int:
+    """What a caller takes, as it has said in its metadata or, where that is None or no number, as any does."""
+    try:
+        return min(max(int(said), TRAILERS_LIMIT), TRAILERS_TAKEN)
+    except (TypeError, ValueError):
+        return TRAILERS_LIMIT
+
+
+def status_of(body: bytes, limit: int = TRAILERS_LIMIT) -> Tuple[int, str, bytes]:
+    """What an Error body says as a status: its code, its message, and `google.rpc.Status` with all the rest.
+
+    Its trailers have no more bytes than the limit: of longer texts the middle is left out, of details all, and of a long chain of
+    causes the last.
+    """
     error: Dict[str, Any] = json.loads(body)
-    kind, message = str(error.get("kind", "error")), str(error.get("message", ""))
+    room = limit - OTHER_FIELDS
+    whole = _status(error, limit, CAUSES_LIMIT)
+    if _size(whole) <= room:
+        return whole
+    for causes in (CAUSES_LIMIT, 16, 8, 4, 2, 1):
+        text = room
+        while text >= FEWEST:
+            cut = _status(error, text, causes)
+            size = _size(cut)
+            if size <= room:
+                return cut
+            # In proportion: part of the size is not text, so this comes near to what there is room for, and never far below.
+            text = min(text * 15 // 16, text * room // size)
+    return _status(error, FEWEST, 0)
+
+
+def _size(status: Tuple[int, str, bytes]) -> int:
+    message = status[1].encode()
+    return FIELDS + len(message) + 2 * len(message.translate(None, PLAIN)) + (len(status[2]) + 2) // 3 * 4
+
+
+def _status(error: Dict[str, Any], kept: int, causes: int) -> Tuple[int, str, bytes]:
+    """The status with so many bytes of each text, and so many causes."""
+    kind, message = str(error.get("kind", "error")), _cut(error.get("message", ""), kept)
     code = UNAVAILABLE if error.get("retryable") else CODES.get(kind, UNKNOWN)
-    detail = bytes_field(1, ERROR_TYPE) + bytes_field(2, _error(error, CAUSES_LIMIT))
-    return code, message, b"\x08" + varint(code) + bytes_field(2, _encoded(message)) + bytes_field(3, detail)
+    detail = bytes_field(1, ERROR_TYPE) + bytes_field(2, _error(error, kept, causes))
+    return code, message.decode(), b"\x08" + varint(code) + bytes_field(2, message) + bytes_field(3, detail)
 
 
-def _error(error: Dict[str, Any], depth: int) -> bytes:
+def _error(error: Dict[str, Any], kept: int, causes: int) -> bytes:
     texts = enumerate((error.get("kind", "error"), error.get("type"), error.get("message"), error.get("traceback")), 1)
-    pieces = [bytes_field(number, _encoded(text)) for number, text in texts if text]
+    pieces = [bytes_field(number, _cut(text, kept)) for number, text in texts if text]
     if error.get("retryable"):
         pieces.append(b"\x28\x01")
     if error.get("details") is not None:
-        pieces.append(bytes_field(6, json.dumps(error["details"]).encode()))
-    if error.get("cause") and depth:
-        pieces.append(bytes_field(7, _error(error["cause"], depth - 1)))
+        details = json.dumps(error["details"]).encode()
+        pieces.append(bytes_field(6, details if len(details) <= kept else b'"(details of %d bytes left out)"' % len(details)))
+    cause = error.get("cause")
+    if cause:
+        pieces.append(bytes_field(7, _error(cause, kept, causes - 1) if causes else _error(_further(cause), kept, 1)))
     return b"".join(pieces)
+
+
+def _further(cause: Dict[str, Any]) -> Dict[str, Any]:
+    """Stands in the place of the causes that are left out."""
+    count = 0
+    while cause:
+        count, cause = count + 1, cause.get("cause") or {}
+    return {"message": f"({count} more left out)"}
+
+
+def _cut(text: Any, limit: int) -> bytes:
+    """The text with its middle left out where it is longer: the start says what, the end says where."""
+    data = _encoded(text)
+    if len(data) <= limit:
+        return data
+    side = max(limit - NOTE, 0) // 2
+    # Half a character at either cut is left out as well.
+    head, tail = (part.decode("utf-8", "ignore").encode() for part in (data[:side], data[len(data) - side:]))
+    return b"%s\n.. %d bytes left out ..\n%s" % (head, len(data) - len(head) - len(tail), tail)
 
 
 def _encoded(text: Any) -> bytes:

@@ -11,7 +11,7 @@ import threading
 from _thread import start_new_thread
 from queue import SimpleQueue
 
-from .call_message import number_of, payload_message, request_body, session_of, status_of
+from .call_message import TRAILERS_SAID, number_of, payload_message, request_body, session_of, status_of, trailers_limit
 from .failure import error_body
 from .frame import (
     BODY_MARGIN, CANCEL, CHUNK, CREDIT, CREDIT_KIND, DEFAULT_PAYLOAD_LIMIT, DRAIN, END, END_SESSION, ERROR, EXECUTE,
@@ -138,7 +138,8 @@ class Calls:
         """Ends the call with what an Error body says. Raises."""
         import grpc
 
-        code, message, details = status_of(body)
+        said = dict(context.invocation_metadata()).get(TRAILERS_SAID)
+        code, message, details = status_of(body, trailers_limit(said))
         context.set_trailing_metadata(((DETAILS, details),))
         context.abort(next(status for status in grpc.StatusCode if status.value[0] == code), message)
 

@@ -1,5 +1,6 @@
 """The gRPC wire: its messages by hand, what a worker says without grpcio, and, where grpcio is there, who is served."""
 
+import base64
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ import unittest
 import sdk_path
 from fake_host import HANG, HELLO, READY, frame, program, request_body, EXECUTE, RESULT
 
-from snakepit_worker.call_message import PAYLOAD_HEAD, payload_message, request_body as body_of, status_of
+from snakepit_worker.call_message import PAYLOAD_HEAD, TRAILERS_LIMIT, payload_message, request_body as body_of, status_of, trailers_limit
 from snakepit_worker.failure import error_body
 from snakepit_worker.grpc_message import Malformed, bytes_field, fields, frames_message, frames_of, varint
 from snakepit_worker.payload import payload_of
@@ -28,6 +29,10 @@ WORKER = """
     @worker.command
     def add(a, b):
         return a + b
+
+    @worker.command
+    def fail(length):
+        raise ValueError("ü" * length)
 
     worker.run()
 """
@@ -94,6 +99,52 @@ class CallMessages(unittest.TestCase):
             error = dict(fields(detail[2]))
             self.assertEqual((error[1], error[3], json.loads(error[6])), (kind.encode(), b"why", {"n": 1}))
         self.assertEqual(status_of(error_body("error", "why", retryable=True))[0], 14)
+
+    def said(self, body, limit=TRAILERS_LIMIT):
+        """What a status tells, its chain of causes as a list of fields, and its size as a client counts it."""
+        code, text, details = status_of(body, limit)
+        encoded = "".join(letter if " " <= letter <= "~" and letter != "%" else "%00" * len(letter.encode()) for letter in text)
+        headers = {"grpc-status": str(code), "grpc-message": encoded, "grpc-status-details-bin": base64.b64encode(details).decode()}
+        chain = [dict(fields(dict(fields(dict(fields(details))[3]))[2]))]
+        while 7 in chain[-1]:
+            chain.append(dict(fields(chain[-1][7])))
+        return text, chain, sum(len(name) + len(value) + 32 for name, value in headers.items())
+
+    def test_a_status_is_whole_or_says_what_is_left_out(self):
+        for length in (0, 100, 1_000, 3_000, 8_000):
+            for letter in ("a", " ", "ü", "\U0001f40d", "\n"):
+                message = letter * (length // len(letter.encode()))
+                text, chain, size = self.said(error_body("error", message))
+                self.assertLessEqual(size, TRAILERS_LIMIT - 512)
+                self.assertEqual(chain[0].get(3, b"").decode(), text)
+                self.assertEqual(text == message, length <= 1_000, (length, letter))
+                self.assertTrue(text == message or " bytes left out .." in text, text)
+        traceback = json.dumps({"kind": "error", "message": "short", "traceback": "line\n" * 20_000}).encode()
+        text, chain, size = self.said(traceback)
+        self.assertEqual(text, "short")
+        self.assertTrue((TRAILERS_LIMIT - 512) * 0.9 < size <= TRAILERS_LIMIT - 512, size)
+        self.assertTrue(chain[0][4].startswith(b"line\n") and chain[0][4].endswith(b"line\n"), chain)
+
+    def test_a_chain_of_causes_is_cut_at_its_end_and_details_are_left_out_whole(self):
+        for count in (1, 2, 9, 33, 34, 60):
+            error = None
+            for _ in range(count):
+                error = {"kind": "error", "message": "ü" * 5_000, "details": {"rows": [1] * 20_000}, "cause": error}
+            _, chain, size = self.said(json.dumps(error).encode())
+            self.assertLessEqual(size, TRAILERS_LIMIT - 512)
+            self.assertIn(b"left out", chain[0][6])
+            last = chain[-1][3].decode()
+            left_out = int(last[1:].split()[0]) if last.endswith("more left out)") else 0
+            kept = len(chain) - (left_out > 0)
+            self.assertEqual(kept + left_out, count)
+            self.assertGreaterEqual(kept, min(count, 3))
+
+    def test_who_says_that_it_takes_more_is_told_more(self):
+        for said, expected in (("16777216", 16 << 20), ("99999999999", 16 << 20), ("20000", 20_000), ("1", 8_192), (None, 8_192),
+                               ("", 8_192), ("-5", 8_192), ("much", 8_192), (b"\xff", 8_192)):
+            self.assertEqual(trailers_limit(said), expected)
+        message = "x" * 100_000
+        self.assertEqual(self.said(json.dumps({"message": message}).encode(), 16 << 20)[0], message)
 
     def test_what_a_frame_cannot_say_is_refused(self):
         for asked in (message((2, b"x" * 70_000)), message((2, b"\xff")), message((3, b"\xff")), b"\x10\x01",
@@ -201,6 +252,19 @@ class Served(unittest.TestCase):
         self.assertEqual(heard[4], READY)
         self.assertTrue(heard.endswith(frame(RESULT, 5, bytes(7) + b"\x013")))
         self.assertEqual(process.wait(HANG), 0)
+
+    def test_any_client_hears_of_an_error_with_much_to_say(self):
+        import grpc
+
+        _, channel = self.start()
+        execute = channel.unary_unary("/snakepit.worker.v1.Worker/Execute")
+        for length in (10, 3_000, 100_000):
+            asked = message((2, b"fail"), (4, message((2, b"[%d]" % length))))
+            with self.assertRaises(grpc.RpcError) as failed:
+                execute(asked, metadata=self.metadata(), timeout=HANG)
+            self.assertEqual(failed.exception.code(), grpc.StatusCode.UNKNOWN, failed.exception)
+            self.assertTrue(failed.exception.details().startswith("ü" * 10))
+            self.assertIn("grpc-status-details-bin", dict(failed.exception.trailing_metadata()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use prost::Message;
 use snakepit_core::{
     InvalidName, JSON, OCTET_STREAM, Payload, Request, RequestId, SessionId, WorkerError, WorkerErrorKind,
@@ -10,11 +9,7 @@ use snakepit_core::{
 use tonic::{Code, Status};
 
 use crate::grpc::generated;
-
-/// The name of our detail in a rich status.
-const ERROR_TYPE: &str = "type.googleapis.com/snakepit.worker.v1.Error";
-/// A chain of causes is cut here: prost reads no deeper than 100 messages.
-const CAUSES_LIMIT: usize = 32;
+use crate::grpc::status::{CAUSES_LIMIT, ERROR_TYPE};
 
 pub(super) fn request(id: RequestId, request: &Request) -> generated::ExecuteRequest {
     let pair = |(key, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| generated::MetadataPair {
@@ -156,56 +151,15 @@ fn kind(word: &str) -> WorkerErrorKind {
         .unwrap_or_else(|_| WorkerErrorKind::Other(word.to_owned()))
 }
 
-/// The status that says what a worker's error says, for programs that know the contract's words and for those that do not:
-/// for a worker that is a tonic server.
-pub fn error_status(error: &WorkerError) -> Status {
-    let code = code_of(error);
-    let detail = generated::Detail {
-        type_url: ERROR_TYPE.to_owned(),
-        value: to_error(error, 0).encode_to_vec().into(),
-    };
-    let rich = generated::Status { code: code as i32, message: error.message.clone(), details: vec![detail] };
-    Status::with_details(code, error.message.clone(), Bytes::from(rich.encode_to_vec()))
-}
-
-fn code_of(error: &WorkerError) -> Code {
-    match &error.kind {
-        _ if error.retryable => Code::Unavailable,
-        WorkerErrorKind::UnknownCommand | WorkerErrorKind::StreamingNotSupported => Code::Unimplemented,
-        WorkerErrorKind::InvalidArgument => Code::InvalidArgument,
-        WorkerErrorKind::Cancelled => Code::Cancelled,
-        WorkerErrorKind::PayloadTooLarge => Code::OutOfRange,
-        WorkerErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
-        _ => Code::Unknown,
-    }
-}
-
-fn to_error(error: &WorkerError, depth: usize) -> generated::Error {
-    let details = error.details.as_ref().and_then(|details| serde_json::to_vec(details).ok());
-    let cause = error.cause.as_ref().filter(|_| depth < CAUSES_LIMIT);
-    generated::Error {
-        kind: word(&error.kind),
-        r#type: error.type_name.clone(),
-        message: error.message.clone(),
-        traceback: error.traceback.clone().unwrap_or_default(),
-        retryable: error.retryable,
-        details: details.unwrap_or_default().into(),
-        cause: cause.map(|cause| Box::new(to_error(cause, depth + 1))),
-    }
-}
-
-fn word(kind: &WorkerErrorKind) -> String {
-    match serde_json::to_value(kind) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(_) | Err(_) => "error".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use tonic::metadata::MetadataMap;
+
+    use crate::grpc::status::{TRAILERS_SAID, error_status_for};
 
     fn any_error() -> impl Strategy<Value = WorkerError> {
         let kind = prop_oneof![
@@ -237,7 +191,9 @@ mod tests {
         #[test]
         fn any_error_comes_out_of_a_status_as_it_went_in(error in any_error()) {
             // As it travels: in the headers of an answer.
-            let headers = error_status(&error).into_http::<()>().into_parts().0.headers;
+            let mut asked = MetadataMap::new();
+            asked.insert(TRAILERS_SAID, "1000000".parse().unwrap());
+            let headers = error_status_for(&error, &asked).into_http::<()>().into_parts().0.headers;
             let received = Status::from_header_map(&headers).expect("there is a status");
             prop_assert_eq!(worker_error(&received), error);
         }

@@ -22,6 +22,7 @@ use crate::grpc::calls::{CallsArguments, UnaryCalls};
 use crate::grpc::frames::{FrameSink, FrameStream, MESSAGE_LIMIT, frame_queue};
 use crate::grpc::generated::CancelRequest;
 use crate::grpc::generated::worker_client::WorkerClient;
+use crate::grpc::status::TRAILERS_TAKEN;
 use crate::grpc::token::Bearer;
 use crate::port::connection::{FromWorker, OpenWire, ToWorker, greeting, open_wire};
 use crate::port::frame::{Kind, put_frame};
@@ -33,9 +34,6 @@ const LINE_LIMIT: u64 = 256;
 /// How much of one stream, and of all together, may be under way before the other end has taken some.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The most bytes of a status with all that a worker says of an error, which travels as headers: as much as gRPC for Go takes. By
-/// default it would be 16 KiB, and an error with more to say would cost the connection.
-const STATUS_LIMIT: u32 = 16 << 20;
 /// The least that servers allow by default; a dead worker is found by its process and by heartbeats long before.
 pub(crate) const KEEPALIVE_EVERY: Duration = Duration::from_mins(5);
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -149,7 +147,8 @@ fn endpoint(address: &WorkerAddress) -> Result<Endpoint, AdapterFailure> {
     Ok(endpoint
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_max_header_list_size(STATUS_LIMIT)
+        // By default it would be 16 KiB, and an error with more to say would cost the connection.
+        .http2_max_header_list_size(TRAILERS_TAKEN)
         .http2_keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT))
 }

@@ -26,6 +26,7 @@ use crate::grpc::convert;
 use crate::grpc::generated::worker_client::WorkerClient;
 use crate::grpc::generated::{CancelRequest, DrainRequest, EndSessionRequest, ExecuteRequest};
 use crate::grpc::open::GuardedChannel;
+use crate::grpc::status::{TRAILERS_SAID, TRAILERS_TAKEN};
 
 const TRACEPARENT: &str = "traceparent";
 /// How soon a worker that has answered a Cancel and goes on with the request is asked again: a large request may still have been
@@ -214,6 +215,7 @@ pub(super) struct Asked {
 fn message(id: RequestId, request: &Request, deadline: Deadline) -> tonic::Request<ExecuteRequest> {
     let mut message = tonic::Request::new(convert::request(id, request));
     message.set_timeout(deadline.remaining(Instant::now()));
+    message.metadata_mut().insert(TRAILERS_SAID, TRAILERS_TAKEN.into());
     // A trace context that is no header goes without.
     if let Some(trace) = request.traceparent.as_ref().and_then(|trace| trace.parse().ok()) {
         message.metadata_mut().insert(TRACEPARENT, trace);

@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(judge(&Status::new(code, "given up"), true), CallEnd::NoWord, "{code:?}");
         }
         assert_eq!(judge(&Status::cancelled("Timeout expired"), false), CallEnd::NoWord);
-        let said = convert::error_status(&WorkerError {
+        let said = crate::grpc::error_status(&WorkerError {
             kind: WorkerErrorKind::Cancelled,
             type_name: "Cancelled".into(),
             message: "stopped".into(),

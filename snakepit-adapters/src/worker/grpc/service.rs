@@ -12,13 +12,14 @@ use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::grpc::convert;
 use crate::grpc::frames::{FrameSink, FrameSource, FrameStream, ServedFrames, frame_queue};
 use crate::grpc::generated::worker_server::Worker as WorkerService;
 use crate::grpc::generated::{
     CancelRequest, CancelResponse, DrainRequest, DrainResponse, EndSessionRequest, EndSessionResponse,
     ExecuteRequest, ExecuteResponse, ExecuteStreamResponse, Frames,
 };
-use crate::grpc::{convert, error_status};
+use crate::grpc::status::{status_within, trailers_limit};
 use crate::worker::error::CommandError;
 use crate::worker::grpc::calls::{Answer, Asked, Call, Calls};
 
@@ -85,12 +86,13 @@ impl Service {
         let calls = self.calls()?;
         let (metadata, _, message) = asked.into_parts();
         let number = message.id;
-        let time_left = time_left(&metadata);
-        let request = request(message, &metadata).map_err(|error| error_status(&error.0))?;
+        let (time_left, trailers_limit) = (time_left(&metadata), trailers_limit(&metadata));
+        let refused = |error: CommandError| status_within(&error.0, trailers_limit);
+        let request = request(message, &metadata).map_err(refused)?;
         let asked = Asked { number, request, time_left, is_stream };
-        let call = calls.ask(asked).await.map_err(|error| error_status(&error.0))?;
+        let call = calls.ask(asked).await.map_err(refused)?;
         let ends = time_left.map(|left| Box::pin(sleep_until(Instant::now() + left)));
-        Ok(Served { call: Some(call), ends })
+        Ok(Served { call: Some(call), ends, trailers_limit })
     }
 }
 
@@ -128,6 +130,8 @@ pub(super) struct Served {
     /// None behind the last word.
     call: Option<Call>,
     ends: Option<Pin<Box<Sleep>>>,
+    /// How much of an error the caller takes.
+    trailers_limit: usize,
 }
 
 impl Served {
@@ -171,7 +175,7 @@ impl Stream for Served {
                 Some(Ok(ExecuteStreamResponse { payload: Some(convert::to_message(&payload)) }))
             }
             Answer::End => None,
-            Answer::Failed(error) => Some(Err(error_status(&error))),
+            Answer::Failed(error) => Some(Err(status_within(&error, self.trailers_limit))),
             Answer::Result(_) => Some(Err(unexpected())),
         })
     }
@@ -192,7 +196,7 @@ impl WorkerService for Service {
             Some(Answer::Result(payload)) => {
                 Ok(Response::new(ExecuteResponse { payload: Some(convert::to_message(&payload)) }))
             }
-            Some(Answer::Failed(error)) => Err(error_status(&error)),
+            Some(Answer::Failed(error)) => Err(status_within(&error, served.trailers_limit)),
             Some(Answer::Chunk(..) | Answer::End) | None => Err(unexpected()),
         }
     }

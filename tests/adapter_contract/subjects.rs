@@ -117,6 +117,16 @@ fn grpc_and_python() {
     keeps_the_contract(python, &[ABOUT_FRAMES, &["several_at_once"]].concat());
 }
 
+/// The process left in the middle of a stream: whoever takes signals knew of the worker only once all its threads had started,
+/// and the first of them serves while the others do.
+#[test]
+fn a_grpc_worker_that_still_starts_threads_finishes_what_runs_when_it_is_told_to_leave() {
+    let rust =
+        || GrpcAdapter::new(env!("CARGO_BIN_EXE_stub-worker")).args(["--conformance", "--threads", "500"]);
+    assert_eq!(verdict(rust(), "terminate_while_busy"), Verdict::Holds);
+    assert_eq!(verdict(rust().by_calls(), "terminate_while_busy"), Verdict::Holds);
+}
+
 /// What calls have no words for.
 const BEYOND_CALLS: &[&str] = &["tells_started"];
 

@@ -143,8 +143,17 @@ impl Worker {
         offered.join(", ")
     }
 
-    /// Greets the host, and starts the threads that serve it.
+    /// Waits for the host's greeting, answers it, and starts the threads that serve the host.
     pub(super) fn start(self, from_host: FromHost, to_host: ToHost) -> Result<Arc<Crew>, StartFailure> {
+        self.await_greeting(from_host, to_host)?.begin()
+    }
+
+    /// Waits for the host's greeting. It is not answered yet.
+    pub(super) fn await_greeting(
+        self,
+        from_host: FromHost,
+        to_host: ToHost,
+    ) -> Result<Greeted, StartFailure> {
         let mut intake = Intake::new(from_host);
         let output = Output::new(to_host);
         let hello = intake.hello().map_err(|end| match end {
@@ -165,7 +174,27 @@ impl Worker {
         let payload_limit = usize::try_from(hello.payload_limit).unwrap_or(usize::MAX);
         let threads = usize::from(self.threads);
         let terms = Terms { threads, payload_limit, tells_started };
-        let crew = Arc::new(Crew::new(self.commands, terms, intake, output));
+        Ok(Greeted { crew: Arc::new(Crew::new(self.commands, terms, intake, output)), ready, threads })
+    }
+}
+
+/// A worker that its host has greeted, and that has not said a word.
+#[must_use = "a host that is not answered waits"]
+pub(super) struct Greeted {
+    crew: Arc<Crew>,
+    ready: Ready,
+    threads: usize,
+}
+
+impl Greeted {
+    /// Who must know it to tell the worker to leave must know it before it begins: from then on there may be something to finish.
+    pub(super) fn crew(&self) -> &Arc<Crew> {
+        &self.crew
+    }
+
+    /// Says that it is ready, and starts the threads.
+    pub(super) fn begin(self) -> Result<Arc<Crew>, StartFailure> {
+        let Self { crew, ready, threads } = self;
         // Before anybody reads, so that no Pong overtakes it.
         let body = serde_json::to_vec(&ready).expect("texts and numbers have a JSON form");
         crew.send(Kind::Ready, 0, &body);

@@ -64,7 +64,7 @@ fn serve_pipes(worker: Worker, pipes: Option<(File, File)>) -> ! {
         leave(WRONG_WIRE, "the file descriptors of the wire are not open: no host has started this worker")
     };
     let signals = block_signals();
-    let crew = start(worker, FromHost::Pipe(from_host), ToHost::Pipe(to_host));
+    let crew = or_leave(worker.start(FromHost::Pipe(from_host), ToHost::Pipe(to_host)));
     let listens = Arc::clone(&crew);
     in_thread("snakepit-signals", move || take_signals(&signals, || listens.terminate()));
     let end = crew.await_end();
@@ -93,10 +93,13 @@ fn serve_grpc(worker: Worker) -> ! {
         Ok(served) => served,
         Err(error) => leave(NO_SERVER, &format!("the worker cannot be reached: {error}")),
     };
-    let started = start(worker, FromHost::Stream(served.from_host), ToHost::Stream(served.to_host));
-    let crew = crew.get_or_init(|| started);
-    let end = crew.await_end();
-    crew.end_output();
+    let (from_host, to_host) = (FromHost::Stream(served.from_host), ToHost::Stream(served.to_host));
+    let greeted = or_leave(worker.await_greeting(from_host, to_host));
+    // Before it begins: a SIGTERM that finds no crew ends the process, whatever runs.
+    let known = crew.get_or_init(|| Arc::clone(greeted.crew()));
+    or_leave(greeted.begin());
+    let end = known.await_end();
+    known.end_output();
     served.server.finish();
     leave_as(end.leave())
 }
@@ -139,11 +142,8 @@ fn block_signals() -> SigSet {
     signals
 }
 
-fn start(worker: Worker, from_host: FromHost, to_host: ToHost) -> Arc<Crew> {
-    match worker.start(from_host, to_host) {
-        Ok(crew) => crew,
-        Err(failure) => leave_as(failure.leave()),
-    }
+fn or_leave<T>(started: Result<T, StartFailure>) -> T {
+    started.unwrap_or_else(|failure| leave_as(failure.leave()))
 }
 
 fn in_thread(name: &str, run: impl FnOnce() + Send + 'static) {

@@ -16,6 +16,7 @@ use crate::port::frame::{
     read_json, read_payload,
 };
 use crate::worker::Worker;
+use crate::worker::builder::Greeted;
 use crate::worker::crew::{Crew, End};
 use crate::worker::process::StartFailure;
 use crate::worker::wire::{FromHost, ToHost};
@@ -32,21 +33,39 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Starts a worker that has not been greeted.
-    pub(super) fn silent(worker: Worker) -> Self {
+    fn over_pipes() -> (Self, FromHost, ToHost) {
         let (from_host, to_worker) = std::io::pipe().unwrap();
         let (from_worker, to_host) = std::io::pipe().unwrap();
-        let started = std::thread::spawn(move || {
-            let (from_host, to_host) = (OwnedFd::from(from_host), OwnedFd::from(to_host));
-            worker.start(FromHost::Pipe(from_host.into()), ToHost::Pipe(to_host.into()))
-        });
-        Self {
+        let host = Self {
             to_worker: Some(to_worker),
             from_worker,
             decoder: Decoder::new(Side::Worker, PAYLOAD_LIMIT),
-            started: Some(started),
+            started: None,
             crew: None,
-        }
+        };
+        let (from_host, to_host) = (OwnedFd::from(from_host), OwnedFd::from(to_host));
+        (host, FromHost::Pipe(from_host.into()), ToHost::Pipe(to_host.into()))
+    }
+
+    /// Starts a worker that has not been greeted.
+    pub(super) fn silent(worker: Worker) -> Self {
+        let (mut host, from_host, to_host) = Self::over_pipes();
+        host.started = Some(std::thread::spawn(move || worker.start(from_host, to_host)));
+        host
+    }
+
+    /// Greets a worker that does not begin.
+    pub(super) fn greeting(worker: Worker) -> (Self, Greeted) {
+        let (mut host, from_host, to_host) = Self::over_pipes();
+        host.greet(&[]);
+        let greeted = worker.await_greeting(from_host, to_host).unwrap();
+        host.crew = Some(Arc::clone(greeted.crew()));
+        (host, greeted)
+    }
+
+    fn greet(&mut self, features: &[&str]) {
+        let hello = json!({"protocol": [1], "features": features, "payload_limit": PAYLOAD_LIMIT});
+        self.send_json(Kind::Hello, 0, &hello);
     }
 
     /// Starts a worker, and greets it.
@@ -57,8 +76,7 @@ impl Host {
     /// Starts a worker, and offers it features.
     pub(super) fn offering(worker: Worker, features: &[&str]) -> Self {
         let mut host = Self::silent(worker);
-        let hello = json!({"protocol": [1], "features": features, "payload_limit": PAYLOAD_LIMIT});
-        host.send_json(Kind::Hello, 0, &hello);
+        host.greet(features);
         host.crew = Some(host.start_result().unwrap());
         host
     }
@@ -115,6 +133,11 @@ impl Host {
 
     pub(super) fn credit(&mut self, id: u64, chunks: u32, bytes: u32) {
         self.send(Kind::Credit, id, &credit_body(StreamWindow { chunks, bytes }));
+    }
+
+    /// How many bytes the worker has said that are not read yet.
+    pub(super) fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.from_worker).unwrap()
     }
 
     /// The next frame; `None` when the worker has closed its end.

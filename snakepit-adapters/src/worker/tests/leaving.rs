@@ -136,3 +136,16 @@ fn it_does_not_begin_with_a_host_that_it_cannot_talk_to() {
         assert!(matches!(host.start_result(), Err(StartFailure::HostGone)));
     });
 }
+
+/// The host asked as soon as it heard Ready, and its SIGTERM found no crew: the process left in the middle of a stream.
+#[test]
+fn a_worker_that_has_not_begun_has_said_nothing_and_can_be_told_to_leave() {
+    within_limit(|| {
+        let (mut host, greeted) = Host::greeting(adding());
+        assert_eq!(host.unread(), 0);
+        host.terminate();
+        assert!(greeted.begin().is_ok());
+        host.expect(Kind::Ready, 0);
+        assert_eq!(host.end(), End::Done);
+    });
+}

@@ -21,6 +21,15 @@ fn a_worker_that_answers_twice_is_found_out() {
     assert!(matches!(&many, Verdict::Broken(what) if what.contains("already answered")), "{many}");
 }
 
+/// The adapter holds the stream of a lost worker open: it was waited for until the examination's patience ended, and then said
+/// to have no end.
+#[test]
+fn a_worker_that_dies_in_a_stream_is_said_to_be_lost_and_how() {
+    let stream = verdict(stub("--die-writing"), "credit");
+    let Verdict::Broken(what) = &stream else { panic!("{stream}") };
+    assert!(what.starts_with("stream 1 is lost: ") && what.contains("; its process "), "{what}");
+}
+
 #[test]
 fn a_worker_without_the_commands_does_not_offer_them() {
     let rows = rows(PortAdapter::new(env!("CARGO_BIN_EXE_stub-worker")));

@@ -1,20 +1,22 @@
 //! The host's end of one life of a worker: what is asked of it, and what it tells.
 
+mod loss;
+mod streams;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorRef};
-use serde_json::{Value, json};
-use snakepit_core::adapter::{
-    AdapterMessage, AdapterReports, ChunkSender, Connect, Connected, Outcome, StreamWindow, WorkerContext,
-};
+use serde_json::Value;
+use snakepit_core::adapter::{AdapterMessage, AdapterReports, Connect, Connected, Outcome, WorkerContext};
 use snakepit_core::testkit::TestProcess;
 use snakepit_core::{Deadline, Payload, ProcessExit, Request, RequestId, WorkerErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::contract::examination::Examination;
-use crate::contract::finding::{Finding, Findings, demand, demand_equal};
+use crate::contract::finding::{Finding, Findings, demand};
+pub(super) use crate::contract::host::loss::last_words;
 use crate::contract::sink::{Sink, Supervisor, Told};
 
 /// How a life begins.
@@ -41,6 +43,8 @@ pub(super) struct Host<'a> {
     signs_of_life: watch::Receiver<u64>,
     /// What came while something else was waited for.
     outcomes: HashMap<u64, Outcome>,
+    /// Why its adapter actor has ended, once it has.
+    ended: Option<String>,
     pub(super) started: Vec<u64>,
     asked: u64,
 }
@@ -91,6 +95,7 @@ impl<'a> Host<'a> {
             told,
             signs_of_life,
             outcomes: HashMap::new(),
+            ended: None,
             started: Vec::new(),
             asked: 0,
         })
@@ -113,18 +118,6 @@ impl<'a> Host<'a> {
         Ok(self.ask(test_request(command, args)?))
     }
 
-    pub(super) fn ask_stream(
-        &mut self,
-        request: Request,
-        window: StreamWindow,
-    ) -> (u64, mpsc::Receiver<Payload>) {
-        self.asked += 1;
-        let (chunks, taken) = ChunkSender::channel(window);
-        let (id, deadline) = (RequestId(self.asked), self.deadline());
-        self.tell(AdapterMessage::ExecuteStream { id, request, deadline, chunks });
-        (self.asked, taken)
-    }
-
     fn deadline(&self) -> Deadline {
         Deadline::after(Instant::now(), self.examination.patience * 4)
     }
@@ -133,40 +126,22 @@ impl<'a> Host<'a> {
         self.tell(AdapterMessage::Cancel { id: RequestId(id) });
     }
 
-    pub(super) fn credit(&self, id: u64, chunks: u32, bytes: u32) {
-        self.tell(AdapterMessage::Credit { id: RequestId(id), chunks, bytes });
-    }
-
     /// How a request ends. A command that the worker does not have is one that it does not offer.
     pub(super) async fn outcome(&mut self, id: u64) -> Findings<Outcome> {
         loop {
             if let Some(outcome) = self.outcomes.remove(&id) {
                 return Ok(outcome);
             }
-            match self.hear(&format!("request {id} is not answered")).await? {
-                Told::Started(id) => self.started.push(id),
-                Told::Finished(id, outcome) => {
-                    let twice = self.outcomes.insert(id, outcome).is_some();
-                    demand(!twice && id <= self.asked, format_args!("a second answer to request {id}"))?;
-                }
-                Told::Ended(failure) => {
-                    let why = failure.map_or("its adapter ended".to_owned(), |failure| failure.to_string());
-                    let words = last_words(self.process.as_ref());
-                    return Err(Finding::broken(format_args!("request {id} is lost: {why}{words}")));
-                }
-            }
+            self.hear(&format!("request {id}"), "is not answered").await?;
         }
     }
 
     /// Waits until the adapter actor has ended. Answers that come before are kept.
     pub(super) async fn wire_ended(&mut self) -> Findings {
-        loop {
-            match self.hear("the wire does not end").await? {
-                Told::Started(id) => self.started.push(id),
-                Told::Finished(id, outcome) => drop(self.outcomes.insert(id, outcome)),
-                Told::Ended(_) => return Ok(()),
-            }
+        while self.ended.is_none() {
+            self.hear("the wire", "does not end").await?;
         }
+        Ok(())
     }
 
     /// The answer to a request, if it has come by now.
@@ -174,11 +149,30 @@ impl<'a> Host<'a> {
         self.outcomes.remove(&id)
     }
 
-    async fn hear(&mut self, otherwise: &str) -> Findings<Told> {
-        match timeout(self.examination.patience, self.told.recv()).await {
-            Ok(Some(told)) => Ok(told),
-            Ok(None) | Err(_) => Err(Finding::broken(otherwise)),
+    /// Waits for something that the worker tells, and keeps it. Once it is lost, it tells nothing more.
+    async fn hear(&mut self, what: &str, otherwise: &str) -> Findings {
+        if self.ended.is_some() {
+            return Err(self.lost(what).await);
         }
+        match timeout(self.examination.patience, self.told.recv()).await {
+            Ok(Some(told)) => self.keep(told),
+            Ok(None) | Err(_) => Err(self.waited_in_vain(what, otherwise).await),
+        }
+    }
+
+    fn keep(&mut self, told: Told) -> Findings {
+        match told {
+            Told::Started(id) => self.started.push(id),
+            Told::Finished(id, outcome) => {
+                let twice = self.outcomes.insert(id, outcome).is_some();
+                demand(!twice && id <= self.asked, format_args!("a second answer to request {id}"))?;
+            }
+            Told::Ended(failure) => {
+                let why = failure.map_or("its adapter ended".to_owned(), |failure| failure.to_string());
+                self.ended = Some(why);
+            }
+        }
+        Ok(())
     }
 
     /// The payload with which a request is answered.
@@ -206,49 +200,6 @@ impl<'a> Host<'a> {
         self.answer(id).await.map(drop)
     }
 
-    /// The next chunk; `None` at the end.
-    pub(super) async fn chunk(
-        &mut self,
-        id: u64,
-        chunks: &mut mpsc::Receiver<Payload>,
-    ) -> Findings<Option<Payload>> {
-        match timeout(self.examination.patience, chunks.recv()).await {
-            Ok(Some(chunk)) => Ok(Some(chunk)),
-            Ok(None) => match self.outcome(id).await? {
-                Outcome::Failed(error) if error.kind == WorkerErrorKind::UnknownCommand => {
-                    Err(Finding::not_offered(error.message))
-                }
-                outcome => {
-                    self.outcomes.insert(id, outcome);
-                    Ok(None)
-                }
-            },
-            Err(_) => Err(Finding::broken(format_args!("stream {id} has no further chunk and no end"))),
-        }
-    }
-
-    /// Reads a stream to its end, with credit for each chunk, and checks that it counts from `from` to `to`.
-    pub(super) async fn count_on(
-        &mut self,
-        id: u64,
-        chunks: &mut mpsc::Receiver<Payload>,
-        from: u64,
-        to: u64,
-    ) -> Findings {
-        let mut next = from;
-        while let Some(chunk) = self.chunk(id, chunks).await? {
-            let item: Value = chunk.decode().map_err(Finding::broken)?;
-            demand_equal("a chunk", &item, &json!({"i": next}))?;
-            next += 1;
-            self.credit(id, 1, u32::try_from(chunk.size()).unwrap_or(u32::MAX));
-        }
-        demand_equal("chunks", &next, &to)?;
-        match self.outcome(id).await? {
-            Outcome::StreamEnded => Ok(()),
-            other => Err(Finding::broken(format_args!("the stream ends in {other:?}"))),
-        }
-    }
-
     /// Pings, and waits for a sign of life.
     pub(super) async fn ping(&mut self) -> Findings {
         self.signs_of_life.mark_unchanged();
@@ -259,22 +210,8 @@ impl<'a> Host<'a> {
     pub(super) async fn sign_of_life(&mut self) -> Findings {
         match timeout(self.examination.patience, self.signs_of_life.changed()).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(self.why_silent()),
+            Ok(Err(_)) | Err(_) => Err(self.why_silent().await),
         }
-    }
-
-    /// Why there is no sign of life: the wire may have ended meanwhile.
-    fn why_silent(&mut self) -> Finding {
-        while let Ok(told) = self.told.try_recv() {
-            if let Told::Ended(failure) = told {
-                let why = failure.map_or("its adapter ended".to_owned(), |failure| failure.to_string());
-                return Finding::broken(format_args!(
-                    "it is lost: {why}{}",
-                    last_words(self.process.as_ref())
-                ));
-            }
-        }
-        Finding::broken("a ping is not answered")
     }
 
     /// The worker answers as if nothing had been.
@@ -327,10 +264,4 @@ pub(super) const NO_COMMAND: &str = "snakepit.test.no-such-command";
 pub(super) fn test_request(command: &str, args: &Value) -> Findings<Request> {
     let payload = Payload::json(args).map_err(Finding::broken)?;
     Ok(Request::new(format!("snakepit.test.{command}"), payload))
-}
-
-/// What a process wrote to stderr last, as the end of a sentence.
-pub(super) fn last_words(process: Option<&TestProcess>) -> String {
-    let last = process.and_then(|process| process.stderr().pop());
-    last.map_or(String::new(), |last| format!("; its last words: {last}"))
 }

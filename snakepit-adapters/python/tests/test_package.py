@@ -76,6 +76,28 @@ class Unpacked(unittest.TestCase):
         )
         self.assertEqual(told, ["1", "True", "False", str(self.unpacked / "package"), "snakepit_worker False"])
 
+    def test_its_bytecode_is_kept_though_none_is_to_be_written(self):
+        """`run_code` asks with -B. What is the user's is left as it was."""
+        mine = self.root / "mine"
+        mine.mkdir()
+        (mine / "module_of_mine.py").write_text("import snakepit_worker.inline, snakepit_worker.annotations", encoding="utf-8")
+        self.assertEqual(self.run_code("import module_of_mine, sys; print(sys.dont_write_bytecode)", before=[mine]), ["True"])
+        kept = {compiled.name.split(".")[0] for compiled in (self.unpacked / "package").glob("snakepit_worker/__pycache__/*.pyc")}
+        self.assertLessEqual({"__init__", "worker", "inline", "annotations"}, kept)
+        self.assertEqual([*mine.glob("__pycache__")], [])
+
+    def test_bytecode_that_is_kept_is_used(self):
+        code = (
+            "import sys; compiled = []; sys.addaudithook(lambda event, args: event == 'compile' and compiled.append(str(args[1])));"
+            "import snakepit_worker; print(*[name for name in compiled if '/package/snakepit_worker/' in name])"
+        )
+        self.assertNotEqual(self.run_code(code), [""])
+        self.assertEqual(self.run_code(code), [""])
+
+    def test_a_folder_that_cannot_be_written_is_no_obstacle(self):
+        (self.unpacked / "package" / "snakepit_worker" / "__pycache__").write_text("in the way", encoding="utf-8")
+        self.assertEqual(self.run_code(WHICH), [str(self.unpacked / "package" / "snakepit_worker" / "__init__.py")])
+
     def test_threads_that_import_it_at_once_get_one(self):
         told = self.run_code(
             "import threading\nfound, barrier = [], threading.Barrier(8)\n"

@@ -13,6 +13,7 @@ mod request;
 
 mod decode;
 mod encode;
+mod large_pages;
 #[cfg(test)]
 mod tests;
 

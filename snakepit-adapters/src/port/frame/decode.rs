@@ -9,6 +9,7 @@ use crate::port::frame::encode::CUT_AT;
 use crate::port::frame::error::ProtocolError;
 use crate::port::frame::header::{HEADER_LEN, Header};
 use crate::port::frame::kind::{Kind, Side};
+use crate::port::frame::large_pages;
 
 /// How much is asked of the pipe at once: as much as it holds.
 const READ_SIZE: usize = 64 << 10;
@@ -107,9 +108,8 @@ impl Decoder {
         match &mut self.arriving {
             Some(arriving) if self.buffer.is_empty() && arriving.is_kept() && arriving.left() > 0 => {
                 let left = arriving.left();
-                let body = &mut arriving.body.bytes;
-                body.reserve(left.min(CUT_AT));
-                body.limit(left)
+                arriving.body.make_room(left.min(CUT_AT));
+                (&mut arriving.body.bytes).limit(left)
             }
             _ => {
                 self.buffer.reserve(wanted);
@@ -240,7 +240,10 @@ impl Arriving {
     fn grow(&mut self, buffer: &mut BytesMut) {
         let len = self.left().min(buffer.len());
         match self.body.kind {
-            Some(_) => self.body.bytes.extend_from_slice(&buffer[..len]),
+            Some(_) => {
+                self.body.make_room(len);
+                self.body.bytes.extend_from_slice(&buffer[..len]);
+            }
             None => self.body.skipped += len,
         }
         buffer.advance(len);
@@ -250,5 +253,14 @@ impl Arriving {
 impl Growing {
     fn len(&self) -> usize {
         self.bytes.len() + self.skipped
+    }
+
+    /// Sees to memory for so many bytes more.
+    fn make_room(&mut self, more: usize) {
+        let before = self.bytes.capacity();
+        self.bytes.reserve(more);
+        if self.bytes.capacity() > before {
+            large_pages::ask_for(&mut self.bytes);
+        }
     }
 }

@@ -1,11 +1,24 @@
 %%! -noinput
 %% What Erlang's own means do: a gen_server in front of a port, and a pool that lends its workers.
 %% peers.escript WHAT CALLERS CALLS COMMAND ARG .. prints the median of a call in microseconds, and the calls of a second.
+%% peers.escript ets STRIDE COUNT prints what a look-up in a table of so many names takes in microseconds, and how many a second makes.
 -module(peers).
 -mode(compile).
 -behaviour(gen_server).
 -export([main/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
+main(["ets", Stride, Count]) ->
+    {Step, Size} = {list_to_integer(Stride), list_to_integer(Count)},
+    Table = ets:new(sessions, [set]),
+    Name = fun(N) -> iolist_to_binary(io_lib:format("session ~8..0b", [N])) end,
+    [true = ets:insert(Table, {Name(N), N rem 8, 0}) || N <- lists:seq(0, Size - 1)],
+    Names = [Name(N * Step rem Size) || N <- lists:seq(0, Size - 1)],
+    erlang:garbage_collect(),
+    Began = erlang:monotonic_time(nanosecond),
+    look_up(Table, Names),
+    Took = erlang:monotonic_time(nanosecond) - Began,
+    io:format("[~p,~p]~n", [Took / 1000 / Size, Size * 1.0e9 / Took]),
+    halt(0);
 main([What, Callers, Calls | Command]) ->
     {Many, Count} = {list_to_integer(Callers), list_to_integer(Calls)},
     Servers = servers(What, Command),
@@ -23,6 +36,11 @@ main([What, Callers, Calls | Command]) ->
     Took = erlang:monotonic_time(nanosecond) - Began,
     io:format("[~p,~p]~n", [lists:nth(length(Laps) div 2 + 1, Laps) / 1000, length(Laps) * 1.0e9 / Took]),
     halt(0).
+
+look_up(_, []) -> ok;
+look_up(Table, [Name | Names]) ->
+    [_] = ets:lookup(Table, Name),
+    look_up(Table, Names).
 
 laps(Call, Count) ->
     [begin

@@ -8,6 +8,7 @@ use snakepit_adapters::testkit::TestSessions;
 use snakepit_adapters::{SessionId, Slot};
 use tokio::time::Instant;
 
+use crate::erlang;
 use crate::figures::Aim::{AtMost, Open};
 use crate::figures::Judged::{Itself, Ratio};
 use crate::figures::{Brought, Program, Unit, micros};
@@ -17,7 +18,8 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program::new("map_look_up", Unit::Nanos, &[]),
     Program::new("map_memory", Unit::Bytes, &[]),
     Program::new("map_remove", Unit::Nanos, &[]),
-    Program::new("t20_look_up", Unit::Nanos, &[Itself(AtMost(576.0)), Ratio("map_look_up", Open)]),
+    Program::new("erl_ets", Unit::Nanos, &[]),
+    Program::new("t20_look_up", Unit::Nanos, &[Ratio("erl_ets", AtMost(1.0)), Ratio("map_look_up", Open)]),
     Program::new("t20_memory", Unit::Bytes, &[Itself(AtMost(120.0)), Ratio("map_memory", Open)]),
     Program::new("t21_expire", Unit::Nanos, &[Itself(AtMost(50.0)), Ratio("map_remove", Open)]),
     Program::new("t21_longest_share", Unit::Micros, &[Itself(AtMost(1000.0))]),
@@ -31,12 +33,16 @@ const SHARE: usize = 256;
 const STRIDE: usize = 618_041;
 
 pub(crate) fn measure(program: &'static str, calls: usize) -> Result<Brought, Box<dyn Error>> {
+    let sessions = SESSIONS.min(calls * 200);
+    if program == "erl_ets" {
+        return Ok(vec![(program, erlang::ets(STRIDE, sessions)?.p50_us * 1e3)]);
+    }
     let (names, what): (&[_], _) = if program.starts_with("map") {
         (&["map_look_up", "map_memory", "map_remove"], "map")
     } else {
         (&["t20_look_up", "t20_memory", "t21_expire", "t21_longest_share"], "table")
     };
-    Ok(names.iter().copied().zip(memory::alone(what, SESSIONS.min(calls * 200))?).collect())
+    Ok(names.iter().copied().zip(memory::alone(what, sessions)?).collect())
 }
 
 fn id(number: usize) -> Result<SessionId, Box<dyn Error>> {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use ractor::ActorCell;
 
-pub(crate) use chunks::{ChunkReceiver, chunk_channel};
+pub(crate) use chunks::{ChunkReceiver, ChunkWay, chunk_channel};
 pub use chunks::{ChunkSender, SendChunkError, StreamWindow};
 pub use handle::{AdapterEnded, AdapterRef, Outlet};
 pub(crate) use handle::{FlushPanicked, NotTaken};

@@ -75,8 +75,8 @@ impl Request {
     }
 
     /// Says that running the request twice does no harm: when its worker is lost it is tried again on another, as the
-    /// pool's `max_retries` and `poison_limit` allow, and never beyond its deadline. A stream is not: its reader may have
-    /// seen some of it. Nor is a request of a strict session, whose state went with the worker.
+    /// pool's `max_retries` and `poison_limit` allow, and never beyond its deadline. A stream is so until its first chunk has
+    /// come, since its reader may have seen it. A request of a strict session is not, whose state went with the worker.
     pub fn idempotent(mut self) -> Self {
         self.is_idempotent = true;
         self

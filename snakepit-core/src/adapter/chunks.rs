@@ -1,7 +1,8 @@
 //! The data plane of a stream: a bounded channel from the adapter actor straight to the caller.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -30,10 +31,15 @@ impl Default for StreamWindow {
 }
 
 /// Where an adapter actor puts the chunks of one stream. Dropping it ends the stream's data.
+///
+/// A stream that its worker did not begin goes to another: what this one sends after that is refused.
 #[derive(Debug)]
 pub struct ChunkSender {
     chunks: mpsc::Sender<Payload>,
     window: StreamWindow,
+    course: Arc<Course>,
+    /// In which turn it may send.
+    turn: u64,
 }
 
 /// Why a chunk was not taken.
@@ -45,7 +51,7 @@ pub enum SendChunkError {
         /// How many chunks may be under way.
         window: u32,
     },
-    /// The reader is gone. Not the worker's fault: drop the chunk.
+    /// The reader is gone, or reads another worker's chunks. Not the worker's fault: drop the chunk.
     #[error("the reader of the stream is gone")]
     ReaderGone,
 }
@@ -55,7 +61,8 @@ impl ChunkSender {
     /// whoever drives an adapter actor without one.
     pub fn channel(window: StreamWindow) -> (Self, mpsc::Receiver<Payload>) {
         let (chunks, taken) = mpsc::channel(window.chunks.max(1) as usize);
-        (Self { chunks, window }, taken)
+        let course = Arc::new(Course::default());
+        (Self { chunks, window, turn: course.turn(), course }, taken)
     }
 
     /// The credit that the worker starts with.
@@ -68,10 +75,72 @@ impl ChunkSender {
     /// # Errors
     /// [`SendChunkError::BeyondCredit`] where there is none, [`SendChunkError::ReaderGone`] where nobody reads.
     pub fn send(&self, chunk: Payload) -> Result<(), SendChunkError> {
+        if !self.course.begins(self.turn) {
+            return Err(SendChunkError::ReaderGone);
+        }
         self.chunks.try_send(chunk).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendChunkError::BeyondCredit { window: self.window.chunks },
             mpsc::error::TrySendError::Closed(_) => SendChunkError::ReaderGone,
         })
+    }
+}
+
+/// What the ends of a stream know of each other.
+#[derive(Debug, Default)]
+struct Course {
+    /// Twice the number of workers that had the stream before and sent nothing; one more once a chunk has been sent.
+    turn: AtomicU64,
+    /// The adapter that has it now, where a pool has handed it over.
+    adapter: Mutex<Option<AdapterRef>>,
+}
+
+impl Course {
+    /// The turn of whoever is to send next.
+    fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire) & !1
+    }
+
+    /// Whether a chunk may be sent in this turn. If so, there is no other turn any more.
+    fn begins(&self, turn: u64) -> bool {
+        let sent = turn | 1;
+        match self.turn.compare_exchange(turn, sent, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(present) => present == sent,
+        }
+    }
+
+    /// Ends the turn of whoever has it, unless a chunk has been sent. Returns whether it did.
+    fn end_turn(&self) -> bool {
+        let next = |turn: u64| turn.is_multiple_of(2).then_some(turn + 2);
+        self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+    }
+
+    fn adapter(&self) -> MutexGuard<'_, Option<AdapterRef>> {
+        self.adapter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a pool keeps of a stream: it makes the sender for the worker that is to run it, and for the next one as long as no
+/// chunk has been sent.
+#[derive(Clone, Debug)]
+pub(crate) struct ChunkWay {
+    chunks: mpsc::Sender<Payload>,
+    window: StreamWindow,
+    course: Arc<Course>,
+}
+
+impl ChunkWay {
+    /// Opens the way from a worker's adapter to the reader.
+    pub(crate) fn open_from(&self, adapter: &AdapterRef) -> ChunkSender {
+        *self.course.adapter() = Some(adapter.clone());
+        let (chunks, course) = (self.chunks.clone(), Arc::clone(&self.course));
+        ChunkSender { chunks, window: self.window, turn: course.turn(), course }
+    }
+
+    /// Closes the way again that was opened last, so that it can be opened from elsewhere. Returns whether it is closed: it is
+    /// not where a chunk has been sent.
+    pub(crate) fn close(&self) -> bool {
+        self.course.end_turn()
     }
 }
 
@@ -80,30 +149,26 @@ impl ChunkSender {
 pub(crate) struct ChunkReceiver {
     id: RequestId,
     chunks: mpsc::Receiver<Payload>,
-    /// Filled by the pool when the stream is dispatched.
-    adapter: Arc<OnceLock<AdapterRef>>,
+    course: Arc<Course>,
+    /// Whom it gives credit, once it has.
+    adapter: Option<AdapterRef>,
     window: StreamWindow,
     taken_chunks: u32,
     taken_bytes: u32,
 }
 
-/// Makes both ends. The adapter is not known yet: the stream may have to wait for a worker.
-pub(crate) fn chunk_channel(
-    id: RequestId,
-    window: StreamWindow,
-) -> (ChunkSender, ChunkReceiver, Arc<OnceLock<AdapterRef>>) {
-    let (sender, chunks) = ChunkSender::channel(window);
-    let adapter = Arc::new(OnceLock::new());
-    let receiver =
-        ChunkReceiver { id, chunks, adapter: Arc::clone(&adapter), window, taken_chunks: 0, taken_bytes: 0 };
-    (sender, receiver, adapter)
+/// Makes both ends. No adapter has the stream yet: it may have to wait for a worker.
+pub(crate) fn chunk_channel(id: RequestId, window: StreamWindow) -> (ChunkWay, ChunkReceiver) {
+    let (ChunkSender { chunks: sender, course, .. }, chunks) = ChunkSender::channel(window);
+    let way = ChunkWay { chunks: sender, window, course: Arc::clone(&course) };
+    (way, ChunkReceiver { id, chunks, course, adapter: None, window, taken_chunks: 0, taken_bytes: 0 })
 }
 
 impl ChunkReceiver {
-    /// The next chunk, or `None` when the adapter has dropped its end and all chunks are taken.
-    pub(crate) fn poll_recv(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Payload>> {
+    /// The next chunk, or `None` when nobody can send any more and all chunks are taken.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Payload>> {
         let polled = self.chunks.poll_recv(cx);
-        if let std::task::Poll::Ready(Some(chunk)) = &polled {
+        if let Poll::Ready(Some(chunk)) = &polled {
             self.taken_chunks += 1;
             self.taken_bytes =
                 self.taken_bytes.saturating_add(u32::try_from(chunk.size()).unwrap_or(u32::MAX));
@@ -118,7 +183,11 @@ impl ChunkReceiver {
     }
 
     fn grant(&mut self) {
-        if let Some(adapter) = self.adapter.get() {
+        // Whoever has sent a chunk keeps the stream to its end.
+        if self.adapter.is_none() {
+            self.adapter.clone_from(&self.course.adapter());
+        }
+        if let Some(adapter) = &self.adapter {
             let credit =
                 AdapterMessage::Credit { id: self.id, chunks: self.taken_chunks, bytes: self.taken_bytes };
             // An adapter that is gone needs no credit; the stream ends through its reply. The reader's task is no place
@@ -127,5 +196,22 @@ impl ChunkReceiver {
             self.taken_chunks = 0;
             self.taken_bytes = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_sends_a_stream_and_for_good_once_it_has_begun() {
+        let course = Course::default();
+        let first = course.turn();
+        assert!(course.end_turn());
+        let second = course.turn();
+        assert!(!course.begins(first), "another has the turn");
+        assert!(course.begins(second) && course.begins(second));
+        assert!(!course.end_turn(), "a chunk has been sent");
+        assert!(!course.begins(first) && course.begins(second));
     }
 }

@@ -52,7 +52,7 @@ pub struct AdapterEnded {
 #[derive(Debug)]
 pub(crate) enum NotTaken {
     /// Its actor has ended.
-    Ended(AdapterEnded),
+    Ended,
     /// Its own message cannot be made of this one: that panicked. Nothing has left, and the adapter goes on.
     Unsayable { what: String },
     /// Its outlet panicked. The message may have left, if in part.
@@ -120,7 +120,7 @@ impl AdapterRef {
     /// Hands a message over as [`hand_over`](Self::hand_over) does, and catches a panic of the adapter's own code.
     pub(crate) fn try_hand_over(&self, message: AdapterMessage) -> Result<(), NotTaken> {
         match catch_unwind(AssertUnwindSafe(|| self.hand_over(message))) {
-            Ok(taken) => taken.map_err(NotTaken::Ended),
+            Ok(taken) => taken.map_err(|AdapterEnded { .. }| NotTaken::Ended),
             Err(panic) if self.outlet.is_some() => {
                 Err(NotTaken::OutletPanicked { what: panic_text(&*panic) })
             }

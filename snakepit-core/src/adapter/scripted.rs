@@ -9,8 +9,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::adapter::{
-    Adapter, AdapterEnded, AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, Connect, Connected,
-    Connecting, Outcome, Outlet, WorkerContext,
+    Adapter, AdapterEnded, AdapterFailure, AdapterMessage, AdapterRef, AdapterReports, ChunkSender, Connect,
+    Connected, Connecting, Outcome, Outlet, WorkerContext,
 };
 use crate::id::{RequestId, WorkerLife};
 use crate::payload::Payload;
@@ -295,6 +295,14 @@ impl ScriptedLife {
     /// The next thing, which must be a request.
     pub(crate) async fn next_request(&mut self) -> RequestId {
         self.next_command().await.0
+    }
+
+    /// The next thing, which must be a stream, and where its chunks go.
+    pub(crate) async fn next_stream(&mut self) -> (RequestId, ChunkSender) {
+        match self.next().await {
+            AdapterMessage::ExecuteStream { id, chunks, .. } => (id, chunks),
+            other => panic!("expected a stream, got {other:?}"),
+        }
     }
 
     /// The next thing, which must be a cancel.

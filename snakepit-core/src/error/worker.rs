@@ -38,7 +38,7 @@ kinds! {
     PayloadTooLarge,
     /// No time was left when the request's turn came: none of the command ran.
     DeadlineExceeded,
-    /// The worker takes no more work: none of the request ran. The pool sends it elsewhere, unless it is a stream.
+    /// The worker takes no more work: none of the request ran. The pool sends it elsewhere.
     Draining,
 }
 

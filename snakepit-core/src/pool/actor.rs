@@ -136,7 +136,7 @@ impl PoolWorker {
             Err(NotTaken::OutletPanicked { what }) => self.adapter_failed(what),
             // It has ended, or its own message cannot be made: its worker's loss is heard of by itself, and what cannot be
             // said to it is lost.
-            Err(NotTaken::Ended(_) | NotTaken::Unsayable { .. }) => {}
+            Err(NotTaken::Ended | NotTaken::Unsayable { .. }) => {}
         }
     }
 

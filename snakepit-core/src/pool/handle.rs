@@ -132,9 +132,8 @@ impl PoolRef {
         reservation: Option<Reservation>,
     ) -> Result<ResponseStream, ExecuteError> {
         let id = self.shared.next_request();
-        let (sender, receiver, adapter) = chunk_channel(id, self.shared.options.stream_window);
-        let (cancel, answer) =
-            self.submit(Work { request, chunks: Some((sender, adapter)) }, id, reservation)?;
+        let (way, receiver) = chunk_channel(id, self.shared.options.stream_window);
+        let (cancel, answer) = self.submit(Work { request, chunks: Some(way) }, id, reservation)?;
         Ok(ResponseStream::new(receiver, answer, self.clone(), cancel))
     }
 

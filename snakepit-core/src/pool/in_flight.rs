@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::adapter::{AdapterMessage, AdapterRef, ChunkWay};
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::{RequestId, SessionId};
@@ -27,7 +28,7 @@ pub(super) struct Flight {
     pub(super) accepted: Instant,
     pub(super) binding: Binding,
     pub(super) stage: Stage,
-    /// What goes to a worker; `None` once it has gone and must not go again.
+    /// What goes to a worker; `None` once it can go to no other any more.
     pub(super) work: Option<Work>,
     /// Whether running it twice does no harm, as its caller says.
     pub(super) is_idempotent: bool,
@@ -142,13 +143,27 @@ impl Flight {
         }
     }
 
-    /// What goes to a worker now. A copy stays behind, which costs no copy of its bytes: the worker may say that it takes no
-    /// more work, or be lost. A stream never goes again, since its reader may have seen some of it.
-    pub(super) fn take_work(&mut self) -> Option<Work> {
-        match &self.work {
-            Some(Work { request, chunks: None }) => Some(Work { request: request.clone(), chunks: None }),
-            Some(_) | None => self.work.take(),
-        }
+    /// What a worker is told that is to run it. The work itself stays here, which costs no copy of its bytes: the worker may
+    /// say that it takes no more, or be lost.
+    pub(super) fn order(&self, id: RequestId, adapter: &AdapterRef) -> Option<AdapterMessage> {
+        let Work { request, chunks } = self.work.as_ref()?;
+        let (request, deadline) = (request.clone(), self.deadline);
+        Some(match chunks.as_ref().map(|way| way.open_from(adapter)) {
+            None => AdapterMessage::Execute { id, request, deadline },
+            Some(chunks) => AdapterMessage::ExecuteStream { id, request, deadline, chunks },
+        })
+    }
+
+    /// Takes the work back from the worker that has it, for another to run. Returns whether that may be: of a stream some may
+    /// have come.
+    #[must_use = "what was not taken back goes nowhere else"]
+    pub(super) fn take_back(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.chunks.as_ref().is_none_or(ChunkWay::close))
+    }
+
+    /// Whether it may run on its session's worker only, which alone has the session's state.
+    pub(super) fn has_state_there(&self) -> bool {
+        self.session.is_some() && self.affinity.is_strict()
     }
 
     pub(super) fn is_stream(&self) -> bool {

@@ -22,7 +22,7 @@ enum Prospect {
     Move,
     /// It may have run in part, and its caller says that this does no harm.
     TryAgain,
-    /// It may have run, or its caller has been answered, or its session's state went with the worker.
+    /// It may have run, or its caller has been answered, or its session's state went with the worker, or some of it has come.
     End,
 }
 
@@ -46,7 +46,8 @@ impl PoolState {
     pub(super) fn request_lost(&mut self, id: RequestId, loss: &Arc<WorkerLoss>, now: Instant) {
         let heard_out = self.lives.is_heard_out(Life::from(&loss.life));
         let Some(flight) = self.in_flight.get_mut(id) else { return };
-        match prospect(flight, heard_out) {
+        let prospect = prospect(flight, heard_out);
+        match if flight.take_back() { prospect } else { Prospect::End } {
             Prospect::Move => self.start_over(id, Duration::ZERO, now),
             Prospect::TryAgain => {
                 let policy = RetryPolicy::from(&self.args.shared.options);
@@ -69,23 +70,32 @@ impl PoolState {
     }
 
     /// A worker takes no more work, and has not begun with a request: that goes elsewhere, as if it had waited on. Returns
-    /// whether it does. A stream does not, whose way has been given away, nor does a request whose caller is gone.
+    /// whether it does. A request whose caller is gone does not, nor does a stream of which some has come against the rules.
     pub(super) fn declined(&mut self, id: RequestId, life: Life, now: Instant) -> bool {
         self.roster.takes_no_more(life);
         self.recycle_asked(life, "it takes no more requests".to_owned(), now);
         self.give_up_pins(life.slot);
         let Some(flight) = self.in_flight.get(id) else { return false };
         let is_here = matches!(flight.stage, Stage::Running(run) if run.life == life);
-        if !is_here || flight.work.is_none() || !flight.is_awaited() {
+        if !is_here || !flight.is_awaited() {
             return false;
         }
-        self.roster.release(life);
         match flight.session.clone() {
             // What the session knew is there, and nobody gets to it any more.
-            Some(session) if flight.affinity.is_strict() => self.session_lost(id, session, life),
-            Some(_) | None => self.start_over(id, Duration::ZERO, now),
+            Some(session) if flight.has_state_there() => {
+                self.roster.release(life);
+                self.session_lost(id, session, life);
+                true
+            }
+            Some(_) | None => {
+                let goes_on = flight.take_back();
+                if goes_on {
+                    self.roster.release(life);
+                    self.start_over(id, Duration::ZERO, now);
+                }
+                goes_on
+            }
         }
-        true
     }
 
     fn try_again(&mut self, id: RequestId, loss: &WorkerLoss, rest: Duration, now: Instant) {
@@ -145,8 +155,7 @@ impl PoolState {
 /// `heard_out`: nothing that the worker said is still on its way.
 fn prospect(flight: &Flight, heard_out: bool) -> Prospect {
     let Stage::Running(Run { begun, .. }) = flight.stage else { return Prospect::End };
-    let has_state_there = flight.session.is_some() && flight.affinity.is_strict();
-    if flight.work.is_none() || has_state_there || !flight.is_awaited() {
+    if flight.has_state_there() || !flight.is_awaited() {
         return Prospect::End;
     }
     match begun {

@@ -1,6 +1,6 @@
 //! What is said to the pool, grouped by who says it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::adapter::{AdapterRef, ChunkSender, Outcome};
+use crate::adapter::{AdapterRef, ChunkWay, Outcome};
 use crate::address::Address;
 use crate::error::{AwaitReadyError, ExecuteError, ResizeError, ResumeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
@@ -84,8 +84,8 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) request: Request,
-    /// For a stream: where its chunks go, and where its reader learns which adapter to give credit to.
-    pub(crate) chunks: Option<(ChunkSender, Arc<OnceLock<AdapterRef>>)>,
+    /// For a stream: the way of its chunks.
+    pub(crate) chunks: Option<ChunkWay>,
 }
 
 /// A request as it comes to the pool.

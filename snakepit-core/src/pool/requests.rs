@@ -2,14 +2,14 @@
 
 use tokio::time::Instant;
 
-use crate::adapter::{AdapterEnded, AdapterMessage, NotTaken};
+use crate::adapter::NotTaken;
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::admission::AdmissionVerdict;
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
-use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission, Work};
+use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission};
 use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
 use crate::pool::reservations::Reservation;
 use crate::pool::watchdog::{STALL_LIMIT, WatchVerdict};
@@ -127,7 +127,7 @@ impl PoolState {
         let Some(ready) = self.roster.get(life) else { return };
         let tells_started = ready.worker.tells_started && self.args.shared.options.prefetch > 0;
         let mut begun = if tells_started { Begun::NotYet } else { Begun::Perhaps };
-        let Some(work) = flight.take_work() else { return };
+        let Some(order) = flight.order(id, &ready.worker.adapter) else { return };
         // Counted here and not when it was placed: one that had to wait may still end up where it belongs.
         match (flight.binding.stage, flight.session.clone()) {
             (BindingStage::To(own), _) if own == life => self.counters.affinity_hits += 1,
@@ -139,18 +139,9 @@ impl PoolState {
             (BindingStage::Free | BindingStage::Asked | BindingStage::Binds, _) => {}
         }
         let handover = ready.worker.vitals.begin();
-        let (request, deadline) = (work.request, flight.deadline);
-        let message = match work.chunks {
-            None => AdapterMessage::Execute { id, request, deadline },
-            Some((chunks, adapter)) => {
-                // Set once: a stream is dispatched once.
-                let _ = adapter.set(ready.worker.adapter.clone());
-                AdapterMessage::ExecuteStream { id, request, deadline, chunks }
-            }
-        };
         // An adapter that has just ended takes nothing. Its worker is about to report its loss, and then this request,
         // which never left, goes elsewhere.
-        match ready.worker.adapter.try_hand_over(message) {
+        match ready.worker.adapter.try_hand_over(order) {
             Ok(()) if self.handed_over.last() == Some(&life) => {}
             Ok(()) => self.handed_over.push(life),
             Err(NotTaken::Unsayable { what }) => {
@@ -162,12 +153,7 @@ impl PoolState {
                 begun = Begun::Perhaps;
                 ready.worker.adapter_failed(what);
             }
-            Err(NotTaken::Ended(AdapterEnded { message })) => {
-                if let Some(AdapterMessage::Execute { request, .. }) = message.map(|message| *message) {
-                    begun = Begun::Undelivered;
-                    flight.work = Some(Work { request, chunks: None });
-                }
-            }
+            Err(NotTaken::Ended) => begun = Begun::Undelivered,
         }
         handover.done();
         flight.spans.execute(|| self.args.shared.life(life));

@@ -259,6 +259,11 @@ pub(super) fn in_session(command: &str, session: &str) -> Request {
     request(command).session(SessionId::new(session).unwrap())
 }
 
+/// A chunk of a stream, told from others by its number.
+pub(super) fn chunk(n: u8) -> Payload {
+    Payload::bytes(vec![n])
+}
+
 /// What a worker answered.
 pub(super) fn value(response: &Response) -> Value {
     response.payload.decode().unwrap()

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::adapter::scripted::ScriptedLife;
-use crate::adapter::{AdapterMessage, Outcome};
+use crate::adapter::{AdapterMessage, Outcome, SendChunkError, StreamWindow};
 use crate::config::Affinity;
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
-use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::pool::tests::bench::{Bench, chunk, done, in_session, options, request};
 use crate::pool::{HealthReason, HealthStatus};
 
 fn decline(life: &ScriptedLife, id: RequestId) {
@@ -45,18 +45,23 @@ async fn a_request_that_a_worker_declines_goes_elsewhere_and_the_worker_gets_no_
     let mut third = bench.life().await;
     assert_ne!(third.life.worker.slot, stays.life.worker.slot);
     let more: [_; 3] = std::array::from_fn(|_| bench.call("more"));
-    for call in more {
-        while !call.is_finished() {
-            for life in [&mut stays, &mut third] {
-                if life.has_more() {
-                    let id = life.next_request().await;
-                    life.answer(id, &done());
+    let all_answered = async {
+        for call in more {
+            while !call.is_finished() {
+                for life in [&mut stays, &mut third] {
+                    if life.has_more() {
+                        let id = life.next_request().await;
+                        life.answer(id, &done());
+                    }
                 }
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(call.await.unwrap().is_ok());
         }
-        assert!(call.await.unwrap().is_ok());
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(10), all_answered)
+        .await
+        .expect("requests wait beside free workers");
     let all = bench.settled(|stats| stats.total == 2 && stats.available == 2).await;
     assert_eq!((all.failed, all.retried, all.succeeded), (0, 0, 4));
     assert!(parting.has_left());
@@ -137,16 +142,46 @@ async fn a_strict_session_is_lost_with_a_worker_that_takes_no_more_and_a_hinted_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_declined_says_that_trying_again_may_help() {
-    let mut bench = Bench::start(options(|_| {})).await;
-    let mut life = bench.life().await;
+async fn a_stream_that_is_declined_before_its_first_chunk_goes_elsewhere() {
+    let window = StreamWindow { chunks: 2, bytes: 1000 };
+    let mut bench = Bench::start(options(|o| (o.size, o.stream_window) = (2, window))).await;
+    let lives = bench.all_lives().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let AdapterMessage::ExecuteStream { id, chunks, .. } = life.next().await else { panic!("no stream") };
-    drop(chunks);
-    decline(&life, id);
+    bench.settled(|stats| stats.running == 1).await;
+    let [mut parting, mut stays] = busy_and_idle(lives);
+    let (id, unused) = parting.next_stream().await;
+    decline(&parting, id);
+    let (again, chunks) = stays.next_stream().await;
+    assert_eq!((again, chunks.window()), (id, window));
+    assert_eq!(unused.send(chunk(9)), Err(SendChunkError::ReaderGone), "it had declined the stream");
+    for n in 0..4 {
+        chunks.send(chunk(n)).unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), chunk(n));
+        assert!(
+            matches!(stays.next().await, AdapterMessage::Credit { chunks: 1, .. }),
+            "it sends, and gets credit"
+        );
+    }
+    stays.reports.finished(id, Outcome::StreamEnded);
+    assert!(stream.next().await.is_none());
+    assert_eq!(stream.response().unwrap().worker, stays.life);
+    assert!(!parting.has_more());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_declined_when_some_has_come_says_that_trying_again_may_help() {
+    let mut bench = Bench::start(options(|o| o.size = 2)).await;
+    let lives = bench.all_lives().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    bench.settled(|stats| stats.running == 1).await;
+    let [mut parting, mut stays] = busy_and_idle(lives);
+    let (id, chunks) = parting.next_stream().await;
+    chunks.send(chunk(0)).unwrap();
+    decline(&parting, id);
+    assert_eq!(stream.next().await.unwrap().unwrap(), chunk(0));
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("worker_error", true));
-    assert!(stream.next().await.is_none());
+    assert!(stream.next().await.is_none() && !stays.has_more());
 }
 
 #[tokio::test(start_paused = true)]

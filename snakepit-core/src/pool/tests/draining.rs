@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::adapter::scripted::{Boot, ScriptedLife};
-use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
+use crate::adapter::{AdapterFailure, Outcome};
 use crate::error::{DrainError, ResumeError};
 use crate::id::{RequestId, SessionId, Slot};
 use crate::payload::Payload;
@@ -133,7 +133,7 @@ async fn s30_a_stream_that_was_let_in_is_read_to_its_end() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let AdapterMessage::ExecuteStream { id, chunks, .. } = life.next().await else { panic!("no stream") };
+    let (id, chunks) = life.next_stream().await;
     let drain = bench.drain().await;
     let mut late = bench.pool.execute_stream(request("late")).unwrap();
     assert_eq!(late.next().await.unwrap().unwrap_err().code(), "pool_draining");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::adapter::{AdapterFailure, AdapterMessage, Outcome};
+use crate::adapter::{AdapterFailure, Outcome};
 use crate::config::{Affinity, PoolOptions};
 use crate::error::ExecuteError;
 use crate::id::RequestId;
@@ -144,7 +144,7 @@ async fn a_stream_waits_for_its_turn_and_nobody_overtakes_it_for_ever() {
     for id in ids {
         life.answer(id, &done());
     }
-    let AdapterMessage::ExecuteStream { id, chunks, .. } = life.next().await else { panic!("no stream") };
+    let (id, chunks) = life.next_stream().await;
     drop(chunks);
     life.reports.finished(id, Outcome::StreamEnded);
     let id = life.next_request().await;
@@ -172,7 +172,7 @@ async fn a_stream_waits_for_its_turn_also_on_a_worker_that_is_to_leave() {
     let stats = bench.settled(|stats| stats.running == 2).await;
     assert_eq!((stats.waiting, stats.retiring, b.has_more()), (1, 1, false));
     b.answer(ids[1], &done());
-    let AdapterMessage::ExecuteStream { id, chunks, .. } = b.next().await else { panic!("no stream") };
+    let (id, chunks) = b.next_stream().await;
     drop(chunks);
     b.reports.finished(id, Outcome::StreamEnded);
     assert!(stream.next().await.is_none());

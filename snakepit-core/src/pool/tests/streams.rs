@@ -2,29 +2,15 @@
 
 use std::time::Duration;
 
-use crate::adapter::scripted::ScriptedLife;
-use crate::adapter::{AdapterFailure, AdapterMessage, ChunkSender, Outcome, SendChunkError, StreamWindow};
-use crate::id::RequestId;
-use crate::payload::Payload;
-use crate::pool::tests::bench::{Bench, done, in_session, options, request};
-
-async fn next_stream(life: &mut ScriptedLife) -> (RequestId, ChunkSender) {
-    match life.next().await {
-        AdapterMessage::ExecuteStream { id, chunks, .. } => (id, chunks),
-        other => panic!("expected a stream, got {other:?}"),
-    }
-}
-
-fn chunk(n: u8) -> Payload {
-    Payload::bytes(vec![n])
-}
+use crate::adapter::{AdapterFailure, AdapterMessage, Outcome, SendChunkError, StreamWindow};
+use crate::pool::tests::bench::{Bench, chunk, done, in_session, options, request};
 
 #[tokio::test(start_paused = true)]
 async fn s32_each_chunk_is_there_before_the_next_is_made() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let (id, chunks) = next_stream(&mut life).await;
+    let (id, chunks) = life.next_stream().await;
     for n in 0..10 {
         chunks.send(chunk(n)).unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), chunk(n));
@@ -45,7 +31,7 @@ async fn a_worker_gets_credit_for_what_was_taken_and_no_more() {
         Bench::start(options(|o| o.stream_window = StreamWindow { chunks: 4, bytes: 1000 })).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let (id, chunks) = next_stream(&mut life).await;
+    let (id, chunks) = life.next_stream().await;
     assert_eq!(chunks.window(), StreamWindow { chunks: 4, bytes: 1000 });
     for n in 0..4 {
         chunks.send(chunk(n)).unwrap();
@@ -67,7 +53,7 @@ async fn s34_a_stream_dropped_half_way_is_cancelled() {
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let (id, chunks) = next_stream(&mut life).await;
+    let (id, chunks) = life.next_stream().await;
     chunks.send(chunk(0)).unwrap();
     assert!(stream.next().await.is_some());
     drop(stream);
@@ -82,13 +68,31 @@ async fn s35_a_stream_whose_worker_is_lost_hands_out_what_came_and_then_the_erro
     let mut bench = Bench::start(options(|_| {})).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let (_, chunks) = next_stream(&mut life).await;
+    let (_, chunks) = life.next_stream().await;
     chunks.send(chunk(0)).unwrap();
     drop(chunks);
     life.end(AdapterFailure::Disconnected);
     assert_eq!(stream.next().await.unwrap().unwrap(), chunk(0));
     assert_eq!(stream.next().await.unwrap().unwrap_err().code(), "worker_lost");
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_a_lost_worker_had_not_begun_goes_on_elsewhere() {
+    let mut bench = Bench::start(options(|o| o.prefetch = 1)).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, unused) = life.next_stream().await;
+    life.reports.heard_out();
+    life.end(AdapterFailure::Disconnected);
+    let mut successor = bench.life().await;
+    let (again, chunks) = successor.next_stream().await;
+    assert_eq!((again, unused.send(chunk(9))), (id, Err(SendChunkError::ReaderGone)));
+    chunks.send(chunk(0)).unwrap();
+    successor.reports.finished(id, Outcome::StreamEnded);
+    assert_eq!(stream.next().await.unwrap().unwrap(), chunk(0));
+    assert!(stream.next().await.is_none());
+    assert_eq!(stream.response().unwrap().worker, successor.life);
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +117,7 @@ async fn s13_a_stream_says_at_its_end_whether_its_session_started_anew() {
     let mut successor = bench.life().await;
     for reset in [true, false] {
         let mut stream = bench.pool.execute_stream(in_session("count", "s")).unwrap();
-        let (id, chunks) = next_stream(&mut successor).await;
+        let (id, chunks) = successor.next_stream().await;
         drop(chunks);
         successor.reports.finished(id, Outcome::StreamEnded);
         assert!(stream.next().await.is_none());
@@ -126,7 +130,7 @@ async fn s33_a_slow_reader_holds_up_its_own_stream_and_nothing_else() {
     let mut bench = Bench::start(options(|o| (o.capacity, o.timeout) = (2, Duration::from_hours(1)))).await;
     let mut life = bench.life().await;
     let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    let (id, chunks) = next_stream(&mut life).await;
+    let (id, chunks) = life.next_stream().await;
     let (mut credit, mut sent) = (chunks.window().chunks, 0);
     assert_eq!(credit, 16);
     for taken in 0..250 {
@@ -159,7 +163,7 @@ async fn s34_a_stream_may_be_dropped_after_any_chunk() {
         let mut bench = Bench::start(options(|_| {})).await;
         let mut life = bench.life().await;
         let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-        let (id, chunks) = next_stream(&mut life).await;
+        let (id, chunks) = life.next_stream().await;
         for n in 0..sent {
             chunks.send(chunk(n)).unwrap();
         }
@@ -196,7 +200,7 @@ async fn s34_a_stream_may_be_dropped_before_it_begins_and_after_it_ended() {
     life.answer(busy_id, &done());
     assert!(busy.await.unwrap().is_ok());
     let unread = bench.pool.execute_stream(request("count")).unwrap();
-    let (id, chunks) = next_stream(&mut life).await;
+    let (id, chunks) = life.next_stream().await;
     chunks.send(chunk(0)).unwrap();
     drop(chunks);
     life.reports.finished(id, Outcome::StreamEnded);

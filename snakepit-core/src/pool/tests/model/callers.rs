@@ -47,6 +47,8 @@ pub(super) struct Given {
     pub(super) now: Option<Life>,
     /// Whether it may have run: a worker had it that was not known to have left it alone.
     pub(super) may_have_run: bool,
+    /// Whether a chunk of it has been sent.
+    pub(super) has_sent: bool,
     /// The chunks that its worker had sent when it said that there are no more.
     pub(super) ended_after: Option<u64>,
 }
@@ -176,7 +178,7 @@ impl Given {
     pub(super) fn to(&mut self, life: Life, wish: Wish) {
         assert_eq!(self.now, None, "it runs on two workers at the same time");
         assert!(self.times == 0 || wish.idempotent || !self.may_have_run, "it may have run, and runs again");
-        assert!(self.times == 0 || !wish.streams, "a stream begins again");
+        assert!(!self.has_sent, "a stream begins again of which some has come");
         self.times += 1;
         self.now = Some(life);
     }

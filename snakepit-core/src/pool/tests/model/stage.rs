@@ -182,9 +182,10 @@ impl Stage {
     fn produce(&mut self, worker: usize, which: usize, count: u8) {
         let Some(worker) = pick(&mut self.workers, worker) else { return };
         let Some((call, stream)) = worker.stream(which) else { return };
-        if stream.produce(count) == Sent::NobodyReads {
-            assert!(self.calls[call].task.is_none(), "its reader is there");
-        }
+        let (sent, has_sent) = (stream.produce(count), stream.sent() > 0);
+        let Call { given, task, .. } = &mut self.calls[call];
+        given.has_sent |= has_sent;
+        assert!(sent == Sent::Taken || task.is_none(), "its reader is there");
     }
 
     fn crash(&mut self, worker: usize, end: End) {

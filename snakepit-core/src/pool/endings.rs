@@ -145,6 +145,8 @@ impl PoolState {
         self.deadlines.remove(flight.due(), id);
         self.deadlines.insert(stuck_at, id);
         flight.stage = Stage::Abandoned { run, stuck_at };
+        // Nobody wants it to be run elsewhere: what it holds is the worker's alone.
+        flight.work = None;
         flight.answer(Err(error));
         self.roster.abandon(run.life);
         if let Some(ready) = self.roster.get(run.life) {

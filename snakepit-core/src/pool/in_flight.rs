@@ -144,14 +144,18 @@ impl Flight {
     }
 
     /// What a worker is told that is to run it. The work itself stays here, which costs no copy of its bytes: the worker may
-    /// say that it takes no more, or be lost.
-    pub(super) fn order(&self, id: RequestId, adapter: &AdapterRef) -> Option<AdapterMessage> {
+    /// say that it takes no more, or be lost. What may run nowhere else does not.
+    pub(super) fn order(&mut self, id: RequestId, adapter: &AdapterRef) -> Option<AdapterMessage> {
         let Work { request, chunks } = self.work.as_ref()?;
         let (request, deadline) = (request.clone(), self.deadline);
-        Some(match chunks.as_ref().map(|way| way.open_from(adapter)) {
+        let order = match chunks.as_ref().map(|way| way.open_from(adapter)) {
             None => AdapterMessage::Execute { id, request, deadline },
             Some(chunks) => AdapterMessage::ExecuteStream { id, request, deadline, chunks },
-        })
+        };
+        if self.has_state_there() {
+            self.work = None;
+        }
+        Some(order)
     }
 
     /// Takes the work back from the worker that has it, for another to run. Returns whether that may be: of a stream some may

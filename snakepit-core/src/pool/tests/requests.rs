@@ -1,8 +1,10 @@
 //! Admission, waiting, running, answering.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
 use crate::id::{SessionId, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::tests::bench::{Bench, done, options, request, value};
+use crate::request::Request;
 use crate::telemetry::{Event, EventSink};
 
 #[tokio::test(start_paused = true)]
@@ -360,4 +363,34 @@ async fn a_breach_of_the_protocol_is_told_as_such() {
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "protocol_error");
     assert!(error.to_string().contains("rubbish"), "{error}");
+}
+
+/// Bytes that somebody may still hold.
+struct Held(Arc<[u8]>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_brings_is_held_for_as_long_as_another_worker_may_have_to_run_it() {
+    // It was held until the worker was done, also when nobody waited for it any more.
+    let mut bench = Bench::start(options(|o| o.capacity = 2)).await;
+    let mut life = bench.life().await;
+    let held: Arc<[u8]> = Arc::from(*b"large");
+    let holders = || Arc::strong_count(&held) - 1;
+    let asked = || Request::new("work", Payload::bytes(Bytes::from_owner(Held(Arc::clone(&held)))));
+    let call = bench.send(asked());
+    let id = life.next_request().await;
+    assert_eq!(holders(), 1, "the worker may decline it");
+    call.abort();
+    assert_eq!(life.next_cancel().await, id);
+    assert_eq!(holders(), 0, "its caller has left");
+    let strict = asked().session(SessionId::new("s").unwrap()).affinity(Affinity::StrictQueue);
+    let _strict = bench.send(strict);
+    life.next_request().await;
+    bench.settled(|stats| stats.running == 2).await;
+    assert_eq!(holders(), 0, "it may run nowhere else");
 }

@@ -26,7 +26,6 @@ use crate::pool::message::{
 };
 use crate::pool::reservations::Reservation;
 use crate::pool::shared::PoolShared;
-use crate::pool::slot_plan::Duty;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
 use crate::request::{Deadline, Request};
@@ -398,7 +397,7 @@ async fn describe(
         status.gave_up(loss, shared.given_up_for_good(slot).is_some());
     }
     status.running = usize::from(row.running);
-    if let Duty::Retiring { .. } = row.duty {
+    if row.is_leaving {
         status.retiring();
     }
     status

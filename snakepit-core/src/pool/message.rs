@@ -277,6 +277,8 @@ pub(crate) enum PoolTimer {
 pub(crate) struct RosterRow {
     pub(crate) slot: Slot,
     pub(crate) duty: Duty,
+    /// Whether its worker takes no more requests.
+    pub(crate) is_leaving: bool,
     pub(crate) quarantined: Option<Arc<WorkerLoss>>,
     /// The worker that boots or is ready, where there is one.
     pub(crate) worker: Option<ActorRef<WorkerMessage>>,

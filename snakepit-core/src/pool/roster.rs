@@ -282,11 +282,10 @@ impl<W> Roster<W> {
         for (_, place) in self.slots() {
             counts.total += 1;
             match &place.occupant {
-                _ if place.is_retiring() => counts.retiring += 1,
+                // One that has declined a request serves nobody any more, although its slot is to stay.
+                _ if place.is_leaving() => counts.retiring += 1,
                 Occupant::Starting => counts.starting += 1,
                 Occupant::Quarantined { .. } => counts.quarantined += 1,
-                // It serves nobody any more, although its slot is to stay.
-                Occupant::Ready(ready) if ready.is_closed() => counts.retiring += 1,
                 Occupant::Ready(ready) if ready.room() == Room::Free => counts.available += 1,
                 Occupant::Ready(_) => counts.busy += 1,
             }

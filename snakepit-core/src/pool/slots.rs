@@ -248,7 +248,7 @@ impl PoolState {
                 Occupant::Quarantined { last } => (Some(last.clone()), booting, 0),
                 Occupant::Ready(ready) => (None, Some(ready.worker.actor.clone()), ready.running),
             };
-            RosterRow { slot, duty: place.duty, quarantined, worker, running }
+            RosterRow { slot, duty: place.duty, is_leaving: place.is_leaving(), quarantined, worker, running }
         };
         let _ = reply.send(self.roster.slots().map(row).collect());
     }

@@ -21,7 +21,8 @@ pub enum WorkerPhase {
     Ready,
     /// It is about to be replaced.
     Dying,
-    /// It takes no more requests, finishes those it has, and leaves: the pool was made smaller, or another has taken over.
+    /// It takes no more requests, finishes those it has, and leaves: the pool was made smaller, another has taken over, or it
+    /// has declined a request and waits for another to.
     Retiring,
     /// Its slot gave up, and is tried again later.
     Quarantined,
@@ -124,7 +125,7 @@ impl WorkerStatus {
         self.last_loss = Some(loss);
     }
 
-    /// The pool wants it to leave; the worker itself does not know since when.
+    /// It takes no more requests; the worker itself does not know since when.
     pub(crate) fn retiring(&mut self) {
         (self.phase, self.since_unix_ms) = (WorkerPhase::Retiring, None);
     }

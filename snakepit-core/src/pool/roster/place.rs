@@ -69,9 +69,14 @@ impl<W> Place<W> {
         }
     }
 
-    /// The worker that takes requests: one that is ready, and neither retires nor takes no more.
+    /// Whether its worker takes no more requests: the slot is to go, or the worker has said so.
+    pub(in crate::pool) fn is_leaving(&self) -> bool {
+        self.is_retiring() || self.ready().is_some_and(Ready::is_closed)
+    }
+
+    /// The worker that takes requests.
     pub(super) fn serving(&self) -> Option<&Ready<W>> {
-        self.ready().filter(|ready| !self.is_retiring() && !ready.is_closed())
+        self.ready().filter(|_| !self.is_leaving())
     }
 
     pub(in crate::pool) fn ready(&self) -> Option<&Ready<W>> {

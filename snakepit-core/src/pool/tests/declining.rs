@@ -9,6 +9,7 @@ use crate::error::{WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
 use crate::pool::tests::bench::{Bench, chunk, done, in_session, options, request};
 use crate::pool::{HealthReason, HealthStatus};
+use crate::worker::WorkerPhase;
 
 fn decline(life: &ScriptedLife, id: RequestId) {
     let error = WorkerError {
@@ -210,6 +211,8 @@ async fn a_pool_whose_only_worker_takes_no_more_and_is_not_replaced_yet_is_not_r
     }
     let stats = bench.settled(|stats| stats.waiting == 1 && stats.total == 1).await;
     assert_eq!((stats.available, stats.busy, stats.retiring), (0, 0, 1));
+    let workers = bench.pool.workers().await.unwrap();
+    assert_eq!((workers[0].phase, workers[0].since_unix_ms), (WorkerPhase::Retiring, None));
     let health = bench.pool.health().await;
     let nobody = HealthReason::Short { ready: 0, size: 1, quarantined: 0 };
     assert_eq!((health.status, health.reason), (HealthStatus::NotReady, Some(nobody)));

@@ -18,6 +18,9 @@ use crate::pool::wear::{LOOK_EVERY, WearFacts};
 use crate::telemetry::Event;
 use crate::timer::Timer;
 
+/// Why a worker has to be replaced that declined a request.
+pub(super) const TAKES_NO_MORE: &str = "it takes no more requests";
+
 /// A worker that wants to be replaced, and goes on for a while.
 #[derive(Debug)]
 pub(super) struct PutOff {
@@ -67,11 +70,15 @@ impl PoolState {
             RestlessVerdict::After { times, rest } => {
                 let (worker, told) = (self.args.shared.life(life), reason.clone());
                 self.args.shared.emit(Event::WorkerRestless { worker, times, rest, reason: told });
-                let over = PoolMessage::Timer(PoolTimer::PutOffOver { slot });
-                let timer = Timer::after(rest, &self.myself, over);
-                self.put_off.insert(slot, PutOff { life, reason, _timer: timer });
+                self.put_off(life, reason, rest);
             }
         }
+    }
+
+    fn put_off(&mut self, life: Life, reason: RecycleReason, rest: Duration) {
+        let over = PoolMessage::Timer(PoolTimer::PutOffOver { slot: life.slot });
+        let timer = Timer::after(rest, &self.myself, over);
+        self.put_off.insert(life.slot, PutOff { life, reason, _timer: timer });
     }
 
     fn is_put_off(&self, life: Life) -> bool {
@@ -220,6 +227,16 @@ impl PoolState {
         self.args.shared.emit(Event::WorkerNotRecycled { worker, error: error.to_string() });
         if let Some(recycling) = self.recyclings.take(slot) {
             recycling.answer(&Err(error));
+        }
+        self.try_later(slot);
+    }
+
+    /// A worker that takes no more requests was not replaced: unless it leaves by itself, its slot serves nobody until it is.
+    fn try_later(&mut self, slot: Slot) {
+        let closed = self.roster.life(slot).filter(|life| self.roster.is_closed(*life));
+        if let Some(life) = closed {
+            let rest = self.restless.was_not_replaced(slot, chance());
+            self.put_off(life, RecycleReason::Worker { why: TAKES_NO_MORE.to_owned() }, rest);
         }
     }
 

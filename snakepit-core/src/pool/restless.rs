@@ -38,15 +38,21 @@ impl Restless {
             self.times.remove(&slot);
             return RestlessVerdict::Now;
         }
+        match self.one_more(slot) {
+            1 => RestlessVerdict::Now,
+            times => RestlessVerdict::After { times, rest: rest_after(times - 1, chance) },
+        }
+    }
+
+    /// How long a worker goes on that has to be replaced and was not, until that is tried again.
+    pub(super) fn was_not_replaced(&mut self, slot: Slot, chance: f64) -> Duration {
+        rest_after(self.one_more(slot), chance)
+    }
+
+    fn one_more(&mut self, slot: Slot) -> u32 {
         let times = self.times.entry(slot).or_insert(0);
         *times = times.saturating_add(1);
-        match times.checked_sub(1) {
-            None | Some(0) => RestlessVerdict::Now,
-            Some(earlier) => {
-                let rest = QuarantinePolicy::default().backoff.delay(earlier, chance);
-                RestlessVerdict::After { times: *times, rest }
-            }
-        }
+        *times
     }
 
     /// Another has taken over, and what came before it with it.
@@ -60,6 +66,10 @@ impl Restless {
     pub(super) fn forget(&mut self, slot: Slot) {
         self.times.remove(&slot);
     }
+}
+
+fn rest_after(times: u32, chance: f64) -> Duration {
+    QuarantinePolicy::default().backoff.delay(times, chance)
 }
 
 #[cfg(test)]
@@ -95,6 +105,13 @@ mod tests {
         assert_eq!((wants(Duration::ZERO), rest(wants(Duration::ZERO))), (RestlessVerdict::Now, 1));
         assert_eq!(wants(MINUTE), RestlessVerdict::Now);
         assert_eq!((wants(MINUTE / 2), rest(wants(MINUTE / 2))), (RestlessVerdict::Now, 1));
+    }
+
+    #[test]
+    fn one_that_could_not_be_replaced_rests_as_long_as_one_that_is_as_restless() {
+        let mut restless = Restless::default();
+        let rests: Vec<_> = (0..3).map(|_| restless.was_not_replaced(Slot(0), 0.0).as_secs()).collect();
+        assert_eq!((rests, rest(restless.wants(Slot(0), Duration::ZERO, MINUTE, 0.0))), (vec![1, 2, 4], 4));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::adapter::scripted::ScriptedLife;
-use crate::adapter::{AdapterMessage, Outcome, SendChunkError, StreamWindow};
+use crate::adapter::scripted::{Boot, Scripted, ScriptedLife};
+use crate::adapter::{AdapterFailure, AdapterMessage, Outcome, SendChunkError, StreamWindow};
 use crate::config::Affinity;
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
@@ -11,7 +11,7 @@ use crate::pool::tests::bench::{Bench, chunk, done, in_session, options, request
 use crate::pool::{HealthReason, HealthStatus};
 use crate::worker::WorkerPhase;
 
-fn decline(life: &ScriptedLife, id: RequestId) {
+pub(super) fn decline(life: &ScriptedLife, id: RequestId) {
     let error = WorkerError {
         kind: WorkerErrorKind::Draining,
         type_name: String::new(),
@@ -197,6 +197,29 @@ async fn a_declined_request_whose_caller_left_is_over() {
     let mut next = bench.life().await;
     bench.settled(|stats| stats.available == 1 && stats.running == 0).await;
     assert!(!next.has_more());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_declined_and_could_not_be_replaced_is_as_soon_as_another_boots() {
+    // Nobody tried again: as long as it stayed, its slot served nobody.
+    let (adapter, boots) = Scripted::changing(1, Boot::Ready);
+    let mut bench = Bench::start_adapter(options(|_| {}), adapter).await;
+    let mut life = bench.life().await;
+    boots.set(Boot::Fails(AdapterFailure::Disconnected));
+    let call = bench.send(request("work").timeout(Duration::from_hours(1)));
+    let id = life.next_request().await;
+    decline(&life, id);
+    for _ in 0..2 {
+        bench.settled(|stats| stats.total == 2).await;
+        bench.settled(|stats| (stats.total, stats.retiring) == (1, 1)).await;
+    }
+    boots.set(Boot::Ready);
+    let mut next = bench.life().await;
+    assert_eq!(next.next_request().await, id);
+    next.answer(id, &done());
+    assert!(call.await.unwrap().is_ok());
+    bench.settled(|stats| (stats.total, stats.available) == (1, 1)).await;
+    assert!(life.has_left());
 }
 
 #[tokio::test(start_paused = true)]

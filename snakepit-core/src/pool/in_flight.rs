@@ -170,10 +170,6 @@ impl Flight {
         self.session.is_some() && self.affinity.is_strict()
     }
 
-    pub(super) fn is_stream(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.chunks.is_some())
-    }
-
     /// Whether somebody still waits for the answer.
     pub(super) fn is_awaited(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| !reply.is_closed())

@@ -37,22 +37,19 @@ pub(super) struct PlacementFacts {
     pub(super) own: Option<Room>,
     /// The best room that any worker has.
     pub(super) any: Room,
-    /// Whether it may be handed over ahead of its turn. What cannot be taken back may not: a stream.
-    pub(super) may_go_ahead: bool,
 }
 
 impl PlacementFacts {
     /// Judges a request.
     pub(super) fn judge(self) -> PlacementVerdict {
         use Affinity::{Hint, Off, StrictFailFast, StrictQueue};
-        let usable = |room| if room == Room::Ahead && !self.may_go_ahead { Room::Full } else { room };
-        let (own, any) = (self.own.map(usable), usable(self.any));
-        let anywhere = if any == Room::Full { PlacementVerdict::WaitForAny } else { PlacementVerdict::Any };
-        match (own, self.affinity) {
+        let anywhere =
+            if self.any == Room::Full { PlacementVerdict::WaitForAny } else { PlacementVerdict::Any };
+        match (self.own, self.affinity) {
             (None, _) | (_, Off) => anywhere,
             (Some(Room::Free), _) => PlacementVerdict::Own,
             // Ahead of its turn on its own worker, unless another could run it now.
-            (Some(Room::Ahead), Hint) if any < Room::Free => PlacementVerdict::Own,
+            (Some(Room::Ahead), Hint) if self.any < Room::Free => PlacementVerdict::Own,
             (Some(Room::Ahead | Room::Full), Hint) => anywhere,
             (Some(Room::Ahead), StrictQueue) => PlacementVerdict::Own,
             (Some(Room::Full), StrictQueue) => PlacementVerdict::WaitForOwn,
@@ -67,9 +64,8 @@ mod tests {
     use Affinity::{Hint, Off, StrictFailFast, StrictQueue};
     use PlacementVerdict::{Any, Busy, Own, WaitForAny, WaitForOwn};
 
-    fn verdicts(own: Option<Room>, any: Room, may_go_ahead: bool) -> [PlacementVerdict; 4] {
-        [Off, Hint, StrictQueue, StrictFailFast]
-            .map(|affinity| PlacementFacts { affinity, own, any, may_go_ahead }.judge())
+    fn verdicts(own: Option<Room>, any: Room) -> [PlacementVerdict; 4] {
+        [Off, Hint, StrictQueue, StrictFailFast].map(|affinity| PlacementFacts { affinity, own, any }.judge())
     }
 
     #[test]
@@ -87,15 +83,7 @@ mod tests {
             (Some(Room::Full), Room::Full, [WaitForAny, WaitForAny, WaitForOwn, Busy]),
         ];
         for (own, any, expected) in table {
-            assert_eq!(verdicts(own, any, true), expected, "own {own:?}, any {any:?}");
+            assert_eq!(verdicts(own, any), expected, "own {own:?}, any {any:?}");
         }
-    }
-
-    #[test]
-    fn what_may_not_go_ahead_waits_instead() {
-        assert_eq!(verdicts(None, Room::Ahead, false), [WaitForAny; 4]);
-        let own = verdicts(Some(Room::Ahead), Room::Ahead, false);
-        assert_eq!(own, [WaitForAny, WaitForAny, WaitForOwn, Busy]);
-        assert_eq!(verdicts(Some(Room::Free), Room::Free, false), [Any, Own, Own, Own]);
     }
 }

@@ -10,7 +10,7 @@ use crate::pool::actor::PoolState;
 use crate::pool::admission::AdmissionVerdict;
 use crate::pool::in_flight::{Begun, Binding, BindingStage, Flight, Run, Stage};
 use crate::pool::message::{Life, PoolMessage, PoolTimer, Submission};
-use crate::pool::placement::{PlacementFacts, PlacementVerdict, Room};
+use crate::pool::placement::{PlacementFacts, PlacementVerdict};
 use crate::pool::reservations::Reservation;
 use crate::pool::watchdog::{STALL_LIMIT, WatchVerdict};
 use crate::session_affinity::SessionAffinityMessage;
@@ -94,13 +94,10 @@ impl PoolState {
             return;
         }
         let own = flight.binding.prefers();
-        let in_turn = |room, waits| if waits && room == Room::Ahead { Room::Full } else { room };
-        // Whoever waits goes ahead first. While a stream waits, which may not go ahead, nobody does.
         let facts = PlacementFacts {
             affinity: flight.affinity,
-            own: own.map(|own| in_turn(self.roster.room_of(own), self.line.has_any_for(own))),
-            any: in_turn(self.roster.best_room(), self.line.has_any()),
-            may_go_ahead: !flight.is_stream(),
+            own: own.map(|own| self.roster.room_of(own)),
+            any: self.roster.best_room(),
         };
         let verdict = facts.judge();
         if verdict == PlacementVerdict::Busy {
@@ -108,7 +105,7 @@ impl PoolState {
             return;
         }
         self.routing -= 1;
-        // Those who wait came first; while there are any, no worker that they may run on is free.
+        // Those who wait came first; while there are any, no worker that they may run on has room.
         let taken = match verdict {
             PlacementVerdict::Own => own.filter(|own| self.roster.take_this(*own)),
             PlacementVerdict::Any => self.roster.take_any(),
@@ -186,17 +183,9 @@ impl PoolState {
         if self.roster.is_retiring(life.slot) {
             return self.serve_last(life, now);
         }
-        while let Some(id) = self.line.first_for(life) {
-            let has_room = self.roster.room_of(life) >= self.least_room(id);
-            if !has_room || !self.roster.take_this(life) || self.line.next_for(life).is_none() {
-                return;
-            }
+        while self.line.has_any_for(life) && self.roster.take_this(life) {
+            let Some(id) = self.line.next_for(life) else { return };
             self.dispatch(id, life, now);
         }
-    }
-
-    /// What room a request needs: what cannot be taken back is not handed over ahead of its turn.
-    pub(super) fn least_room(&self, id: RequestId) -> Room {
-        if self.in_flight.get(id).is_some_and(Flight::is_stream) { Room::Free } else { Room::Ahead }
     }
 }

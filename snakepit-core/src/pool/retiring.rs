@@ -102,10 +102,8 @@ impl PoolState {
 
     /// Gives a worker that retires the requests that have waited for it, and may run nowhere else.
     pub(super) fn serve_last(&mut self, life: Life, now: Instant) {
-        while let Some(id) = self.line.first_pinned(life) {
-            if !self.roster.take_last(life, self.least_room(id)) || self.line.next_pinned(life).is_none() {
-                return;
-            }
+        while self.line.has_pins_to(life) && self.roster.take_last(life) {
+            let Some(id) = self.line.next_pinned(life) else { return };
             self.dispatch(id, life, now);
         }
     }

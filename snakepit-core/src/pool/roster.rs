@@ -205,11 +205,13 @@ impl<W> Roster<W> {
         self.take(life.slot, Some(life.incarnation))
     }
 
-    /// Takes a place on a worker that retires, for a request that has waited for this very worker and needs so much room.
-    pub(super) fn take_last(&mut self, life: Life, least: Room) -> bool {
+    /// Takes a place on a worker that retires, for a request that has waited for this very worker.
+    pub(super) fn take_last(&mut self, life: Life) -> bool {
         let is_retiring = self.place(life.slot).is_some_and(Place::is_retiring);
         match self.ready_worker_mut(life.slot) {
-            Some(ready) if is_retiring && ready.incarnation == life.incarnation && ready.room() >= least => {
+            Some(ready)
+                if is_retiring && ready.incarnation == life.incarnation && ready.room() > Room::Full =>
+            {
                 ready.running += 1;
                 true
             }

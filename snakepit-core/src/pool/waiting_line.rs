@@ -68,24 +68,20 @@ impl WaitingLine {
         !self.anyone.is_empty()
     }
 
-    /// The request that has waited longest of those that a life may take. Costs the same however many wait for others.
-    pub(super) fn first_for(&self, life: Life) -> Option<RequestId> {
-        self.head(life).map(|(_, id)| id)
-    }
-
-    /// Takes out the request that [`first_for`](Self::first_for) names.
+    /// Takes out the request that has waited longest of those that a life may take. Costs the same however many wait for
+    /// others.
     pub(super) fn next_for(&mut self, life: Life) -> Option<RequestId> {
         let (ticket, id) = self.head(life)?;
         self.leave(ticket);
         Some(id)
     }
 
-    /// The request that has waited longest of those that only this life may take.
-    pub(super) fn first_pinned(&self, life: Life) -> Option<RequestId> {
-        self.pinned.get(&life)?.first_key_value().map(|(_, id)| *id)
+    /// Whether any request waits for this life alone.
+    pub(super) fn has_pins_to(&self, life: Life) -> bool {
+        self.pinned.contains_key(&life)
     }
 
-    /// Takes out the request that [`first_pinned`](Self::first_pinned) names.
+    /// Takes out the request that has waited longest of those that only this life may take.
     pub(super) fn next_pinned(&mut self, life: Life) -> Option<RequestId> {
         let (number, id) = self.pinned.get(&life)?.first_key_value()?;
         let (ticket, id) = (Ticket { number: *number, pin: Some(life) }, *id);
@@ -162,7 +158,7 @@ mod tests {
         assert_eq!((line.len(), line.pins_in(Slot(1))), (2, vec![life(1)]));
         assert!(line.has_pins_in(Slot(1)) && !line.has_pins_in(Slot(0)) && !line.has_pins_in(Slot(2)));
         line.join(RequestId(7), None);
-        assert_eq!([line.first_pinned(life(1)), line.first_pinned(life(0))], [Some(RequestId(1)), None]);
+        assert_eq!([line.has_pins_to(life(1)), line.has_pins_to(life(0))], [true, false]);
         assert_eq!([line.next_pinned(life(1)), line.next_pinned(life(0))], [Some(RequestId(1)), None]);
         assert_eq!(all_for(&mut line, 1), [4, 7]);
         assert!(line.pinned.is_empty());

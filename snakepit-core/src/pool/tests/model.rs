@@ -36,6 +36,11 @@ enum Step {
         worker: usize,
         which: usize,
     },
+    /// A worker declines one of the requests that it has, because it is about to leave.
+    Decline {
+        worker: usize,
+        which: usize,
+    },
     /// A worker says that it begins with the first of its requests.
     Begin {
         worker: usize,
@@ -153,6 +158,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::GiveBack),
         1 => (n(), wish()).prop_map(|(which, wish)| Step::Use(which, wish)),
         6 => (n(), n()).prop_map(|(worker, which)| Step::Answer { worker, which }),
+        1 => (n(), n()).prop_map(|(worker, which)| Step::Decline { worker, which }),
         4 => n().prop_map(|worker| Step::Begin { worker }),
         4 => (n(), n(), 0u8..12).prop_map(|(worker, which, count)| Step::Produce { worker, which, count }),
         2 => (n(), end()).prop_map(|(worker, end)| Step::Crash { worker, end }),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::adapter::{AdapterFailure, Outcome};
-use crate::config::{Affinity, PoolOptions};
+use crate::config::PoolOptions;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
-use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::pool::tests::bench::{Bench, chunk, done, options, request};
 
 fn ahead(size: u16, prefetch: u16) -> PoolOptions {
     options(|o| (o.size, o.prefetch) = (size, prefetch))
@@ -131,54 +131,27 @@ async fn waiting_in_a_worker_is_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_waits_for_its_turn_and_nobody_overtakes_it_for_ever() {
+async fn a_stream_is_handed_ahead_as_any_request_and_goes_elsewhere_as_any() {
+    // It had to wait until the worker was free, and held up whoever came behind it.
     let mut bench = Bench::start(ahead(1, 2)).await;
     let mut life = bench.life().await;
-    let calls = [bench.call("one"), bench.call("two")];
-    let ids = [life.next_request().await, life.next_request().await];
-    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
-    bench.settled(|stats| stats.waiting == 1).await;
-    let late = bench.call("late");
-    bench.settled(|stats| stats.waiting == 2).await;
-    assert!(!life.has_more(), "one that came later was handed ahead of the stream");
-    for id in ids {
-        life.answer(id, &done());
-    }
-    let (id, chunks) = life.next_stream().await;
-    drop(chunks);
-    life.reports.finished(id, Outcome::StreamEnded);
-    let id = life.next_request().await;
-    life.answer(id, &done());
-    assert!(stream.next().await.is_none());
-    for call in calls.into_iter().chain([late]) {
-        assert!(call.await.unwrap().is_ok());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_waits_for_its_turn_also_on_a_worker_that_is_to_leave() {
-    // It was handed over as soon as the worker that leaves had finished anything.
-    let strict = PoolOptions { affinity: Affinity::StrictQueue, ..ahead(2, 1) };
-    let mut bench = Bench::start(strict).await;
-    let [mut a, mut b] = bench.all_lives().await;
     let busy = bench.call("busy");
-    let busy_id = a.next_request().await;
-    let calls = [bench.send(in_session("one", "s")), bench.send(in_session("two", "s"))];
-    let ids = [b.next_request().await, b.next_request().await];
-    let mut stream = bench.pool.execute_stream(in_session("count", "s")).unwrap();
-    bench.settled(|stats| stats.waiting == 1).await;
-    bench.pool.resize(1).await.unwrap();
-    b.answer(ids[0], &done());
-    let stats = bench.settled(|stats| stats.running == 2).await;
-    assert_eq!((stats.waiting, stats.retiring, b.has_more()), (1, 1, false));
-    b.answer(ids[1], &done());
-    let (id, chunks) = b.next_stream().await;
-    drop(chunks);
-    b.reports.finished(id, Outcome::StreamEnded);
-    assert!(stream.next().await.is_none());
-    a.answer(busy_id, &done());
-    for call in calls.into_iter().chain([busy]) {
-        assert!(call.await.unwrap().is_ok());
-    }
-    bench.settled(|stats| stats.total == 1).await;
+    let busy_id = life.next_request().await;
+    life.reports.started(busy_id);
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, unused) = life.next_stream().await;
+    let behind = bench.call("behind");
+    let behind_id = life.next_request().await;
+    life.reports.heard_out();
+    life.end(AdapterFailure::Disconnected);
+    assert_eq!(busy.await.unwrap().unwrap_err().code(), "worker_lost");
+    let mut successor = bench.life().await;
+    let (again, chunks) = successor.next_stream().await;
+    assert_eq!((again, successor.next_request().await), (id, behind_id));
+    assert!(unused.send(chunk(9)).is_err());
+    chunks.send(chunk(0)).unwrap();
+    successor.reports.finished(id, Outcome::StreamEnded);
+    successor.answer(behind_id, &done());
+    assert_eq!(stream.next().await.unwrap().unwrap(), chunk(0));
+    assert!(stream.next().await.is_none() && behind.await.unwrap().is_ok());
 }

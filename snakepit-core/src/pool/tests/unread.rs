@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::adapter::AdapterFailure;
 use crate::adapter::scripted::ScriptedLife;
+use crate::adapter::{AdapterFailure, Outcome};
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
-use crate::pool::tests::bench::{Bench, done, in_session, options, request};
+use crate::pool::tests::bench::{Bench, chunk, done, in_session, options, request};
 
 fn dies_without_reading(life: ScriptedLife, id: RequestId) {
     life.reports.unread(id);
@@ -49,6 +49,21 @@ async fn one_that_was_read_is_told_of_the_loss_and_the_unread_one_beside_it_is_n
     }
     codes.sort_unstable();
     assert_eq!(codes, ["ok", "worker_lost"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_not_read_goes_elsewhere_too() {
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, _unused) = life.next_stream().await;
+    dies_without_reading(life, id);
+    let mut next = bench.life().await;
+    let (again, chunks) = next.next_stream().await;
+    chunks.send(chunk(0)).unwrap();
+    next.reports.finished(again, Outcome::StreamEnded);
+    assert_eq!((again, stream.next().await.unwrap().unwrap()), (id, chunk(0)));
+    assert!(stream.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,9 +19,11 @@ use crate::pool::{Drained, Permit, PoolStats};
 use crate::worker::WorkerPhase;
 
 /// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// When every timer has rung that nothing sets anew.
 const QUIET: Duration = Duration::from_mins(2);
+/// How many requests are declined at most: the worker that replaces one which has comes after a longer rest each time.
+const DECLINES: u32 = 6;
 
 pub(super) struct Stage {
     bench: Bench,
@@ -44,6 +46,8 @@ pub(super) struct Stage {
     was_killed: bool,
     /// Whether a caller who waited for a place may not have come to ask.
     may_not_have_asked: bool,
+    /// How many requests workers have declined.
+    declines: u32,
     /// How many tasks there were in all when nothing had happened yet.
     tasks_at_rest: usize,
 }
@@ -83,6 +87,7 @@ impl Stage {
             is_draining: false,
             was_killed: false,
             may_not_have_asked: false,
+            declines: 0,
             tasks_at_rest: 0,
         };
         // Every timer of the start has rung by then.
@@ -108,6 +113,7 @@ impl Stage {
                 }
             }
             Step::Answer { worker, which } => self.answer(worker, which),
+            Step::Decline { worker, which } => self.decline(worker, which),
             Step::Begin { worker } => {
                 if let Some(worker) = pick(&mut self.workers, worker) {
                     worker.begin();
@@ -177,6 +183,15 @@ impl Stage {
         let given = &mut self.calls[task.call].given;
         (given.now, given.may_have_run) = (None, true);
         given.ended_after = task.stream.as_ref().map(Production::sent);
+    }
+
+    fn decline(&mut self, worker: usize, which: usize) {
+        let Some(worker) = pick(&mut self.workers, worker).filter(|_| self.declines < DECLINES) else {
+            return;
+        };
+        let Some(task) = worker.decline(which) else { return };
+        self.declines += 1;
+        self.calls[task.call].given.now = None;
     }
 
     fn produce(&mut self, worker: usize, which: usize, count: u8) {
@@ -282,8 +297,6 @@ impl Stage {
         let (id, request, stream) = match message {
             AdapterMessage::Execute { id, request, .. } => (id, request, None),
             AdapterMessage::ExecuteStream { id, request, chunks, .. } => {
-                let has = worker.has.len();
-                assert!(has < self.setting.capacity.into(), "a stream was handed ahead of its turn");
                 (id, request, Some(Production::new(chunks)))
             }
             AdapterMessage::Credit { id, chunks, bytes } => return worker.credit(id, chunks, bytes),

@@ -7,6 +7,7 @@ use crate::adapter::{AdapterFailure, ChunkSender, Outcome, SendChunkError, Strea
 use crate::id::RequestId;
 use crate::payload::Payload;
 use crate::pool::message::Life;
+use crate::pool::tests::declining::decline;
 use crate::pool::tests::model::End;
 
 pub(super) struct Worker {
@@ -62,6 +63,17 @@ impl Worker {
             None => self.end.answer(task.id, &json!(task.call)),
             Some(_) => self.end.reports.finished(task.id, Outcome::StreamEnded),
         }
+        Some(task)
+    }
+
+    /// Takes out one of the requests that it has, and declines it, unless it has sent some of it. Returns it.
+    pub(super) fn decline(&mut self, which: usize) -> Option<Task> {
+        let which = which.checked_rem(self.has.len())?;
+        if self.has[which].stream.as_ref().is_some_and(|stream| stream.sent > 0) {
+            return None;
+        }
+        let task = self.has.remove(which);
+        decline(&self.end, task.id);
         Some(task)
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from .answer import Unsendable, sendable
 from .failure import error_body, exception_body
 from .invocation import InvalidArgument
@@ -58,7 +60,7 @@ class Alone:
         command = request.command = self._registry.find(request.name)
         if command is None:
             raise Refused(self._registry.unknown_body(request.name))
-        refusal = command.refusal(request, payload_limit)
+        refusal = command.refusal(request, payload_limit, monotonic())
         if refusal is not None:
             raise Refused(refusal)
         value = self._done(command.call(request))

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
     from .frame import Frame
 
-JSON_ANSWER = struct.Struct(">IBBHQHHI")
-"""A frame header and the fixed part of a payload body without content type and attachments."""
+JSON_ANSWER = struct.Struct(">IIQII")
+"""The header of a Result, and the fixed part of a payload body without attachments: each number that is made of others is one."""
+
+RESULT_WORD = RESULT << 24
 
 OCTETS = BYTES_TYPE.encode()
-BYTES_ANSWER = struct.Struct(f">IBBHQHHI{len(OCTETS)}s")
+OCTETS_WORD = len(OCTETS) << 16
+BYTES_ANSWER = struct.Struct(f">IIQII{len(OCTETS)}s")
 """The same for bare bytes, with their content type."""
 
 PACKED = MSGPACK_TYPE.encode()
-PACKED_ANSWER = struct.Struct(f">IBBHQHHI{len(PACKED)}s")
+PACKED_WORD = len(PACKED) << 16
+PACKED_ANSWER = struct.Struct(f">IIQII{len(PACKED)}s")
 
 SMALL = PIECE - 8 - len(OCTETS)
 COMMON_VALUES = frozenset((dict, list, str, int, float, bool, type(None)))
@@ -80,7 +84,7 @@ def result_frames(request_id: int, value: Any, payload_limit: int, asked_in: str
     if type(value) is bytes:
         size = len(value)
         if size <= SMALL and size <= payload_limit:
-            return (BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT, 0, 0, request_id, len(OCTETS), 0, size, OCTETS) + value,)
+            return (BYTES_ANSWER.pack(20 + len(OCTETS) + size, RESULT_WORD, request_id, OCTETS_WORD, size, OCTETS) + value,)
     elif type(value) in COMMON_VALUES:
         frames = _common_frames(request_id, value, payload_limit, asked_in)
         if frames is not None:
@@ -105,5 +109,5 @@ def _common_frames(request_id: int, value: Any, payload_limit: int, asked_in: st
     if size > SMALL:
         return payload_frames(RESULT, request_id, Payload(data, MSGPACK_TYPE if is_packed else JSON_TYPE))
     if is_packed:
-        return (PACKED_ANSWER.pack(20 + len(PACKED) + size, RESULT, 0, 0, request_id, len(PACKED), 0, size, PACKED) + data,)
-    return (JSON_ANSWER.pack(20 + size, RESULT, 0, 0, request_id, 0, 0, size) + data,)
+        return (PACKED_ANSWER.pack(20 + len(PACKED) + size, RESULT_WORD, request_id, PACKED_WORD, size, PACKED) + data,)
+    return (JSON_ANSWER.pack(20 + size, RESULT_WORD, request_id, 0, size) + data,)

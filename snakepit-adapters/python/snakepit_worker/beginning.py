@@ -6,6 +6,8 @@ together if the process dies: so it is only said of what will most likely be don
 
 from __future__ import annotations
 
+from .frame import HEADER, SHORTEST, STARTED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, List
@@ -40,7 +42,13 @@ def begin_together(first: Request, waiting: Iterable[Request]) -> List[Request]:
     return together
 
 
+def started_frames(requests: Iterable[Request]) -> bytes:
+    """A Started for each of these, one behind the other."""
+    pack = HEADER.pack
+    return b"".join([pack(SHORTEST, STARTED, 0, 0, request.id) for request in requests])
+
+
 def next_expectation(expected: float, took: float) -> float:
     """What a command is expected to take that was expected to take so long, and took so long. All in seconds."""
-    return expected + WEIGHT * (min(took, UNKNOWN) - expected)
+    return expected + WEIGHT * ((took if took < UNKNOWN else UNKNOWN) - expected)
 

@@ -5,6 +5,8 @@ Knows no command and no pipe. Whoever holds the reading role calls it; it is nev
 
 from __future__ import annotations
 
+import struct
+
 from .frame import (
     BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT, FROM_HOST, HEADER, LARGE, LENGTH, LONGEST, MAY_BE_CUT, MORE, NAMES_A_REQUEST, OPTIONAL,
     PART, SHORTEST, Breach, check_length,
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
     Message = Tuple[int, int, Any]
     """kind, request id, body: bytes, or with `LARGE` in the kind a `Placed`"""
+
+
+PLAIN_HEADER = struct.Struct(">IIQ")
+"""A frame header with kind, flags and reserved field as one number."""
+
+PLAIN = {kind << 24: kind for kind in FROM_HOST - {PART}}
+"""What that number is where there is nothing to judge."""
 
 
 class CutBody:
@@ -68,23 +77,23 @@ class Incoming:
                 return []
             data = b"".join(self._pieces)
             self._pieces.clear()
-        unpack, offset, end = HEADER.unpack_from, 0, len(data)
+        unpack, offset, end, cut = PLAIN_HEADER.unpack_from, 0, len(data), self._cut
         while end - offset >= 16:
-            length, kind, flags, reserved, request_id = unpack(data, offset)
+            length, word, request_id = unpack(data, offset)
             if length < SHORTEST or length > LONGEST:
                 check_length(length)
             stop = offset + 4 + length
             if stop > end:
-                if kind == PART and request_id in self._cut and self._begin_filling(data, offset):
+                if request_id in cut and self._begin_filling(data, offset):
                     return messages
                 break
             body = data[offset + 16:stop]
-            if flags or reserved or self._cut or request_id == 0 or kind not in FROM_HOST or kind == PART:
-                message = self._judge(kind, flags, reserved, request_id, body)
+            if word in PLAIN and request_id and not cut:
+                messages.append((PLAIN[word], request_id, body))
+            else:
+                message = self._judge(data, offset, body)
                 if message is not None:
                     messages.append(message)
-            else:
-                messages.append((kind, request_id, body))
             offset = stop
         if offset < end:
             self._keep(data[offset:] if offset else data)
@@ -122,8 +131,9 @@ class Incoming:
         self._pieces.append(rest)
         self._have = len(rest)
 
-    def _judge(self, kind: int, flags: int, reserved: int, request_id: int, body: bytes) -> Optional[Message]:
+    def _judge(self, data: bytes, offset: int, body: bytes) -> Optional[Message]:
         """The frames that are not plain: flags, parts, unknown kinds, and all frames while a body is cut."""
+        _, kind, flags, reserved, request_id = HEADER.unpack_from(data, offset)
         if flags & ~(OPTIONAL | MORE) or reserved:
             raise Breach("reserved_bits", f"a frame of kind {kind:#04x} with flags {flags:#04x}, reserved field {reserved}")
         if kind not in FROM_HOST and not flags & OPTIONAL:
@@ -157,9 +167,9 @@ class Incoming:
 
     def _begin_filling(self, data: bytes, offset: int) -> bool:
         """Takes the beginning of a part whose rest has not come, if its body has a place; everything else waits for the whole."""
-        length, _, flags, reserved, request_id = HEADER.unpack_from(data, offset)
+        length, kind, flags, reserved, request_id = HEADER.unpack_from(data, offset)
         large = self._cut[request_id]
-        if isinstance(large, CutBody) or flags & ~MORE or reserved or not large.fits(length - SHORTEST):
+        if kind != PART or isinstance(large, CutBody) or flags & ~MORE or reserved or not large.fits(length - SHORTEST):
             return False
         self.filling, self._filling_id, self._filling_goes_on = large, request_id, bool(flags & MORE)
         large.begin_part(length - SHORTEST)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from _thread import get_ident
+from time import monotonic
 
-from .beginning import MOST, begin_together, next_expectation
-from .frame import STARTED, encode
+from .beginning import MOST, begin_together, next_expectation, started_frames
 from .outgoing import HostGone
 from .reading import Reading
 from .serving import Serving
@@ -15,7 +14,7 @@ from .waiting_line import WaitingLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Iterable, Optional
 
     from .frame import Frame
     from .registry import Registry
@@ -72,6 +71,8 @@ class InlineServing(Serving):
 
     def _take_and_run(self) -> None:
         take, flush, reading, intake = self.waiting_line.take, self.outgoing.flush, self.reading, self._intake
+        # When the request before was done with, where that is known: then the next one's turn has come.
+        now: Optional[float] = None
         while True:
             # Asked before the line is: what came before Drain is then in the line already, also if the standby took it in.
             is_drained = intake.is_draining and intake.is_drained
@@ -80,13 +81,18 @@ class InlineServing(Serving):
                 if reading.stopping:
                     self._refuse_all([request, *self.waiting_line.abandon_all()])
                     return
+                if now is None:
+                    now = monotonic()
+                self._hold(now)
                 if intake.tells_started:
-                    self._tell_and_run(request)
+                    now = self._tell_and_run(request, now)
                 else:
-                    self._run(request)
+                    self._run(request, now)
+                    now = None
                 continue
             flush()
             self._held_since = 0.0
+            now = None
             if is_drained:
                 return
             if intake.is_draining and intake.is_drained:
@@ -95,20 +101,39 @@ class InlineServing(Serving):
                 self._host_is_gone()
                 return
 
-    def _tell_and_run(self, request: Request) -> None:
-        if not request.is_told:
-            told = begin_together(request, self.waiting_line.peek(MOST - 1))
-            for each in told:
-                each.is_told = True
-            # With the answers that are held, in one write, before anything of these runs.
-            self.outgoing.put(b"".join([encode(STARTED, each.id) for each in told]))
+    def _hold(self, now: float) -> None:
+        """Sends the answers that are held, if the first of them may wait no longer.
+
+        If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than
+        `HOLD` are lost with it: that costs their callers a retry, and saves all others a system call each.
+        """
+        if self._held_since == 0.0:
+            self._held_since = now
+        elif now - self._held_since > HOLD:
             self.outgoing.flush()
-            self._held_since = 0.0
-        began = time.monotonic()
-        self._run(request)
+            self._held_since = now
+
+    def _tell_and_run(self, request: Request, now: float) -> float:
+        """Returns when the request was done with."""
+        if not request.is_told:
+            self._tell(request)
+            now = monotonic()
+        self._run(request, now)
+        done = monotonic()
         command = request.command
         if command is not None:
-            command.expected = next_expectation(command.expected, time.monotonic() - began)
+            command.expected = next_expectation(command.expected, done - now)
+        return done
+
+    def _tell(self, first: Request) -> None:
+        """Says that this one begins, and those behind it that begin in the same breath."""
+        told = begin_together(first, self.waiting_line.peek(MOST - 1))
+        for each in told:
+            each.is_told = True
+        # With the answers that are held, in one write, before anything of these runs.
+        self._put(started_frames(told))
+        self.outgoing.flush()
+        self._held_since = 0.0
 
     def _wait_for_credit(self, request: Request) -> None:
         self.outgoing.flush()
@@ -116,21 +141,9 @@ class InlineServing(Serving):
             raise HostGone("the input ended")
 
     def _answer(self, request: Request, frames: Iterable[Frame]) -> None:
-        """Sends an answer, or holds it for a moment while more requests wait.
-
-        If the next command takes long, the standby sends what is held. If it kills the process, answers held for less than
-        `HOLD` are lost with it: that costs their callers a retry, and saves all others a system call each.
-        """
+        """Leaves an answer for a moment in which more may follow (see `_hold`); with an empty line the loop sends it at once."""
         self.waiting_line.running = None
-        if type(frames) is not tuple:
+        if type(frames) is tuple:
+            self._put(frames[0])
+        else:
             self._send(frames)
-            return
-        self._put(frames[0])
-        # With an empty line the loop flushes at once.
-        if self.waiting_line.waiting:
-            now = time.monotonic()
-            if self._held_since == 0.0:
-                self._held_since = now
-            elif now - self._held_since > HOLD:
-                self.outgoing.flush()
-                self._held_since = 0.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from . import message_pack
 from .beginning import UNKNOWN
 from .context import Context
@@ -58,12 +56,12 @@ class Command:
         lines = (getattr(self.function, "__doc__", None) or "").strip().splitlines()
         return lines[0].strip() if lines else ""
 
-    def refusal(self, request: Request, payload_limit: int) -> Optional[bytes]:
-        """Why a request for this command cannot run, as an Error body; None if it can."""
+    def refusal(self, request: Request, payload_limit: int, now: float) -> Optional[bytes]:
+        """Why a request for this command cannot run whose turn has come now, as an Error body; None if it can."""
         if self.is_stream != request.is_stream:
             told = "is a stream: call it as one" if self.is_stream else "is no stream: call it for its one result"
             return error_body("streaming_not_supported", f"command {self.name!r} {told}")
-        if request.deadline is not None and time.monotonic() >= request.deadline:
+        if request.deadline is not None and now >= request.deadline:
             return error_body("deadline_exceeded", "no time was left when the request's turn came")
         size = len(request.data)
         if size > payload_limit or (request.attachments and size + sum(map(len, request.attachments)) > payload_limit):

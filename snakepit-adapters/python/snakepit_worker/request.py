@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FIXED = struct.Struct(">IHHHHIHHI")
 """time left, lengths of command, session, content type, traceparent, metadata; attachments, reserved, length of the data"""
 
+FIXED_SIZE = FIXED.size
+
 PLAIN = struct.Struct(">I16sI")
 """The same, with all lengths but that of the data in one piece."""
 
@@ -77,12 +79,12 @@ class Heads:
 
     def parse(self, request_id: int, body: bytes, now: float) -> Request:
         """As `parse_execute`."""
-        if len(body) >= FIXED.size:
+        if len(body) >= FIXED_SIZE:
             time_left, lengths, size = PLAIN.unpack_from(body)
             known = self._by_lengths.get(lengths)
             if known is not None:
                 end, heads = known
-                head = heads.get(body[FIXED.size:end])
+                head = heads.get(body[FIXED_SIZE:end])
                 if head is not None and end + size == len(body):
                     name, content_type = head
                     request = Request(request_id, False, name, body[end:])

@@ -63,8 +63,9 @@ class Serving:
 
     # One request
 
-    def _run(self, request: Request) -> None:
-        command = self._checked(request)
+    def _run(self, request: Request, now: float) -> None:
+        """`now`: when its turn came, on the clock of `time.monotonic()`."""
+        command = self._checked(request, now)
         if command is None:
             return
         try:
@@ -78,7 +79,7 @@ class Serving:
             else:
                 self._answer(request, result_frames(request.id, value, self._intake.payload_limit, request.content_type))
 
-    def _checked(self, request: Request) -> Optional[Command]:
+    def _checked(self, request: Request, now: float) -> Optional[Command]:
         """The command that is to run, or None if the request is answered because none can."""
         if self._intake.tells_started and not request.is_told:
             # Before anything of it runs, or it would tell nothing when the process dies in the middle.
@@ -87,7 +88,7 @@ class Serving:
         if command is None:
             self._answer(request, error_frame(request.id, self._registry.unknown_body(request.name)))
             return None
-        refusal = command.refusal(request, self._intake.payload_limit)
+        refusal = command.refusal(request, self._intake.payload_limit, now)
         if refusal is not None:
             self._answer(request, error_frame(request.id, refusal))
             return None

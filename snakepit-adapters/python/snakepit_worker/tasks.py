@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import os
 import sys
+from time import monotonic
 
 from .answer import result_frames, sendable, payload_frames
 from .frame import CHUNK, END, encode
@@ -138,7 +139,7 @@ class TaskServing(Serving):
     async def _ending(self, request: Request) -> Iterable[Frame] | None:
         if request.cancelled:
             return self._cancelled(request)
-        command = self._checked(request)
+        command = self._checked(request, monotonic())
         if command is None:
             return None
         value = command.call(request)

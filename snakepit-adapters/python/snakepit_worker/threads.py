@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from time import monotonic
 
 from .listening import Listening
 from .outgoing import HostGone
@@ -83,7 +84,7 @@ class ThreadServing(Serving):
                     self._busy += 1
                 self._current.request_id = request.id
                 try:
-                    self._run(request)
+                    self._run(request, monotonic())
                 except HostGone:
                     self._host_is_gone()
                 self._current.request_id = 0

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, List
+
+LARGE = 262_144
+"""Bytes from which on a packer is not kept: it would keep as many."""
 
 
 class NotInstalled(ValueError):
@@ -18,18 +21,20 @@ class _Found:
     """What of `msgpack` is used, once it was asked for: a look into a class is quicker than an import that does nothing."""
 
     unpack: Any = None
-    pack: Any = None
+    packer: Any = None
     form: Any = None
+    packers: List[Any] = []
+    """Those that nobody packs with now: to make one costs more than to pack a small value with it."""
 
 
 def _find() -> None:
     try:
-        from msgpack import packb, unpackb
+        from msgpack import Packer, unpackb
     except ImportError:
         raise NotInstalled("this worker has no MessagePack: install msgpack, or send JSON") from None
     from .values import message_pack_form  # Late, as `msgpack` is.
 
-    _Found.unpack, _Found.pack, _Found.form = unpackb, packb, message_pack_form
+    _Found.unpack, _Found.packer, _Found.form = unpackb, Packer, message_pack_form
 
 
 def loads(raw: bytes) -> Any:
@@ -47,7 +52,14 @@ def loads(raw: bytes) -> Any:
 
 def dumps(value: Any) -> bytes:
     """The bytes of `value`. Raises TypeError, ValueError or OverflowError for what has no form."""
-    if _Found.pack is None:
+    if _Found.packer is None:
         _find()
-    packed: bytes = _Found.pack(value, default=_Found.form)
+    # A value's own methods may pack something else in the middle, as other threads may: no packer is in two hands.
+    try:
+        packer = _Found.packers.pop()
+    except IndexError:
+        packer = _Found.packer(default=_Found.form)
+    packed: bytes = packer.pack(value)
+    if len(packed) < LARGE:
+        _Found.packers.append(packer)
     return packed

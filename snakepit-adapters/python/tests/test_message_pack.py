@@ -5,6 +5,7 @@ import unittest
 
 import sdk_path
 from fake_host import CHUNK, END, Host, program
+from snakepit_worker import message_pack
 
 MSGPACK = "application/msgpack"
 HAS_MSGPACK = sdk_path.has("msgpack", "MessagePack")
@@ -109,6 +110,36 @@ class Packed(unittest.TestCase):
 
     def test_a_caller_who_writes_json_is_answered_in_json(self):
         self.assertEqual(self.host.call("add", {"a": 1}), 3)
+
+
+@unittest.skipUnless(HAS_MSGPACK, "msgpack is not installed")
+class Packers(unittest.TestCase):
+    def test_a_value_that_packs_another_in_the_middle_comes_out_whole_and_so_does_the_other(self):
+        import msgpack
+
+        inner = []
+
+        class Named:
+            def __fspath__(self):
+                inner.append(message_pack.dumps({"in": [1]}))
+                return "named"
+
+        for _ in range(2):
+            packed = message_pack.dumps(["before", Named(), "behind"])
+            self.assertEqual(msgpack.unpackb(packed), ["before", "named", "behind"])
+            self.assertEqual(msgpack.unpackb(inner.pop()), {"in": [1]})
+
+    def test_one_that_failed_or_has_grown_large_is_not_used_again(self):
+        message_pack.dumps(1)
+        packers = message_pack._Found.packers
+        count = len(packers)
+        with self.assertRaises(TypeError):
+            message_pack.dumps([1, object()])
+        self.assertEqual(len(packers), count - 1)
+        self.assertEqual(message_pack.dumps([1]), b"\x91\x01")
+        count = len(packers)
+        message_pack.dumps(bytes(message_pack.LARGE))
+        self.assertEqual(len(packers), count - 1)
 
 
 class NotInstalled(unittest.TestCase):

@@ -29,6 +29,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::stub_worker::flags::Plain;
 
+/// As many calls of one connection at once as is common where a library has a limit.
+const STREAMS: u32 = 100;
+
 #[derive(Debug)]
 struct Stub {
     plain: Plain,
@@ -57,7 +60,8 @@ pub(crate) fn serve(plain: Plain) -> ExitCode {
     let served = runtime.map(|runtime| {
         runtime.block_on(async {
             let listener = UnixListener::bind(address.trim_start_matches("unix:"))?;
-            let router = Server::builder().add_service(WorkerServer::new(stub));
+            let router =
+                Server::builder().max_concurrent_streams(STREAMS).add_service(WorkerServer::new(stub));
             // It knows nothing of fd 4: the host finds it by trying. Nor of its health.
             router.serve_with_incoming(UnixListenerStream::new(listener)).await.map_err(std::io::Error::other)
         })

@@ -54,7 +54,7 @@ pub(crate) fn with<M>(message: M, token: Option<&str>) -> Request<M> {
     request
 }
 
-async fn health(channel: Channel, token: Option<&str>) -> Result<i32, Code> {
+pub(crate) async fn health(channel: Channel, token: Option<&str>) -> Result<i32, Code> {
     let answer = HealthClient::new(channel).check(with(HealthCheckRequest::default(), token)).await;
     answer.map(|answer| answer.get_ref().status).map_err(|status| status.code())
 }

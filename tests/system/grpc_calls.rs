@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use snakepit_adapters::{ExecuteError, GrpcAdapter, OnStuck, PoolOptions, WorkerErrorKind};
 use snakepit_tests::oracle::{self, Mark};
+use tokio::task::JoinSet;
 
 use crate::system::subject::{HANG, Subject, on_both_runtimes, stub};
 
 async fn start(flag: &str, change: impl FnOnce(&mut PoolOptions)) -> Subject {
     let mark = Mark::new();
-    let adapter = GrpcAdapter::new(stub()).arg(flag).env(Mark::VARIABLE, mark.value());
+    // The options of the pool say how many it is asked for.
+    let adapter = GrpcAdapter::new(stub()).arg(flag).env(Mark::VARIABLE, mark.value()).capacity(u16::MAX);
     let subject = Subject::start_adapter(adapter, mark, |options| {
         options.size = 1;
         // A plain server knows neither Drain nor SIGTERM as a farewell.
@@ -111,6 +113,25 @@ fn a_worker_that_serves_cancel_stops_when_it_is_told() {
         let late = timed.timeout(Duration::from_millis(100)).send().await.unwrap_err();
         assert_eq!(late.code(), "deadline_exceeded");
         assert_eq!(sum(&subject).await, 3);
+        assert_eq!(subject.pids().await, [pid]);
+        subject.stop().await;
+    });
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_the_requests_that_fill_a_connection() {
+    // A server takes so many calls of a connection at once; the Cancels waited for the end of those that they were about.
+    on_both_runtimes(|| async {
+        let subject = start("--plain-grpc-cancel", |options| options.capacity = 150).await;
+        let pid = subject.pids().await[0];
+        let mut calls = JoinSet::new();
+        for _ in 0..150 {
+            let pit = subject.pit.clone();
+            calls.spawn(async move { pit.call::<Value, _>("sleep", &json!({"ms": 600_000})).await });
+        }
+        subject.until_running(150).await;
+        calls.shutdown().await;
+        assert_eq!(sum(&subject).await, 3, "their places are free again");
         assert_eq!(subject.pids().await, [pid]);
         subject.stop().await;
     });

@@ -6,22 +6,25 @@ use serde_json::{Value, json};
 use snakepit_adapters::ExecuteError;
 use snakepit_adapters::grpc::generated::worker_client::WorkerClient;
 use snakepit_adapters::grpc::generated::{
-    CancelRequest, EndSessionRequest, Error, ExecuteRequest, Frames, Payload, Status as RichStatus,
+    CancelRequest, DrainRequest, EndSessionRequest, Error, ExecuteRequest, Frames, Payload,
+    Status as RichStatus,
 };
 use snakepit_tests::lacking::{python_with_extras, skipped};
 use snakepit_tests::oracle::Mark;
+use tokio::task::JoinSet;
 use tonic::codegen::tokio_stream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::system::grpc::{Told, told, with};
+use crate::system::grpc::{Told, health, told, with};
 use crate::system::subject::{HANG, Kind, Subject, grpc_adapter, on_both_runtimes};
 
 /// A worker that a pool asks by calls, so that others may, too.
 struct Called {
     subject: Subject,
     told: Told,
+    channel: Channel,
     client: WorkerClient<Channel>,
 }
 
@@ -32,8 +35,9 @@ impl Called {
         let subject = Subject::start_adapter(adapter, mark, |options| options.size = 1).await;
         subject.pit.await_ready("default", HANG).await.unwrap();
         let told = told(subject.pids().await[0]);
-        let client = WorkerClient::new(told.channel().await).max_decoding_message_size(1 << 30);
-        Self { subject, told, client }
+        let channel = told.channel().await;
+        let client = WorkerClient::new(channel.clone()).max_decoding_message_size(1 << 30);
+        Self { subject, told, channel, client }
     }
 
     fn admitted<M>(&self, message: M) -> Request<M> {
@@ -281,6 +285,54 @@ fn a_call_that_is_dropped_or_out_of_time_or_cancelled_stops_its_handler() {
             () = cancel => {}
         }
         assert_eq!(called.sum().await, json!(3));
+        called.subject.stop().await;
+    });
+}
+
+#[test]
+fn who_has_asked_for_as_much_as_there_is_room_for_can_still_say_something() {
+    over_both(|kind| async move {
+        const AT_ONCE: u64 = 1024;
+        let called = Called::start(kind).await;
+        let mut calls = JoinSet::new();
+        let asked = |id| ExecuteRequest { id, ..asking("sleep", &json!({"ms": 3_600_000})) };
+        for id in 1..=AT_ONCE {
+            let (mut client, asked) = (called.client.clone(), called.admitted(asked(id)));
+            calls.spawn(async move { (id, client.execute(asked).await.map(drop)) });
+        }
+        if kind == Kind::GrpcPython {
+            // They have no order: one of them all is refused, and that there are too many is known then.
+            calls.spawn({
+                let (mut client, asked) = (called.client.clone(), called.admitted(asked(AT_ONCE + 1)));
+                async move { (AT_ONCE + 1, client.execute(asked).await.map(drop)) }
+            });
+            let refused = calls.join_next().await.unwrap().unwrap().1.unwrap_err();
+            assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        }
+        let mut client = called.client.clone();
+        let end = called.admitted(EndSessionRequest { session: "s".into() });
+        client.end_session(end).await.unwrap();
+        assert_eq!(health(called.channel.clone(), Some(&called.told.token)).await, Ok(1));
+        // All at once, and until all calls have ended: a Cancel may come before what it is about.
+        while !calls.is_empty() {
+            let mut cancels = JoinSet::new();
+            for id in 1..=AT_ONCE + 1 {
+                let (mut client, cancel) = (called.client.clone(), called.admitted(CancelRequest { id }));
+                cancels.spawn(async move { client.cancel(cancel).await.map(drop) });
+            }
+            while let Some(answered) = cancels.join_next().await {
+                let code = answered.unwrap().err().map(|status| status.code());
+                assert!(matches!(code, None | Some(Code::Unavailable)), "{code:?}");
+            }
+            while let Some(ended) = calls.try_join_next() {
+                // Some handlers answer early when they are told, others fail.
+                let (id, ended) = ended.unwrap();
+                let code = ended.err().map(|status| status.code());
+                assert!(matches!(code, None | Some(Code::Cancelled)), "{id}: {code:?}");
+            }
+        }
+        assert_eq!(called.sum().await, json!(3));
+        client.drain(called.admitted(DrainRequest {})).await.unwrap();
         called.subject.stop().await;
     });
 }

@@ -1,6 +1,7 @@
 """Calls over gRPC as the words of one host: each becomes the frames that it would be on a stream, and its answer a message again.
 
-So a command knows nothing of how it was asked. Each call has a thread of the server's, which waits for its answer.
+So a command knows nothing of how it was asked. Each call has a thread of the server's, which waits for its answer; there are
+always threads that neither requests nor Cancels can take, so that whatever else is said comes through.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import os
 import threading
 from _thread import start_new_thread
+from contextlib import contextmanager
 from queue import SimpleQueue
 
 from .call_message import TRAILERS_SAID, number_of, payload_message, request_body, session_of, status_of, trailers_limit
@@ -26,9 +28,19 @@ if TYPE_CHECKING:
 WINDOW = CREDIT.pack(16, 1 << 20)
 """Chunks and bytes by which a stream may run ahead of what HTTP/2 has taken of it."""
 
+AT_ONCE = 1024
+"""As many requests are served at once, each on a thread, and as many Cancels wait for their end. More are refused."""
+
+THREADS = 2 * AT_ONCE + 64
+"""The threads that it takes. One begins when it is needed."""
+
+STREAMS = 2 * THREADS
+"""Calls that one connection may have open. What is over the limits above is refused, and not kept waiting."""
+
 DETAILS = "grpc-status-details-bin"
 
 LEFT = error_body("error", "the worker has left", retryable=True, type_name="Left")
+BUSY = error_body("error", f"{AT_ONCE} calls are not answered yet", retryable=True, type_name="Busy")
 
 
 class Call:
@@ -53,6 +65,8 @@ class Calls:
         self._calls: Dict[int, Call] = {}
         self._last_id = 0
         self._has_left = False
+        self._requests = threading.Semaphore(AT_ONCE)
+        self._cancels = threading.Semaphore(AT_ONCE)
 
     def begin(self, fd: int) -> None:
         """Greets the worker once, before anybody asks; `fd` is where it answers."""
@@ -65,24 +79,26 @@ class Calls:
     # What is served
 
     def execute(self, message: bytes, context: Any) -> bytes:
-        call = self._ask(EXECUTE, message, context)
-        kind, body = call.answers.get()
-        if kind != RESULT:
-            self._fail(context, body)
-        return payload_message(body)
+        with self._place(self._requests, context):
+            call = self._ask(EXECUTE, message, context)
+            kind, body = call.answers.get()
+            if kind != RESULT:
+                self._fail(context, body)
+            return payload_message(body)
 
     def execute_stream(self, message: bytes, context: Any) -> Iterator[bytes]:
-        call = self._ask(EXECUTE_STREAM, message, context)
-        while True:
-            kind, body = call.answers.get()
-            if kind == CHUNK:
-                yield payload_message(body)
-                # Asked for the next one, the server has sent this one.
-                self._say(CREDIT_KIND, call.key, CREDIT.pack(1, min(len(body), 0xFFFFFFFF)))
-            elif kind == END:
-                return
-            else:
-                self._fail(context, body)
+        with self._place(self._requests, context):
+            call = self._ask(EXECUTE_STREAM, message, context)
+            while True:
+                kind, body = call.answers.get()
+                if kind == CHUNK:
+                    yield payload_message(body)
+                    # Asked for the next one, the server has sent this one.
+                    self._say(CREDIT_KIND, call.key, CREDIT.pack(1, min(len(body), 0xFFFFFFFF)))
+                elif kind == END:
+                    return
+                else:
+                    self._fail(context, body)
 
     def cancel(self, message: bytes, context: Any) -> bytes:
         number = self._read(number_of, message, context)
@@ -90,8 +106,10 @@ class Calls:
             asked = [call for call in self._calls.values() if number and call.number == number]
         for call in asked:
             self._say(CANCEL, call.key)
-        for call in asked:
-            call.is_done.wait()
+        # What it asks for has been said, also where there is no thread to wait for the end on.
+        with self._place(self._cancels, context):
+            for call in asked:
+                call.is_done.wait()
         return b""
 
     def end_session(self, message: bytes, context: Any) -> bytes:
@@ -101,6 +119,16 @@ class Calls:
     def drain(self, _: bytes, __: Any) -> bytes:
         self._say(DRAIN, 0)
         return b""
+
+    @contextmanager
+    def _place(self, places: threading.Semaphore, context: Any) -> Iterator[None]:
+        """One of the threads that these calls may have, or the end of the call."""
+        if not places.acquire(blocking=False):
+            self._fail(context, BUSY)
+        try:
+            yield
+        finally:
+            places.release()
 
     def _ask(self, kind: int, message: bytes, context: Any) -> Call:
         remaining = context.time_remaining()

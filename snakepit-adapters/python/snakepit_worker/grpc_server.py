@@ -14,7 +14,7 @@ import select
 from _thread import allocate_lock, start_new_thread
 
 from .frame import BODY_MARGIN, DEFAULT_PAYLOAD_LIMIT
-from .grpc_calls import Calls
+from .grpc_calls import STREAMS, THREADS, Calls
 from .grpc_message import frames_message, frames_of
 from .leaving import WRONG_WIRE, leave_now, leave_within
 from .listening import READ_SIZE
@@ -39,9 +39,6 @@ FAREWELL = 1.0
 
 NOT_SERVING, SERVING = b"\x08\x02", b"\x08\x01"
 """A HealthCheckResponse with this status."""
-
-THREADS = 1024
-"""As many calls are served at once, and a call more is refused; a thread begins when it is needed."""
 
 STREAM, CALLS = "stream", "calls"
 """The ways in which a worker is asked. The first to come decides for the rest of its life."""
@@ -135,12 +132,13 @@ def _server(grpc: Any, stream: HostStream, token: str) -> Any:
     # A host may ping as often as once a minute, also in silence; by default a server takes offence at less than five.
     options = [
         ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", STREAMS),
         ("grpc.max_receive_message_length", DEFAULT_PAYLOAD_LIMIT + BODY_MARGIN),
         ("grpc.max_send_message_length", DEFAULT_PAYLOAD_LIMIT + BODY_MARGIN),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 60_000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
-    server = grpc.server(ThreadPoolExecutor(THREADS, "snakepit-grpc"), options=options, maximum_concurrent_rpcs=THREADS)
+    server = grpc.server(ThreadPoolExecutor(THREADS, "snakepit-grpc"), options=options)
     server.add_generic_rpc_handlers((
         grpc.method_handlers_generic_handler("grpc.health.v1.Health", health),
         grpc.method_handlers_generic_handler("snakepit.worker.v1.Worker", worker),

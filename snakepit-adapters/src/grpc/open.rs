@@ -46,7 +46,7 @@ pub(super) async fn open(told: Told, mut connect: Connect) -> Result<Connected, 
     let pipes = connect.pipes.take().ok_or_else(|| failed("the worker's process has no pipes"))?;
     let WirePipes { to_worker, from_worker } = pipes;
     let says = pipe::Receiver::from_owned_fd(from_worker).map_err(|error| failed(&error))?;
-    let (channel, says) = reach(&told.address, says).await?;
+    let (endpoint, channel, says) = reach(&told.address, says).await?;
     let channel = InterceptedService::new(channel, told.token.bearer());
     await_health(&mut HealthClient::new(channel.clone())).await?;
     // The pipe is open for as long as the host wants the worker; its end says that the host is gone.
@@ -59,8 +59,11 @@ pub(super) async fn open(told: Told, mut connect: Connect) -> Result<Connected, 
     let (sink, messages) = match opened {
         Ok(opened) => opened,
         Err(status) if status.code() == Code::Unimplemented => {
-            let calls = UnaryCalls::new(channel.clone(), connect.payload_limit, keeps);
-            let serves_cancel = serves_cancel(&mut WorkerClient::new(channel)).await?;
+            // A server takes so many calls of a connection at once, and others wait: what is said about requests must not wait
+            // for their ends.
+            let control = InterceptedService::new(endpoint.connect_lazy(), told.token.bearer());
+            let serves_cancel = serves_cancel(&mut WorkerClient::new(control.clone())).await?;
+            let calls = UnaryCalls::new(channel, control, connect.payload_limit, keeps);
             let arguments = CallsArguments { reports: connect.reports, serves_cancel, worker: says };
             return start_calls((calls, arguments), told.capacity, connect.supervisor).await;
         }
@@ -104,7 +107,7 @@ async fn start_calls(
 async fn reach(
     address: &WorkerAddress,
     says: pipe::Receiver,
-) -> Result<(Channel, pipe::Receiver), AdapterFailure> {
+) -> Result<(Endpoint, Channel, pipe::Receiver), AdapterFailure> {
     let mut says = BufReader::new(says.take(LINE_LIMIT));
     let mut line = String::new();
     let address = match address {
@@ -122,7 +125,7 @@ async fn reach(
     let endpoint = endpoint(&address)?;
     loop {
         match (endpoint.connect().await, &address) {
-            (Ok(channel), _) => return Ok((channel, says.into_inner().into_inner())),
+            (Ok(channel), _) => return Ok((endpoint, channel, says.into_inner().into_inner())),
             (Err(error), WorkerAddress::Tcp(_)) => return Err(failed(&error)),
             (Err(_), WorkerAddress::Unix(_)) => {}
         }

@@ -27,11 +27,15 @@ use crate::grpc::generated::worker_server::WorkerServer;
 use crate::grpc::{
     CONNECTION_WINDOW, Guard, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, STREAM_WINDOW, Token, WorkerAddress,
 };
+use crate::port::frame::REQUESTS_LIMIT;
 use crate::worker::grpc::calls::{CALL_LIMIT, Calls};
 use crate::worker::grpc::service::{Host, Service};
 
 /// How long the last answers may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Calls that one connection may have open: all requests that the worker takes, a Cancel for each, and as many of whatever else.
+/// What is over the limit of requests is refused, and not kept waiting, so a Cancel finds room.
+const STREAMS: u32 = 3 * REQUESTS_LIMIT as u32;
 /// So many turns of the runtime bring what was taken from the queue to the socket: one for the stream, one for the
 /// connection, and one to spare.
 const TURNS_TO_SOCKET: usize = 3;
@@ -130,6 +134,7 @@ fn router(service: Service, token: Token) -> Router {
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(InterceptedService::new(health, guard.clone()))

@@ -40,8 +40,9 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Holds the tasks, so that they end with the actor and not when somebody has read its last state.
 pub(in crate::grpc) struct UnaryCalls {
-    channel: GuardedChannel,
     client: WorkerClient<GuardedChannel>,
+    /// A connection of its own for all but requests.
+    control: GuardedChannel,
     payload_limit: usize,
     tasks: Mutex<JoinSet<()>>,
     /// What is to be kept for as long as the worker is spoken to.
@@ -59,15 +60,15 @@ pub(in crate::grpc) struct CallsArguments {
 impl UnaryCalls {
     pub(in crate::grpc) fn new(
         channel: GuardedChannel,
+        control: GuardedChannel,
         payload_limit: usize,
         keeps: Box<dyn Any + Send + Sync>,
     ) -> Self {
         // Beside the payload a message holds names, metadata, and lengths.
         let limit = payload_limit.saturating_add(1 << 20);
-        let client = WorkerClient::new(channel.clone())
-            .max_decoding_message_size(limit)
-            .max_encoding_message_size(limit);
-        Self { channel, client, payload_limit, tasks: Mutex::default(), _keeps: keeps }
+        let client =
+            WorkerClient::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
+        Self { client, control, payload_limit, tasks: Mutex::default(), _keeps: keeps }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -156,7 +157,7 @@ impl UnaryCalls {
     }
 
     fn ask_cancel(&self, myself: &ActorRef<CallsMessage>, id: RequestId) {
-        let (mut client, myself) = (self.client.clone(), myself.clone());
+        let (mut client, myself) = (WorkerClient::new(self.control.clone()), myself.clone());
         self.spawn(async move {
             // Where this fails the call itself ends as well, or the worker is replaced.
             if client.cancel(CancelRequest { id: id.0 }).await.is_ok() {
@@ -166,7 +167,7 @@ impl UnaryCalls {
     }
 
     fn ping(&self, reports: &AdapterReports) {
-        let (mut health, reports) = (HealthClient::new(self.channel.clone()), reports.clone());
+        let (mut health, reports) = (HealthClient::new(self.control.clone()), reports.clone());
         self.spawn(async move {
             let answer = health.check(HealthCheckRequest::default()).await;
             // That it lacks the service is a sign of life as well.
@@ -185,7 +186,7 @@ impl UnaryCalls {
     }
 
     fn end_session(&self, myself: &ActorRef<CallsMessage>, session: SessionId) {
-        let (mut client, myself) = (self.client.clone(), myself.clone());
+        let (mut client, myself) = (WorkerClient::new(self.control.clone()), myself.clone());
         let mut message = tonic::Request::new(EndSessionRequest { session: session.as_str().to_owned() });
         message.set_timeout(FORGET);
         self.spawn(async move {
@@ -196,7 +197,7 @@ impl UnaryCalls {
     }
 
     fn drain(&self) {
-        let mut client = self.client.clone();
+        let mut client = WorkerClient::new(self.control.clone());
         // Whoever does not know it is told by SIGTERM.
         self.spawn(async move { drop(client.drain(DrainRequest {}).await) });
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use snakepit_core::adapter::{IdMap, StreamWindow};
 use snakepit_core::{Payload, Request, WorkerError, WorkerErrorKind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 
 use crate::grpc::frames::FrameSink;
 use crate::port::frame::{
@@ -46,7 +46,7 @@ struct UnderWay {
     number: u64,
     answers: mpsc::UnboundedSender<Answer>,
     /// Dropped when the worker is done with it.
-    ends: Vec<oneshot::Sender<()>>,
+    ends: watch::Sender<()>,
 }
 
 /// What a worker says of a call.
@@ -140,29 +140,24 @@ impl Calls {
         table.last_id += 1;
         let id = table.last_id;
         let (sender, answers) = mpsc::unbounded_channel();
-        table.under_way.insert(id, UnderWay { number, answers: sender, ends: Vec::new() });
+        table.under_way.insert(id, UnderWay { number, answers: sender, ends: watch::Sender::new(()) });
         drop(table);
         Ok(Call { id, calls: Arc::clone(self), answers })
     }
 
     /// Cancels every call of that number, and waits until the worker is done with them.
     pub(super) async fn cancel(&self, number: u64) {
-        let mut done = Vec::new();
-        let mut ids = Vec::new();
-        for (id, call) in &mut self.table().under_way {
-            if number != 0 && call.number == number {
-                let (ends, ended) = oneshot::channel();
-                call.ends.push(ends);
-                done.push(ended);
-                ids.push(*id);
-            }
+        let asked: Vec<_> = {
+            let table = self.table();
+            let of_number = table.under_way.iter().filter(|(_, call)| number != 0 && call.number == number);
+            of_number.map(|(id, call)| (*id, call.ends.subscribe())).collect()
+        };
+        for (id, _) in &asked {
+            self.say(Kind::Cancel, *id, &[]);
         }
-        for id in ids {
-            self.say(Kind::Cancel, id, &[]);
-        }
-        for ended in done {
-            // It is dropped, and never sent.
-            let _ = ended.await;
+        for (_, mut ends) in asked {
+            // Nothing is ever sent: its end is that it is dropped.
+            let _ = ends.changed().await;
         }
     }
 

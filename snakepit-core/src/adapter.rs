@@ -157,7 +157,8 @@ pub enum AdapterMessage {
         id: RequestId,
         /// How many chunks were taken.
         chunks: u32,
-        /// How many bytes they held.
+        /// How many bytes of payload they held. Where a wire counts more than that, its adapter gives it back by itself: the
+        /// reader gives credit when it has taken half a window of payload, or of chunks.
         bytes: u32,
     },
     /// Tell the worker that a session ended, so that it can free the session's state.

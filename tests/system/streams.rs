@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use snakepit_adapters::PoolOptions;
+use snakepit_adapters::adapter::StreamWindow;
 
 use crate::system::subject::{HANG, Subject, everywhere, on_both_runtimes};
 
@@ -47,6 +48,26 @@ fn s34_a_stream_dropped_half_way_frees_its_worker() {
         assert_eq!(sum, 3);
         let stats = subject.pit.stats("default").await.unwrap();
         assert_eq!((stats.cancelled, stats.restarts), (1, 0));
+        subject.stop().await;
+    });
+}
+
+/// The worker had used its window up, most of it for what a chunk holds beside its payload; the reader, who counts payload, had not
+/// taken half of it, and gave no credit.
+#[test]
+fn s32_a_stream_of_small_chunks_goes_on_in_a_window_of_few_bytes() {
+    everywhere(|kind| async move {
+        let subject = Subject::start_with(kind, |options| {
+            options.stream_window = StreamWindow { chunks: 1000, bytes: 100 };
+        })
+        .await;
+        let mut stream = subject.pit.execute_stream("count", &json!({"n": 300})).unwrap();
+        let mut chunks = 0;
+        while let Some(chunk) = stream.next().await {
+            assert!(chunk.is_ok(), "{chunks}: {chunk:?}");
+            chunks += 1;
+        }
+        assert_eq!(chunks, 300);
         subject.stop().await;
     });
 }

@@ -147,6 +147,13 @@ impl PortOutlet {
         Some(async move { to_worker.writable().await })
     }
 
+    /// Gives a stream credit for what its chunks held beside their payload, of which its reader does not know.
+    pub(super) fn give_back(&self, id: RequestId) {
+        // Once the wire has ended nobody waits for credit.
+        let _ = self.take(AdapterMessage::Credit { id, chunks: 0, bytes: 0 });
+        self.flush_soon();
+    }
+
     fn way(&self) -> MutexGuard<'_, Way> {
         // A panic under this lock ends the worker, and what it left is written as far as it goes.
         self.way.lock().unwrap_or_else(PoisonError::into_inner)

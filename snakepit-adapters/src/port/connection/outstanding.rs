@@ -138,7 +138,7 @@ impl Outstanding {
     }
 
     /// Takes credit for a chunk, and says where it goes.
-    pub(super) fn chunk(&self, id: u64, size: ChunkSize) -> Result<Arc<ChunkSender>, ProtocolError> {
+    pub(super) fn chunk(&self, id: u64, size: ChunkSize) -> Result<TakenChunk, ProtocolError> {
         match self.table().find(Kind::Chunk, id)? {
             Asked::Stream { chunks, credit } => {
                 credit.take(size).map_err(|NoCredit(left)| ProtocolError::BeyondCredit {
@@ -146,7 +146,7 @@ impl Outstanding {
                     chunks: left.chunks,
                     bytes: left.bytes,
                 })?;
-                Ok(Arc::clone(chunks))
+                Ok(TakenChunk { reader: Arc::clone(chunks), has_to_give_back: credit.has_to_give_back() })
             }
             asked @ Asked::Execute => {
                 Err(ProtocolError::WrongAnswer { kind: Kind::Chunk, id, asked: asked.kind() })
@@ -174,6 +174,14 @@ impl Table {
             None => Err(ProtocolError::NeverAsked { kind, id }),
         }
     }
+}
+
+/// A chunk for which there was credit.
+#[derive(Debug)]
+pub(super) struct TakenChunk {
+    pub(super) reader: Arc<ChunkSender>,
+    /// Whether the worker must have back what its chunks held beside their payload.
+    pub(super) has_to_give_back: bool,
 }
 
 /// How large a chunk is on the wire, and to its reader.
@@ -209,6 +217,12 @@ impl StreamCredit {
         let beside = u32::try_from(size.body.saturating_sub(size.payload)).unwrap_or(u32::MAX);
         self.owed = self.owed.saturating_add(beside);
         Ok(())
+    }
+
+    /// Whether what is owed is all that the worker lacks to go on. Its reader may have taken too little payload to give any
+    /// credit, and would wait for more.
+    fn has_to_give_back(&self) -> bool {
+        self.open.bytes <= 0 && self.open.bytes + i64::from(self.owed) > 0
     }
 }
 
@@ -295,6 +309,19 @@ mod tests {
             assert!(stream.chunk(2, ChunkSize { body: 9, payload: 1 }).is_ok());
             assert_eq!(stream.grant(2, 1, 1), Some(StreamWindow { chunks: 1, bytes: 9 }));
         }
+    }
+
+    #[test]
+    fn what_is_owed_is_given_back_at_once_where_it_is_all_that_the_worker_lacks() {
+        let stream = table();
+        let size = |body| ChunkSize { body, payload: 1 };
+        assert!(!stream.chunk(2, size(9)).unwrap().has_to_give_back, "one byte is left");
+        assert!(stream.chunk(2, size(9)).unwrap().has_to_give_back);
+        assert_eq!(stream.grant(2, 0, 0), Some(StreamWindow { chunks: 0, bytes: 16 }));
+
+        let stream = table();
+        let large = ChunkSize { body: 18, payload: 10 };
+        assert!(!stream.chunk(2, large).unwrap().has_to_give_back, "its reader gives credit for it");
     }
 
     #[test]

@@ -196,14 +196,18 @@ impl Reader {
         self.when_ready(Kind::Chunk)?;
         let whole = body.len();
         let payload = read_payload(body)?;
-        let chunks = self.outstanding.chunk(id, ChunkSize { body: whole, payload: payload.size() })?;
-        match chunks.send(payload) {
+        let chunk = self.outstanding.chunk(id, ChunkSize { body: whole, payload: payload.size() })?;
+        match chunk.reader.send(payload) {
             // Nobody reads any more: the pool has cancelled the request, and the worker may not know yet.
-            Ok(()) | Err(SendChunkError::ReaderGone) => Ok(()),
+            Ok(()) | Err(SendChunkError::ReaderGone) => {}
             Err(SendChunkError::BeyondCredit { .. }) => {
-                Err(ProtocolError::BeyondCredit { id, chunks: 0, bytes: 0 })
+                return Err(ProtocolError::BeyondCredit { id, chunks: 0, bytes: 0 });
             }
         }
+        if chunk.has_to_give_back {
+            self.outlet.give_back(RequestId(id));
+        }
+        Ok(())
     }
 
     fn become_ready(&mut self, body: &[u8]) -> Result<(), ProtocolError> {

@@ -167,6 +167,34 @@ fn a_stream_runs_on_the_credit_that_its_reader_gives() {
     });
 }
 
+/// The window was used up by what chunks hold beside their payload, and their reader had no reason to give credit.
+#[test]
+fn what_chunks_hold_beside_their_payload_is_given_back_without_their_reader() {
+    on_both_runtimes(|| async {
+        let mut host = Host::connected(|mut peer| {
+            peer.handshake();
+            let id = peer.expect_stream();
+            // 8 bytes of head and 1 of data: the third overdraws the window.
+            for _ in 0..3 {
+                peer.chunk(id, b"x");
+            }
+            let credit = read_credit(peer.expect(Kind::Credit).body).unwrap();
+            assert_eq!(credit, StreamWindow { chunks: 0, bytes: 24 });
+            peer.chunk(id, b"x");
+            peer.send(Kind::End, id, b"");
+            peer.linger();
+        })
+        .await;
+        let mut chunks = host.stream(1, StreamWindow { chunks: 10, bytes: 20 });
+        assert_eq!(host.finished().await, (1, Outcome::StreamEnded));
+        let mut taken = 0;
+        while chunks.recv().await.is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, 4);
+    });
+}
+
 #[test]
 fn a_slow_stream_does_not_hold_up_other_requests() {
     on_both_runtimes(|| async {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::adapter::{AdapterMessage, AdapterRef};
+use crate::adapter::{AdapterMessage, AdapterRef, FlushPanicked, NotTaken};
 use crate::config::size;
 use crate::id::RequestId;
 use crate::payload::Payload;
@@ -155,16 +155,42 @@ pub(crate) struct ChunkReceiver {
     window: StreamWindow,
     taken_chunks: u32,
     taken_bytes: u32,
+    giving: Giving,
+}
+
+/// Whether the worker gets its credit.
+#[derive(Debug)]
+enum Giving {
+    Works,
+    /// It did not, and nobody has heard of it yet.
+    Fails(NotTaken),
+    /// It does not, as is known.
+    Failed,
 }
 
 /// Makes both ends. No adapter has the stream yet: it may have to wait for a worker.
 pub(crate) fn chunk_channel(id: RequestId, window: StreamWindow) -> (ChunkWay, ChunkReceiver) {
     let (ChunkSender { chunks: sender, course, .. }, chunks) = ChunkSender::channel(window);
     let way = ChunkWay { chunks: sender, window, course: Arc::clone(&course) };
-    (way, ChunkReceiver { id, chunks, course, adapter: None, window, taken_chunks: 0, taken_bytes: 0 })
+    let receiver = ChunkReceiver {
+        id,
+        chunks,
+        course,
+        adapter: None,
+        window,
+        taken_chunks: 0,
+        taken_bytes: 0,
+        giving: Giving::Works,
+    };
+    (way, receiver)
 }
 
 impl ChunkReceiver {
+    /// Of which request.
+    pub(crate) fn id(&self) -> RequestId {
+        self.id
+    }
+
     /// The next chunk, or `None` when nobody can send any more and all chunks are taken.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Payload>> {
         let polled = self.chunks.poll_recv(cx);
@@ -182,19 +208,34 @@ impl ChunkReceiver {
         polled
     }
 
+    /// Why the worker could not be given credit, once: it waits for it, and no chunk will come any more.
+    pub(crate) fn fails_to_give(&mut self) -> Option<NotTaken> {
+        match std::mem::replace(&mut self.giving, Giving::Failed) {
+            Giving::Works => {
+                self.giving = Giving::Works;
+                None
+            }
+            Giving::Fails(why) => Some(why),
+            Giving::Failed => None,
+        }
+    }
+
     fn grant(&mut self) {
         // Whoever has sent a chunk keeps the stream to its end.
         if self.adapter.is_none() {
             self.adapter.clone_from(&self.course.adapter());
         }
-        if let Some(adapter) = &self.adapter {
-            let credit =
-                AdapterMessage::Credit { id: self.id, chunks: self.taken_chunks, bytes: self.taken_bytes };
-            // An adapter that is gone needs no credit; the stream ends through its reply. The reader's task is no place
-            // for a panic of the adapter's.
-            adapter.tell(credit);
-            self.taken_chunks = 0;
-            self.taken_bytes = 0;
+        let (Some(adapter), Giving::Works) = (&self.adapter, &self.giving) else { return };
+        let credit =
+            AdapterMessage::Credit { id: self.id, chunks: self.taken_chunks, bytes: self.taken_bytes };
+        (self.taken_chunks, self.taken_bytes) = (0, 0);
+        // The reader's task is no place for a panic of the adapter's.
+        let given = adapter.try_hand_over(credit).and_then(|()| {
+            let written = adapter.try_flush_soon();
+            written.map_err(|FlushPanicked { what }| NotTaken::OutletPanicked { what })
+        });
+        if let Err(why) = given {
+            self.giving = Giving::Fails(why);
         }
     }
 }

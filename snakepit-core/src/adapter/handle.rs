@@ -138,7 +138,8 @@ impl AdapterRef {
         caught(|| self.flush_soon())
     }
 
-    /// Says something that asks for no answer. An adapter that has ended, or cannot be told, is not told.
+    /// Says something that asks for no answer, and without which nobody waits for ever. An adapter that has ended, or cannot be
+    /// told, is not told.
     pub(crate) fn tell(&self, message: AdapterMessage) {
         if self.try_hand_over(message).is_ok() {
             let _ = self.try_flush_soon();

@@ -77,6 +77,8 @@ pub(crate) const PANICS_WHEN_WRITTEN: &str = "panics when written";
 thread_local! {
     /// Whether it cannot be made from a Cancel, either, in this thread.
     pub(crate) static PANICS_ON_CANCEL: Cell<bool> = const { Cell::new(false) };
+    /// Whether it cannot be made from Credit.
+    pub(crate) static PANICS_ON_CREDIT: Cell<bool> = const { Cell::new(false) };
 }
 
 impl From<AdapterMessage> for ScriptedMessage {
@@ -89,6 +91,8 @@ impl From<AdapterMessage> for ScriptedMessage {
 fn panic_on_the_way(message: &AdapterMessage) {
     let is_cancel = matches!(message, AdapterMessage::Cancel { .. });
     assert!(!(is_cancel && PANICS_ON_CANCEL.get()), "a scripted conversion");
+    let is_credit = matches!(message, AdapterMessage::Credit { .. });
+    assert!(!(is_credit && PANICS_ON_CREDIT.get()), "a scripted conversion");
     let panics = command(message).is_some_and(|command| command.starts_with(PANICS_ON_ITS_WAY));
     assert!(!panics, "a scripted conversion");
 }

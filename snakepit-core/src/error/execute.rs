@@ -100,8 +100,8 @@ pub enum ExecuteError {
         /// Which worker, and which rule.
         loss: Arc<WorkerLoss>,
     },
-    /// The adapter's own message could not be made of the request: its code panicked. None of the request ran, and its worker
-    /// goes on.
+    /// The adapter's own message could not be made of the request, or of what the reader of its stream took: its code panicked.
+    /// The worker goes on. None of the request ran; of a stream, what came before.
     #[error("the adapter of worker {worker} cannot say the request: {what}")]
     AdapterFailed {
         /// The worker that was to run it.

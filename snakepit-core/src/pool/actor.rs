@@ -332,6 +332,7 @@ impl PoolState {
         match command {
             PoolCommand::Execute(submission) => self.execute(*submission, now),
             PoolCommand::Cancel { id } => self.cancel(id, now),
+            PoolCommand::CreditNotTaken { id, why } => self.credit_not_taken(id, why, now),
             PoolCommand::Reserve { reply } => self.reserve(reply),
             // Who waits for it gets it after every message.
             PoolCommand::ReservationDropped => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::adapter::{AdapterMessage, Outcome};
+use crate::adapter::{AdapterMessage, NotTaken, Outcome};
 use crate::config::OnStuck;
 use crate::error::{ExecuteError, LossCause, WorkerError, WorkerErrorKind};
 use crate::id::RequestId;
@@ -100,6 +100,24 @@ impl PoolState {
             self.abandon(id, ExecuteError::Cancelled, now);
         } else {
             self.give_back(id, ExecuteError::Cancelled);
+        }
+    }
+
+    /// A stream's worker cannot be told what its reader took: it would wait for credit, and the reader for chunks.
+    pub(super) fn credit_not_taken(&mut self, id: RequestId, why: NotTaken, now: Instant) {
+        let Some(Stage::Running(run)) = self.in_flight.get(id).map(|flight| flight.stage) else { return };
+        match why {
+            // Its worker is about to report its loss, which ends the stream.
+            NotTaken::Ended => {}
+            NotTaken::Unsayable { what } => {
+                let error = ExecuteError::AdapterFailed { worker: self.args.shared.life(run.life), what };
+                self.abandon(id, error, now);
+            }
+            NotTaken::OutletPanicked { what } => {
+                if let Some(ready) = self.roster.get(run.life) {
+                    ready.worker.adapter_failed(what);
+                }
+            }
         }
     }
 

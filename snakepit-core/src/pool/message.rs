@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::adapter::{AdapterRef, ChunkWay, Outcome};
+use crate::adapter::{AdapterRef, ChunkWay, NotTaken, Outcome};
 use crate::address::Address;
 use crate::error::{AwaitReadyError, ExecuteError, ResizeError, ResumeError, WorkerLoss};
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
@@ -122,6 +122,11 @@ pub(crate) enum PoolCommand {
     /// The caller no longer waits.
     Cancel {
         id: RequestId,
+    },
+    /// A stream's worker could not be told what its reader took.
+    CreditNotTaken {
+        id: RequestId,
+        why: NotTaken,
     },
     /// Answered when a place is free, or when it is clear that none will be.
     Reserve {

@@ -11,7 +11,7 @@ use crate::adapter::ChunkReceiver;
 use crate::error::ExecuteError;
 use crate::payload::Payload;
 use crate::pool::handle::{CancelOnDrop, PoolRef};
-use crate::pool::message::Response;
+use crate::pool::message::{PoolCommand, PoolMessage, Response};
 
 /// The chunks of one streamed answer, in order. After an error, or the end, there is nothing more.
 ///
@@ -68,7 +68,7 @@ impl ResponseStream {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, ExecuteError>>> {
         if let Ending::Awaited(reply) = &mut self.ending {
-            if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
+            if let Poll::Ready(Some(chunk)) = next_chunk(&mut self.chunks, &self.pool, cx) {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             let Poll::Ready(result) = Pin::new(reply).poll(cx) else { return Poll::Pending };
@@ -78,7 +78,7 @@ impl ResponseStream {
         }
         if let Ending::Known(_) = &self.ending {
             // The last chunks may have come between the two looks.
-            if let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx) {
+            if let Poll::Ready(Some(chunk)) = next_chunk(&mut self.chunks, &self.pool, cx) {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             if let Ending::Known(result) = std::mem::replace(&mut self.ending, Ending::Told(None)) {
@@ -93,6 +93,17 @@ impl ResponseStream {
         }
         Poll::Ready(None)
     }
+}
+
+/// The next chunk. What became of a worker that cannot be given credit for it is the pool's to judge.
+fn next_chunk(chunks: &mut ChunkReceiver, pool: &PoolRef, cx: &mut Context<'_>) -> Poll<Option<Payload>> {
+    let polled = chunks.poll_recv(cx);
+    if let Some(why) = chunks.fails_to_give() {
+        let not_taken = PoolCommand::CreditNotTaken { id: chunks.id(), why };
+        // Where no life of the pool is there to read it, the stream has ended with the last one.
+        pool.shared().inbox.put(PoolMessage::Command(not_taken));
+    }
+    polled
 }
 
 impl Stream for ResponseStream {

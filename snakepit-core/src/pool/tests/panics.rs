@@ -1,11 +1,18 @@
 //! Panics in the pool's actor: of an adapter's own code, and of a caller's.
 
-use tokio::task::JoinHandle;
+use std::time::Duration;
 
-use crate::adapter::scripted::{PANICS_ON_CANCEL, PANICS_ON_ITS_WAY, PANICS_WHEN_WRITTEN, ScriptedLife};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::adapter::scripted::{
+    PANICS_ON_CANCEL, PANICS_ON_CREDIT, PANICS_ON_ITS_WAY, PANICS_WHEN_WRITTEN, ScriptedLife,
+};
+use crate::adapter::{AdapterMessage, Outcome, StreamWindow};
 use crate::config::Affinity;
 use crate::error::ExecuteError;
 use crate::id::RequestId;
+use crate::payload::Payload;
 use crate::pool::Response;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 
@@ -151,4 +158,41 @@ async fn s10_an_adapter_that_cannot_even_be_told_to_cancel_does_not_end_the_prog
     cancelled.abort();
     let mut last = bench.life().await;
     assert!(bench.run(request("next"), &mut last).await.is_ok());
+}
+
+/// A stream that has room for one chunk more, at a worker of each kind of adapter.
+#[tokio::test(start_paused = true)]
+async fn s10_a_stream_whose_credit_cannot_be_said_ends_at_once() {
+    // The worker waited for credit and the reader for a chunk, until the deadline.
+    let window = StreamWindow { chunks: 1, bytes: 100 };
+    let mut bench = Bench::start(options(|o| (o.size, o.stream_window) = (2, window))).await;
+    let [mut outlet, mut mailbox]: [_; 2] = bench.all_lives().await;
+    let asked = Instant::now();
+    let mut streams = [bench.pool.execute_stream(request("a")), bench.pool.execute_stream(request("b"))]
+        .map(Result::unwrap);
+    let mut ids = Vec::new();
+    for life in [&mut outlet, &mut mailbox] {
+        let AdapterMessage::ExecuteStream { id, chunks, .. } = life.next().await else { panic!("no stream") };
+        chunks.send(Payload::bytes("first")).unwrap();
+        ids.push((id, chunks));
+    }
+    PANICS_ON_CREDIT.set(true);
+    let mut ends = Vec::new();
+    for stream in &mut streams {
+        assert_eq!(stream.next().await.unwrap().unwrap(), Payload::bytes("first"));
+        ends.push(stream.next().await.unwrap().unwrap_err());
+        assert!(stream.next().await.is_none());
+    }
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    ends.sort_by_key(ExecuteError::code);
+    let [failed, lost] = &ends[..] else { panic!("{ends:?}") };
+    let ExecuteError::AdapterFailed { worker, what } = failed else { panic!("{failed}") };
+    assert_eq!((worker, &**what), (&mailbox.life, "a scripted conversion"));
+    assert!(lost.to_string().contains("its adapter failed: a scripted conversion"), "{lost}");
+    // The one whose adapter goes on is told to stop, and then free; the other is replaced.
+    assert_eq!(mailbox.next_cancel().await, ids[1].0);
+    mailbox.reports.finished(ids[1].0, Outcome::StreamEnded);
+    assert_eq!(bench.life().await.life.worker, outlet.life.worker);
+    let stats = bench.settled(|stats| stats.available == 2 && stats.running == 0).await;
+    assert_eq!((stats.failed, stats.restarts), (2, 1));
 }

@@ -92,6 +92,8 @@ fn stdio_and_perl_without_an_sdk() {
 /// Rules about single frames on pipes.
 const ABOUT_FRAMES: &[&str] = &[
     "byte_by_byte",
+    "version",
+    "features",
     "pong_numbers",
     "optional_frames",
     "cut_requests",

@@ -31,6 +31,19 @@ fn a_worker_that_dies_in_a_stream_is_said_to_be_lost_and_how() {
 }
 
 #[test]
+fn a_worker_that_takes_up_what_was_not_offered_is_found_out() {
+    let table = [
+        ("--latest-version", "version", "version, of [1,1000000]: 1000000, expected 1"),
+        ("--feature-unasked", "features", "it honours \"started\", and was offered []"),
+        ("--started-unasked", "features", "Started for 1 where Error for 1 belongs"),
+        ("--started-unasked", "tells_started", "it tells when a request begins, and was not asked to"),
+    ];
+    for (flag, rule, expected) in table {
+        assert_eq!(verdict(stub(flag), rule), Verdict::Broken(expected.to_owned()), "{flag}");
+    }
+}
+
+#[test]
 fn a_worker_without_the_commands_does_not_offer_them() {
     let rows = rows(PortAdapter::new(env!("CARGO_BIN_EXE_stub-worker")));
     let not_offered = rows.iter().filter(|row| matches!(row.verdict, Verdict::NotOffered(_))).count();

@@ -33,6 +33,12 @@ pub(crate) enum Breach {
     IgnoreTerm,
     /// Never says Ready.
     NeverReady,
+    /// Says that it speaks the latest version of the host's, whatever that is.
+    LatestVersion,
+    /// Says that it tells when a request begins, whether or not it was asked to.
+    FeatureUnasked,
+    /// Tells when the first request begins, and has not said that it would.
+    StartedUnasked,
     /// Writes text in place of the first answer.
     Rubbish,
     /// States a length of 4 GiB in place of the first answer.
@@ -134,6 +140,9 @@ impl Flags {
                 "--answer-unasked" => flags.manner = Manner::Raw(Breach::AnswerUnasked),
                 "--answer-twice" => flags.manner = Manner::Raw(Breach::AnswerTwice),
                 "--chunks-beyond-credit" => flags.manner = Manner::Raw(Breach::ChunksBeyondCredit),
+                "--latest-version" => flags.manner = Manner::Raw(Breach::LatestVersion),
+                "--feature-unasked" => flags.manner = Manner::Raw(Breach::FeatureUnasked),
+                "--started-unasked" => flags.manner = Manner::Raw(Breach::StartedUnasked),
                 "--ready-twice" => flags.manner = Manner::Raw(Breach::ReadyTwice),
                 "--plain-grpc" => flags.manner = Manner::Plain(Plain::Calls),
                 "--plain-grpc-cancel" => flags.manner = Manner::Plain(Plain::CallsAndCancel),

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use nix::sys::signal::{SigSet, Signal, raise};
+use serde_json::{Value, json};
 use snakepit_adapters::port::frame::{
-    Decoder, Frame, Header, Incoming, Kind, PayloadLayout, ReceivedRequest, Side, put_frame, put_layout,
-    read_request, take_credit,
+    Decoder, Frame, Header, Hello, Incoming, Kind, PayloadLayout, ReceivedRequest, Side, put_frame,
+    put_layout, read_json, read_request, take_credit,
 };
 use snakepit_adapters::{OCTET_STREAM, Payload};
 
@@ -66,6 +67,9 @@ impl Wire {
         while let Some(frame) = self.next()? {
             match frame.kind {
                 Kind::Hello if breach == Breach::NeverReady => {}
+                Kind::Hello if matches!(breach, Breach::LatestVersion | Breach::FeatureUnasked) => {
+                    self.frame(Kind::Ready, 0, ready(breach, &frame.body)?.as_bytes())?;
+                }
                 Kind::Hello => self.ready()?,
                 Kind::Execute | Kind::ExecuteStream => {
                     let (id, stream) = (frame.id, frame.kind == Kind::ExecuteStream);
@@ -158,6 +162,18 @@ impl Wire {
     }
 }
 
+/// A Ready that takes up what was not offered.
+fn ready(breach: Breach, hello: &[u8]) -> io::Result<String> {
+    let hello: Hello = read_json(Kind::Hello, hello).map_err(io::Error::other)?;
+    let mut ready: Value = serde_json::from_slice(READY)?;
+    if breach == Breach::LatestVersion {
+        ready["protocol"] = hello.protocol.iter().max().copied().into();
+    } else {
+        ready["features"] = json!(["started"]);
+    }
+    Ok(ready.to_string())
+}
+
 /// What is wrong with the bytes before an answer; nothing, where the breach is of another kind.
 fn wrong_bytes(breach: Breach, id: u64, payload: &Payload) -> io::Result<Vec<u8>> {
     let raw = |kind: Kind, more: bool, body: &[u8]| {
@@ -189,8 +205,11 @@ fn wrong_bytes(breach: Breach, id: u64, payload: &Payload) -> io::Result<Vec<u8>
             out.to_vec()
         }
         Breach::AnswerUnasked => payload_frame(Kind::Result, id + 1_000_000, payload)?.to_vec(),
+        Breach::StartedUnasked => raw(Kind::Started, false, b""),
         Breach::IgnoreTerm
         | Breach::NeverReady
+        | Breach::LatestVersion
+        | Breach::FeatureUnasked
         | Breach::HalfFrame
         | Breach::DieWriting
         | Breach::LeaveWriting

@@ -18,6 +18,8 @@ use crate::port::frame::{
 };
 
 const PAYLOAD_LIMIT: usize = 64 << 20;
+/// One that no version so far has given a meaning.
+pub(super) const A_LATER_FEATURE: &str = "a later one";
 
 /// One life of a worker on the port wire.
 pub(super) struct RawHost<'a> {
@@ -130,8 +132,13 @@ impl<'a> RawHost<'a> {
 
 /// The greeting of a host that speaks these versions.
 pub(super) fn hello(versions: &Value) -> Vec<u8> {
+    greeting(versions, &[A_LATER_FEATURE])
+}
+
+/// The greeting of a host that speaks these versions, and offers these features.
+pub(super) fn greeting(versions: &Value, features: &[&str]) -> Vec<u8> {
     let hello = json!({
-        "protocol": versions, "features": ["a later one"], "pool": "contract", "slot": 0, "incarnation": 1,
+        "protocol": versions, "features": features, "pool": "contract", "slot": 0, "incarnation": 1,
         "payload_limit": PAYLOAD_LIMIT, "a later key": {},
     });
     frame(Kind::Hello, 0, hello.to_string().as_bytes())

@@ -74,6 +74,8 @@ rules! {
     life::host_death: "when its host is gone it leaves with code 0",
     life::host_death_while_busy: "also in the middle of its work",
     frames::byte_by_byte: "frames that come byte by byte are frames",
+    frames::version: "of the versions that the host speaks it chooses one that it speaks, too",
+    frames::features: "it honours features that the host has offered and that it knows, and no others",
     frames::pong_numbers: "Ready comes before any Pong, and a Pong carries its Ping's number",
     frames::optional_frames: "what is optional and unknown is skipped",
     frames::cut_requests: "a request cut anywhere is put together, and others pass between",

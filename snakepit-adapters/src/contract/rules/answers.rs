@@ -192,6 +192,10 @@ pub(super) async fn several_at_once(examination: &Examination) -> Findings {
 }
 
 pub(super) async fn tells_started(examination: &Examination) -> Findings {
+    let mut host = Host::start(examination).await?;
+    let id = host.ask(Request::new(NO_COMMAND, Payload::bytes("")));
+    host.outcome(id).await?;
+    demand(host.started.is_empty(), "it tells when a request begins, and was not asked to")?;
     let terms = Terms { wants_started: true, ..Terms::default() };
     let mut host = Host::start_on(examination, terms).await?;
     if !host.connected.tells_started {

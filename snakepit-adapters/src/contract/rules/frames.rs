@@ -7,11 +7,15 @@ use snakepit_core::{Payload, Request};
 use crate::contract::examination::Examination;
 use crate::contract::finding::{Finding, Findings, demand, demand_equal};
 use crate::contract::host::NO_COMMAND;
-use crate::contract::raw_host::{RawHost, execute, frame, hello};
-use crate::port::frame::{BodyLayout, HEADER_LEN, Header, Kind, RequestLayout, read_payload};
+use crate::contract::raw_host::{A_LATER_FEATURE, RawHost, execute, frame, greeting, hello};
+use crate::port::frame::{
+    BodyLayout, HEADER_LEN, Header, Kind, PROTOCOL, Ready, RequestLayout, STARTED, read_json, read_payload,
+};
 
 /// A code that no version so far has given a meaning.
 const UNKNOWN: u8 = 0x7e;
+/// A version that no worker of this one speaks.
+const A_LATER_VERSION: u32 = 1_000_000;
 
 pub(super) async fn byte_by_byte(examination: &Examination) -> Findings {
     let mut host = RawHost::start(examination).await?;
@@ -23,6 +27,42 @@ pub(super) async fn byte_by_byte(examination: &Examination) -> Findings {
         host.write(&[byte]).await?;
     }
     host.expect(Kind::Error, 1).await.map(drop)
+}
+
+/// Greets a worker, and reads what it says of itself.
+async fn ready(host: &mut RawHost<'_>, hello: &[u8]) -> Findings<Ready> {
+    host.write(hello).await?;
+    let said = host.expect(Kind::Ready, 0).await?;
+    read_json(Kind::Ready, &said.body).map_err(Finding::broken)
+}
+
+pub(super) async fn version(examination: &Examination) -> Findings {
+    for versions in
+        [json!([PROTOCOL]), json!([PROTOCOL, A_LATER_VERSION]), json!([A_LATER_VERSION, PROTOCOL])]
+    {
+        let mut host = RawHost::start(examination).await?;
+        let chosen = ready(&mut host, &hello(&versions)).await?.protocol;
+        demand_equal(&format!("version, of {versions}"), &chosen, &PROTOCOL)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn features(examination: &Examination) -> Findings {
+    for offered in [&[][..], &[A_LATER_FEATURE], &[A_LATER_FEATURE, STARTED]] {
+        let mut host = RawHost::start(examination).await?;
+        let honoured = ready(&mut host, &greeting(&json!([PROTOCOL]), offered)).await?.features;
+        for feature in &honoured {
+            let is_offered = offered.contains(&feature.as_str());
+            demand(is_offered, format_args!("it honours {feature:?}, and was offered {offered:?}"))?;
+            demand(feature == STARTED, format_args!("it honours {feature:?}, whatever that may be"))?;
+        }
+        host.write(&execute(1, NO_COMMAND, Payload::bytes("x"))?).await?;
+        if !honoured.is_empty() {
+            host.expect(Kind::Started, 1).await?;
+        }
+        host.expect(Kind::Error, 1).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn pong_numbers(examination: &Examination) -> Findings {

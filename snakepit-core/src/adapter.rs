@@ -255,7 +255,8 @@ impl AdapterReports {
         self.0.recycle(why);
     }
 
-    /// Something came from the worker, so it lives. Called for whatever arrives.
+    /// The worker has said something, so it lives. Called for whatever it has said whole: one that gets no further with a word than
+    /// a byte now and then is none to wait for.
     pub fn alive(&self) {
         self.0.alive();
     }

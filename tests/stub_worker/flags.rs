@@ -45,6 +45,12 @@ pub(crate) enum Breach {
     OversizeLength,
     /// Writes the first half of the first answer, and then nothing.
     HalfFrame,
+    /// Writes the first half of its Ready, and then nothing.
+    HalfReady,
+    /// Gives the first answer, writes the first half of a Pong, and then nothing.
+    HalfPong,
+    /// Begins the first answer, and writes a byte of it now and then for ever.
+    Drip,
     /// Writes the first half of the first answer, and kills itself.
     DieWriting,
     /// Writes the first half of the first answer, and leaves with code 0.
@@ -125,6 +131,9 @@ impl Flags {
                 "--rubbish" => flags.manner = Manner::Raw(Breach::Rubbish),
                 "--oversize-length" => flags.manner = Manner::Raw(Breach::OversizeLength),
                 "--half-frame" => flags.manner = Manner::Raw(Breach::HalfFrame),
+                "--half-ready" => flags.manner = Manner::Raw(Breach::HalfReady),
+                "--half-pong" => flags.manner = Manner::Raw(Breach::HalfPong),
+                "--drip" => flags.manner = Manner::Raw(Breach::Drip),
                 "--on-demand" => flags.on_demand = true,
                 "--half-body" => flags.manner = Manner::Raw(Breach::HalfBody),
                 "--part-first" => flags.manner = Manner::Raw(Breach::PartFirst),

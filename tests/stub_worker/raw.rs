@@ -21,6 +21,11 @@ pub(crate) const STAYS: Duration = Duration::from_mins(5);
 /// Larger than any window that a test opens, small enough to end if nobody stops it.
 const CHUNKS: u32 = 100_000;
 
+/// How long the answer is of which a byte comes now and then: there is always more to come.
+const DRIPPED: usize = 1 << 19;
+/// Far more often than anybody asks for a sign of life, and seldom enough to use no processor time to speak of.
+const DRIPS_EVERY: Duration = Duration::from_millis(50);
+
 const READY: &[u8] = br#"{"protocol": 1, "capacity": 1, "agent": "stub-worker"}"#;
 
 /// Both ends of the wire as the worker has them.
@@ -70,6 +75,7 @@ impl Wire {
                 Kind::Hello if matches!(breach, Breach::LatestVersion | Breach::FeatureUnasked) => {
                     self.frame(Kind::Ready, 0, ready(breach, &frame.body)?.as_bytes())?;
                 }
+                Kind::Hello if breach == Breach::HalfReady => self.half(Kind::Ready, 0, READY)?,
                 Kind::Hello => self.ready()?,
                 Kind::Execute | Kind::ExecuteStream => {
                     let (id, stream) = (frame.id, frame.kind == Kind::ExecuteStream);
@@ -126,10 +132,20 @@ impl Wire {
             }
             Breach::HalfFrame if is_due => {
                 let whole = payload_frame(Kind::Result, id, payload)?;
-                self.to_host.write_all(&whole[..whole.len() / 2])?;
-                // Not even a Pong may follow: it would be taken for the other half.
-                while self.next()?.is_some() {}
-                Ok(())
+                self.half_of(&whole)
+            }
+            Breach::HalfPong if is_due => {
+                self.echo(id, stream, payload)?;
+                self.half(Kind::Pong, 1, b"")
+            }
+            Breach::Drip if is_due => {
+                let header =
+                    Header { code: Kind::Result.code(), optional: false, more: false, id, body_len: DRIPPED };
+                self.to_host.write_all(&header.to_bytes())?;
+                loop {
+                    crate::stub_worker::sleep(DRIPS_EVERY);
+                    self.to_host.write_all(b"x")?;
+                }
             }
             Breach::ChunksBeyondCredit if stream && is_due => {
                 (0..CHUNKS).try_for_each(|_| self.payload(Kind::Chunk, id, payload))
@@ -144,6 +160,20 @@ impl Wire {
             }
             _ => self.echo(id, stream, payload),
         }
+    }
+
+    /// Half of a frame, and then nothing as long as there is a host: not even a Pong may follow, which would be taken for the other
+    /// half.
+    fn half(&mut self, kind: Kind, id: u64, body: &[u8]) -> io::Result<()> {
+        let mut whole = BytesMut::new();
+        put_frame(&mut whole, kind, id, body);
+        self.half_of(&whole)
+    }
+
+    fn half_of(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.to_host.write_all(&frame[..frame.len() / 2])?;
+        while self.next()?.is_some() {}
+        Ok(())
     }
 
     /// One Result, or an empty stream.
@@ -210,6 +240,9 @@ fn wrong_bytes(breach: Breach, id: u64, payload: &Payload) -> io::Result<Vec<u8>
         | Breach::NeverReady
         | Breach::LatestVersion
         | Breach::FeatureUnasked
+        | Breach::HalfReady
+        | Breach::HalfPong
+        | Breach::Drip
         | Breach::HalfFrame
         | Breach::DieWriting
         | Breach::LeaveWriting

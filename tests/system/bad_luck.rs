@@ -175,13 +175,16 @@ fn printing_does_no_damage() {
 #[test]
 fn a_worker_that_is_never_ready_is_given_up() {
     on_both_runtimes(|| async {
-        let subject = Subject::start_stub(&["--never-ready"], |options| {
-            options.size = 1;
-            options.startup_timeout = std::time::Duration::from_millis(50);
-        })
-        .await;
-        let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
-        assert!(ready.contains("not ready within 50 ms"), "{ready}");
-        subject.stop().await;
+        // Silent from the start, or in the middle of its first word.
+        for flag in ["--never-ready", "--half-ready"] {
+            let subject = Subject::start_stub(&[flag], |options| {
+                options.size = 1;
+                options.startup_timeout = std::time::Duration::from_millis(50);
+            })
+            .await;
+            let ready = subject.pit.await_ready("default", HANG).await.unwrap_err().to_string();
+            assert!(ready.contains("not ready within 50 ms"), "{flag}: {ready}");
+            subject.stop().await;
+        }
     });
 }

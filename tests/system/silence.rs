@@ -1,9 +1,9 @@
-//! Workers that fall silent: stopped by a signal, or at work and deaf.
+//! Workers that fall silent: stopped by a signal, in the middle of a frame, or at work and deaf.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use snakepit_adapters::Payload;
 use snakepit_adapters::{ExecuteError, LossCause, PoolOptions, Request};
 use snakepit_tests::oracle;
@@ -45,6 +45,50 @@ fn s26_a_stopped_worker_is_killed_and_replaced_at_work_and_idle() {
         subject.replaced(idle).await;
         let sum: i64 = subject.pit.call("add", &json!({"a": 1, "b": 2})).await.unwrap();
         assert_eq!(sum, 3);
+        subject.stop().await;
+    });
+}
+
+/// A byte now and then was as good a sign of life as any: the place stayed taken for ever, whatever the caller's deadline was.
+#[test]
+fn s26_a_worker_that_gets_no_further_with_a_frame_is_killed_and_replaced_at_work() {
+    on_both_runtimes(|| async {
+        for flag in ["--half-frame", "--drip"] {
+            let subject = Subject::start_stub(&[flag, "--on-demand"], |options| {
+                watched(options);
+                options.size = 1;
+            })
+            .await;
+            let pool = subject.pit.default_pool().unwrap();
+            let request = Request::new("misbehave", Payload::json(&json!({})).unwrap()).timeout(HANG);
+            match pool.execute(request).await {
+                Err(ExecuteError::WorkerLost { loss }) => {
+                    assert_eq!(loss.cause, LossCause::Unresponsive { misses: 5 }, "{flag}");
+                }
+                other => panic!("{flag}: {other:?}"),
+            }
+            let echoed: Value = subject.pit.call("echo", &json!([1])).await.unwrap();
+            assert_eq!(echoed, json!([1]));
+            subject.stop().await;
+        }
+    });
+}
+
+#[test]
+fn s26_a_worker_that_gets_no_further_with_a_frame_is_killed_and_replaced_idle() {
+    on_both_runtimes(|| async {
+        let subject = Subject::start_stub(&["--half-pong", "--on-demand"], |options| {
+            watched(options);
+            options.size = 1;
+        })
+        .await;
+        subject.all_ready(1).await;
+        let idle = subject.pids().await[0];
+        let answer: Value = subject.pit.call("misbehave", &json!([1])).await.unwrap();
+        assert_eq!(answer, json!([1]));
+        subject.replaced(idle).await;
+        let worker = subject.pit.workers("default").await.unwrap().remove(0);
+        assert_eq!(worker.last_loss.unwrap().cause, LossCause::Unresponsive { misses: 5 });
         subject.stop().await;
     });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How a worker's life is watched. Whatever comes from a worker is a sign of life, the answer to a request too.
+/// How a worker's life is watched. Whatever a worker says is a sign of life, the answer to a request too, once all of it has come.
 ///
 /// A worker that runs a request and is silent misses a beat only where its process, and all that this has started, used no
 /// processor time since the beat before: one that computes may be unable to answer, such as an extension that holds

@@ -95,8 +95,13 @@ impl Reader {
             self.decoder.finish()?;
             return Err(AdapterFailure::Disconnected);
         }
-        self.reports.alive();
-        Ok(self.take_frames()?)
+        let ended_before = self.decoder.frames_ended();
+        self.take_frames()?;
+        // A frame is said when all of it has come. One of which a byte comes now and then would be a life without end.
+        if self.decoder.frames_ended() > ended_before {
+            self.reports.alive();
+        }
+        Ok(())
     }
 
     fn take_frames(&mut self) -> Result<(), ProtocolError> {

@@ -56,6 +56,7 @@ pub struct Decoder {
     from: Side,
     body_limit: usize,
     buffer: BytesMut,
+    frames_ended: u64,
     /// The frame whose body is arriving, if it is too large to wait for in the buffer.
     arriving: Option<Arriving>,
     /// Cut bodies of which a frame has come with the promise of more.
@@ -86,6 +87,7 @@ impl Decoder {
             from,
             body_limit: payload_limit.saturating_add(BESIDE_PAYLOAD),
             buffer: BytesMut::new(),
+            frames_ended: 0,
             arriving: None,
             cut: HashMap::new(),
         }
@@ -152,6 +154,11 @@ impl Decoder {
         }
     }
 
+    /// How many frames have come to their end, parts of a cut body and those that are skipped among them.
+    pub fn frames_ended(&self) -> u64 {
+        self.frames_ended
+    }
+
     /// Says whether the wire may end here.
     ///
     /// # Errors
@@ -196,6 +203,7 @@ impl Decoder {
         // A short body is copied: a slice would keep the whole read buffer alive for as long as its receiver likes.
         let body = Bytes::copy_from_slice(whole);
         self.buffer.advance(len);
+        self.frames_ended += 1;
         Some(Frame { kind, id: header.id, body })
     }
 
@@ -219,6 +227,7 @@ impl Decoder {
     /// Ends the frame that was arriving: puts its body aside if more of it is to come.
     fn arrived(&mut self) -> Option<Frame> {
         let Arriving { id, more, body, .. } = self.arriving.take()?;
+        self.frames_ended += 1;
         if more {
             self.cut.insert(id, body);
             return None;

@@ -101,6 +101,27 @@ fn a_large_body_is_announced_before_it_is_kept() {
     assert_eq!(decoder.next_incoming(), Ok(None));
 }
 
+/// Each byte would be a sign of life otherwise.
+#[test]
+fn a_frame_ends_with_its_last_byte_small_or_large_a_part_or_one_that_is_skipped() {
+    let frames = [
+        raw(Kind::Pong.code(), false, false, 1, b""),
+        raw(Kind::Log.code(), false, false, 1, &b" ".repeat(20_000)),
+        part(Kind::Result, 7, true, b"half"),
+        part(Kind::Part, 7, false, b"end"),
+        raw(0x7e, true, false, 1, b"unknown"),
+    ];
+    let mut decoder = Decoder::new(Side::Worker, LIMIT);
+    for (ended, frame) in (0..).zip(frames) {
+        for byte in frame {
+            assert_eq!(decoder.frames_ended(), ended);
+            decoder.buffer().put_u8(byte);
+            while decoder.next_incoming().unwrap().is_some() {}
+        }
+        assert_eq!(decoder.frames_ended(), ended + 1);
+    }
+}
+
 #[test]
 fn what_is_optional_and_unknown_is_skipped() {
     let bytes = [

@@ -113,7 +113,7 @@ def _set_up_signals(reading: Stopping) -> None:
 
 
 def _disown_in_children(serving: Serving, *fds: int) -> None:
-    """A forked child is no worker: it gives up the pipes and ends on SIGTERM as any process would."""
+    """A forked child is no worker: it gives up the pipes, and ends on SIGTERM, and with its command, as any process would."""
     terminate = (signal.SIGTERM,)
 
     def before() -> None:
@@ -125,7 +125,7 @@ def _disown_in_children(serving: Serving, *fds: int) -> None:
 
     def in_child() -> None:
         # As long as a child holds the pipes, the host cannot see that the worker is dead.
-        serving.outgoing.disown()
+        serving.disown()
         for fd in fds:
             os.close(fd)
         signal.set_wakeup_fd(-1)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from .answer import Unsendable, error_frame, payload_frames, result_frames, sendable
 from .failure import error_body, exception_body
 from .frame import CHUNK, END, STARTED, Breach, encode
@@ -48,6 +50,17 @@ class Serving:
     def serve(self) -> None:
         """Returns when the worker is to leave: drained, told by SIGTERM, or without a host."""
         raise NotImplementedError
+
+    def disown(self) -> None:
+        """In a forked child: it is no worker, and ends where it comes back from the command that made it.
+
+        Otherwise it would run what waits once more, tear down, and break off what it shares with the worker, as an event loop is.
+        """
+        self.outgoing.disown()
+        # On this one object: the worker itself pays nothing for it.
+        for name in ("_answer", "_send_chunk", "_wait_for_credit", "_credit_for", "_host_is_gone"):
+            setattr(self, name, _end_child)
+        setattr(self, "_failed", _end_failed_child)
 
     def running_id(self) -> int:
         """The request that the calling thread, or task, runs; 0 for none."""
@@ -189,3 +202,19 @@ def close_quietly(items: Any) -> None:
             close()
     except BaseException:
         pass
+
+
+def _end_child(*_: Any) -> None:
+    leave_now(0)
+
+
+def _end_failed_child(_: Request, error: BaseException) -> None:
+    """As the interpreter ends a program."""
+    if not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+        leave_now(1)
+    elif error.code is None or isinstance(error.code, int):
+        leave_now((error.code or 0) & 0xFF)
+    else:
+        print(error.code, file=sys.stderr)
+        leave_now(1)

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from fake_host import CHUNK, DRAIN, EXECUTE, HANG, PING, RESULT, Host, cut, frame, request_body
+from fake_host import CHUNK, DRAIN, END, EXECUTE, HANG, PING, RESULT, Host, cut, frame, program, request_body
 
 
 class Leaving(unittest.TestCase):
@@ -218,6 +218,66 @@ class Keeping(unittest.TestCase):
                 self.host._read(0.1)
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+FORKS = """
+    import asyncio, os, sys
+    from snakepit_worker import Worker
+    worker = Worker({how})
+
+    @worker.command
+    def fork(ending):
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if ending == "exit":
+            sys.exit(3)
+        if ending == "raise":
+            raise ValueError("in the child")
+
+    @worker.command
+    def fork_in_stream():
+        child = os.fork()
+        yield os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else None
+
+    @worker.command
+    {define} say(text):
+        print(text, flush=True)
+
+    @worker.teardown
+    def end():
+        print("torn down", flush=True)
+
+    worker.run()
+    print("returned", flush=True)
+"""
+
+
+class ForkedChildrenThatComeBack(unittest.TestCase):
+    """They ran what waited once more, tore down, and took the event loop with them."""
+
+    def serve(self, how, define):
+        source = FORKS.format(how=how, define=define)
+        host = Host.start(self, program(self, source))
+        for _ in range(5):
+            for ending, code in (("return", 0), ("exit", 3), ("raise", 1)):
+                numbers = [host.begin("fork", [ending]), host.begin("say", [ending])]
+                self.assertEqual([host.result(number).value for number in numbers], [code, None])
+        chunks, last = host.chunks_until_end(host.begin_stream("fork_in_stream"))
+        self.assertEqual((chunks, last.kind), ([0], END))
+        host.send(frame(DRAIN))
+        self.assertEqual(host.lines_of_stdout(17), ["return", "exit", "raise"] * 5 + ["torn down", "returned"])
+        self.assertEqual(host.wait_for_exit(), 0)
+        self.assertIn("ValueError: in the child", host.stderr())
+
+    def test_on_the_main_thread(self):
+        self.serve("", "def")
+
+    def test_on_threads(self):
+        self.serve("threads=2", "def")
+
+    def test_as_tasks(self):
+        self.serve("tasks=1", "async def")
 
 
 if __name__ == "__main__":

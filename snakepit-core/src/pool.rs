@@ -14,6 +14,7 @@ mod closing;
 mod condition;
 mod deadlines;
 mod draining;
+mod ended_sessions;
 mod endings;
 mod explanation;
 mod handle;

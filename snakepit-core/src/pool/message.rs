@@ -1,5 +1,6 @@
 //! What is said to the pool, grouped by who says it.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::error::{AwaitReadyError, ExecuteError, ResizeError, ResumeError, Work
 use crate::id::{Incarnation, RequestId, SessionId, Slot, WorkerLife};
 use crate::payload::Payload;
 use crate::pool::draining::{DrainReply, UnderWay};
+use crate::pool::ended_sessions::EndedSessions;
 use crate::pool::health::PoolHealth;
 use crate::pool::inbox::Inbox;
 use crate::pool::recycling::RecycleReply;
@@ -242,6 +244,19 @@ pub(crate) enum SessionReport {
     Evicted(EndedSession),
 }
 
+impl SessionReport {
+    /// The sessions that it says have ended.
+    fn ended(&self) -> &[EndedSession] {
+        match self {
+            Self::Bound { .. } | Self::Unbound { .. } => &[],
+            Self::Ended(session) | Self::Expired(session) | Self::Evicted(session) => {
+                slice::from_ref(session)
+            }
+            Self::Swept { sessions } => sessions,
+        }
+    }
+}
+
 /// What becomes of the Starters that the pool asked for.
 #[derive(Debug)]
 pub(crate) enum SlotReport {
@@ -307,11 +322,16 @@ impl ractor::Message for PoolMessage {}
 pub(crate) struct PoolReporter {
     pool: Address<PoolMessage>,
     inbox: Arc<Inbox>,
+    ended_sessions: Arc<EndedSessions>,
 }
 
 impl PoolReporter {
-    pub(super) fn new(pool: Address<PoolMessage>, inbox: Arc<Inbox>) -> Self {
-        Self { pool, inbox }
+    pub(super) fn new(
+        pool: Address<PoolMessage>,
+        inbox: Arc<Inbox>,
+        ended_sessions: Arc<EndedSessions>,
+    ) -> Self {
+        Self { pool, inbox, ended_sessions }
     }
 
     /// Reports what every request brings: all of it that comes together costs one message. It is never read later than what
@@ -325,7 +345,9 @@ impl PoolReporter {
         self.pool.cast(PoolMessage::Worker(report));
     }
 
+    /// The same. Sessions that have ended are kept until their workers have been told, by whatever life of the pool.
     pub(crate) fn session(&self, report: SessionReport) {
+        report.ended().iter().for_each(|session| self.ended_sessions.add(session));
         self.pool.cast(PoolMessage::Session(report));
     }
 

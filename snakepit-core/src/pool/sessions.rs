@@ -167,9 +167,24 @@ impl PoolState {
         self.args.sessions.cast(SessionAffinityMessage::ShareTaken);
     }
 
-    /// Tells a session's worker that it may forget the session. One that has ended has forgotten it already.
-    pub(super) fn let_forget(&self, EndedSession { session, life }: EndedSession) {
-        if let Some(ready) = self.roster.get(life) {
+    /// Tells a session's worker that it may forget the session. One that has ended has forgotten it already, and one that is
+    /// not ready for this life of the pool yet is told when it is.
+    pub(super) fn let_forget(&self, ended: EndedSession) {
+        let ready = self.roster.get(ended.life);
+        if ready.is_none() && self.standing(ended.life) == Standing::Unheard {
+            return;
+        }
+        self.args.shared.ended_sessions.remove(&ended);
+        if let Some(ready) = ready {
+            ready.worker.tell(AdapterMessage::EndSession { session: ended.session });
+        }
+    }
+
+    /// Tells a worker that has just become ready which of its sessions ended while the pool's actor was not there, or had not
+    /// heard of it.
+    pub(super) fn let_forget_all(&self, life: Life) {
+        let Some(ready) = self.roster.get(life) else { return };
+        for session in self.args.shared.ended_sessions.take(life) {
             ready.worker.tell(AdapterMessage::EndSession { session });
         }
     }

@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::config::PoolOptions;
 use crate::error::{ExecuteError, PoolFailure, WorkerLoss};
 use crate::id::{Incarnation, PoolName, RequestId, Slot, WorkerId, WorkerLife};
+use crate::pool::ended_sessions::EndedSessions;
 use crate::pool::explanation::GivenUp;
 use crate::pool::inbox::Inbox;
 use crate::pool::intake::Intake;
@@ -35,6 +36,7 @@ pub(crate) struct PoolShared {
     pub(super) inbox: Arc<Inbox>,
     pub(crate) reservations: Reservations,
     pub(crate) intake: Intake,
+    pub(super) ended_sessions: Arc<EndedSessions>,
     pub(crate) sessions: Address<SessionAffinityMessage>,
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
@@ -116,6 +118,7 @@ impl PoolShared {
             address,
             reservations: Reservations::default(),
             intake: Intake::default(),
+            ended_sessions: Arc::default(),
             sessions: Address::default(),
             requests,
             events,
@@ -188,7 +191,7 @@ impl PoolShared {
     }
 
     pub(crate) fn reporter(&self) -> PoolReporter {
-        PoolReporter::new(self.address.clone(), Arc::clone(&self.inbox))
+        PoolReporter::new(self.address.clone(), Arc::clone(&self.inbox), Arc::clone(&self.ended_sessions))
     }
 
     pub(crate) fn next_request(&self) -> RequestId {
@@ -281,6 +284,7 @@ impl PoolShared {
 
     /// Nothing is known any more of a slot that is no more.
     pub(super) fn forget_slot(&self, slot: Slot) {
+        self.ended_sessions.forget(slot);
         self.starters.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }

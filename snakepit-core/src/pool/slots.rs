@@ -106,6 +106,7 @@ impl PoolState {
         self.take_over(life);
         self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
+        self.let_forget_all(life);
         self.tell_condition(before, life);
         if self.roster.is_retiring(slot) {
             // It was about to leave when the pool restarted.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::adapter::AdapterFailure;
+use crate::adapter::{AdapterFailure, AdapterMessage};
 use crate::error::ExecuteError;
+use crate::id::SessionId;
 use crate::pool::tests::bench::{Bench, done, in_session, options};
+use crate::pool::{Life, SessionReport};
+use crate::session_affinity::EndedSession;
 
 #[tokio::test(start_paused = true)]
 async fn s29_a_restarted_session_affinity_harms_no_worker_and_forgets_no_session() {
@@ -72,4 +75,37 @@ async fn a_session_is_not_reset_because_the_pool_has_not_heard_of_its_worker_yet
     bench.kill_pool().await;
     let response = bench.run(in_session("two", "s"), &mut life).await.unwrap();
     assert!(!response.session_reset);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_a_worker_hears_of_a_session_that_ended_while_the_pool_was_not_there() {
+    // It kept the session's state for as long as it lived.
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    for session in ["one", "two"] {
+        assert!(bench.run(in_session("work", session), &mut life).await.is_ok());
+    }
+    let shared = bench.pool.shared();
+    let end = |session| {
+        let session = SessionId::new(session).unwrap();
+        let ended = EndedSession { session, life: Life::from(&life.life) };
+        shared.reporter().session(SessionReport::Ended(ended));
+    };
+    let mut lives = shared.address.subscribe();
+    // The first is on its way to the pool when that dies, the second finds it dead.
+    end("one");
+    shared.address.current().unwrap().kill();
+    end("two");
+    lives.changed().await.unwrap();
+    bench.settled(|stats| stats.available == 1).await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let AdapterMessage::EndSession { session } = life.next().await else { panic!("no end") };
+        told.push(session.to_string());
+    }
+    told.sort_unstable();
+    assert_eq!(told, ["one", "two"]);
+    bench.kill_pool().await;
+    bench.settled(|stats| stats.available == 1).await;
+    assert!(!life.has_more(), "it is told once");
 }

@@ -4,8 +4,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::adapter::Outcome;
 use crate::address::Address;
-use crate::pool::message::{PoolCommand, PoolMessage, Submission};
+use crate::id::RequestId;
+use crate::pool::message::{Life, PoolCommand, PoolMessage, Submission, WorkerReport};
+use crate::pool::shared::Vitals;
 
 /// How much may lie here and still keep the memory that it took.
 const KEPT: usize = 1024;
@@ -104,6 +107,24 @@ impl Inbox {
         true
     }
 
+    /// Sends the end of a request that a life had, which has one less from this moment on. Between the two nobody can look.
+    pub(super) fn put_end(&self, life: Life, end: (RequestId, Outcome), vitals: &Vitals) {
+        let post = self.post();
+        let (id, outcome) = end;
+        vitals.ended(!matches!(outcome, Outcome::Failed(_)));
+        if post.reader.is_some() {
+            self.push(post, PoolMessage::Worker(WorkerReport::RequestFinished { life, id, outcome }));
+        }
+    }
+
+    /// How many requests a life has whose ends have not been read.
+    pub(super) fn unread_ends(&self, of: Life, vitals: &Vitals) -> u32 {
+        let is_end = |message: &&PoolMessage| matches!(message, PoolMessage::Worker(WorkerReport::RequestFinished { life, .. }) if *life == of);
+        let post = self.post();
+        let unread = post.messages.iter().filter(is_end).count();
+        vitals.running().saturating_add(u32::try_from(unread).unwrap_or(u32::MAX))
+    }
+
     /// Sends a request, where there is room: what callers ask must not pile up before a pool that does not keep up. One whose
     /// place is reserved has it.
     pub(super) fn submit(&self, submission: Box<Submission>) -> Result<(), NotTaken> {
@@ -165,10 +186,8 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::Outcome;
-    use crate::id::{Incarnation, RequestId, Slot};
+    use crate::id::{Incarnation, Slot};
     use crate::payload::Payload;
-    use crate::pool::message::{Life, WorkerReport};
     use crate::pool::tests::bench::submission;
     use crate::pool::tests::ear::ear;
     use crate::request::Request;
@@ -234,6 +253,30 @@ mod tests {
         assert_eq!(read(&inbox), [1, 2]);
         inbox.close(latter);
         assert!(!inbox.put(cancel(3)));
+    }
+
+    #[test]
+    fn a_worker_has_every_request_whose_end_has_not_been_read_at_whatever_moment_it_is_asked() {
+        // One that ended between the two was counted as over, and then once more when its end was read: a place was given back
+        // twice.
+        const REQUESTS: u64 = 20_000;
+        let (inbox, vitals) = (Inbox::new(Address::default(), 0), Vitals::default());
+        let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
+        let _reading = inbox.open();
+        (0..REQUESTS).for_each(|_| vitals.begin().done());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for id in 0..REQUESTS {
+                    inbox.put_end(life, (RequestId(id), Outcome::StreamEnded), &vitals);
+                }
+            });
+            let mut read = 0;
+            while read < REQUESTS {
+                assert_eq!(u64::from(inbox.unread_ends(life, &vitals)), REQUESTS - read);
+                read += inbox.take(Vec::new(), 0).messages.len() as u64;
+            }
+        });
+        assert_eq!((inbox.unread_ends(life, &vitals), vitals.totals()), (0, (REQUESTS, 0)));
     }
 
     #[tokio::test]

@@ -340,6 +340,12 @@ impl PoolReporter {
         self.inbox.put(PoolMessage::Worker(report));
     }
 
+    /// Reports that a worker is done with a request, which it has no longer from now on. Whoever is restarting hears nothing,
+    /// and its next life asks the vitals.
+    pub(crate) fn finished(&self, life: Life, id: RequestId, outcome: Outcome, vitals: &Vitals) {
+        self.inbox.put_end(life, (id, outcome), vitals);
+    }
+
     /// Reports to the pool's present life. A pool that is restarting hears nothing, and asks anew when it is up.
     pub(crate) fn worker(&self, report: WorkerReport) {
         self.pool.cast(PoolMessage::Worker(report));

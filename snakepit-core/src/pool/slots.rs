@@ -99,7 +99,7 @@ impl PoolState {
         self.boot_over(slot);
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
-        let running = worker.vitals.running();
+        let running = self.args.shared.inbox.unread_ends(life, &worker.vitals);
         // Of a worker that does not say what it has begun with, nothing could go elsewhere when it is lost.
         let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
         let before = self.condition(slot);

@@ -21,9 +21,7 @@ pub(super) struct LifeReports {
 
 impl ReportSink for LifeReports {
     fn finished(&self, id: RequestId, outcome: Outcome) {
-        // Counted here and not by the pool: a pool that is restarting hears nothing, and its next life counts on this.
-        self.vitals.ended(!matches!(outcome, Outcome::Failed(_)));
-        self.pool.request(WorkerReport::RequestFinished { life: Life::from(&self.life), id, outcome });
+        self.pool.finished(Life::from(&self.life), id, outcome, &self.vitals);
     }
 
     fn started(&self, id: RequestId) {

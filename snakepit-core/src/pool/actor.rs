@@ -245,7 +245,7 @@ impl PoolState {
             boots: Boots::new(args.shared.options.startup_concurrency),
             reservers: Reservers::new(args.shared.options.queue_limit),
             counters: args.shared.counters(),
-            accounts: Accounts::new(args.shared.name.clone(), args.shared.options.telemetry.enabled),
+            accounts: Accounts::new(Arc::clone(&args.shared)),
             args,
             myself,
             reading: None,

@@ -1,16 +1,18 @@
 //! The end of a call for its caller: counted, measured, traced, in one place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::error::ExecuteError;
-use crate::id::{PoolName, RequestId, WorkerId, WorkerLife};
+use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{Flight, Run, Stage};
-use crate::pool::message::{Life, PoolMessage, PoolTimer};
+use crate::pool::message::{PoolMessage, PoolTimer};
+use crate::pool::shared::PoolShared;
 use crate::pool::statistics::Counters;
-use crate::telemetry::{CallFigure, CallFigures, Event, PoolGauges};
+use crate::telemetry::{CallFigure, Event, PoolGauges};
 use crate::timer::Timer;
 
 /// How old the gauges may be.
@@ -19,10 +21,7 @@ const GAUGES_AFTER: Duration = Duration::from_secs(1);
 /// Where calls are accounted for.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    pool: PoolName,
-    /// Whether each call is traced as an event.
-    told: bool,
-    figures: CallFigures,
+    pool: Arc<PoolShared>,
     /// Held, so that they ring; `None` where nothing has happened since the last time, or nothing is told.
     gauges: Option<Timer>,
     statistics: Option<Timer>,
@@ -39,8 +38,8 @@ pub(super) struct CallEnd<'a> {
 }
 
 impl Accounts {
-    pub(super) fn new(pool: PoolName, told: bool) -> Self {
-        Self { figures: CallFigures::new(pool.clone()), pool, told, gauges: None, statistics: None }
+    pub(super) fn new(pool: Arc<PoolShared>) -> Self {
+        Self { pool, gauges: None, statistics: None }
     }
 
     /// Accounts for a call.
@@ -57,13 +56,13 @@ impl Accounts {
         });
         let (waited, ran) = times(flight.accepted, run, now);
         let timed_out = matches!(error, Some(ExecuteError::DeadlineExceeded { .. }));
-        self.figures.call(CallFigure { command: &flight.command, outcome, waited, ran, timed_out });
+        self.pool.figures().call(CallFigure { command: &flight.command, outcome, waited, ran, timed_out });
         flight.spans.end(outcome);
-        if self.told {
+        if self.pool.options.telemetry.enabled {
             // What stands here is looked at only where somebody listens.
             tracing::debug!(
                 target: "snakepit::calls",
-                pool = %self.pool,
+                pool = %self.pool.name,
                 request = id.0,
                 command = &*flight.command,
                 bytes = flight.size,
@@ -71,14 +70,10 @@ impl Accounts {
                 ?waited,
                 ran = ran.map(debug),
                 session = flight.session.as_ref().map(display),
-                worker = run.map(|run| display(self.life(run.life))),
+                worker = run.map(|run| display(self.pool.life(run.life))),
                 "call ended"
             );
         }
-    }
-
-    fn life(&self, Life { slot, incarnation }: Life) -> WorkerLife {
-        WorkerLife { worker: WorkerId { pool: self.pool.clone(), slot }, incarnation }
     }
 }
 
@@ -130,7 +125,7 @@ impl PoolState {
     pub(super) fn gauges_due(&mut self) {
         self.accounts.gauges = None;
         let counts = self.roster.counts();
-        self.accounts.figures.gauge(&PoolGauges {
+        self.args.shared.figures().gauge(&PoolGauges {
             size: usize::from(self.args.shared.plan().size()),
             available: counts.available,
             busy: counts.busy,

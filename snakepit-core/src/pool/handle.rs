@@ -328,6 +328,21 @@ impl PoolRef {
         id: RequestId,
         reservation: Option<Reservation>,
     ) -> Result<(CancelOnDrop, Answer), ExecuteError> {
+        let command = Arc::clone(&work.request.command);
+        self.send(work, id, reservation).inspect_err(|refusal| self.refused(&command, refusal))
+    }
+
+    /// A request was refused before the pool saw it.
+    pub(super) fn refused(&self, command: &str, refusal: &ExecuteError) {
+        self.shared.figures().refused(command, refusal.code());
+    }
+
+    fn send(
+        &self,
+        work: Work,
+        id: RequestId,
+        reservation: Option<Reservation>,
+    ) -> Result<(CancelOnDrop, Answer), ExecuteError> {
         work.request.check()?;
         let (size, limit) = (work.request.payload.size(), self.shared.options.payload_limit);
         if size > limit {

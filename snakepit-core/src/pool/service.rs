@@ -87,7 +87,10 @@ impl Service<Request> for PoolService {
         ResponseFuture(Box::pin(async move {
             match readiness {
                 Readiness::Held(permit) => permit.execute(request).await,
-                Readiness::Refused(refusal) => Err(refusal),
+                Readiness::Refused(refusal) => {
+                    pool.refused(&request.command, &refusal);
+                    Err(refusal)
+                }
                 Readiness::Unasked | Readiness::Asked(_) => pool.execute(request).await,
             }
         }))

@@ -24,7 +24,7 @@ use crate::pool::slot_plan::SlotPlan;
 use crate::pool::statistics::Counters;
 use crate::process::StopOutcome;
 use crate::session_affinity::SessionAffinityMessage;
-use crate::telemetry::{Event, EventSink};
+use crate::telemetry::{CallFigures, Event, EventSink};
 
 /// One pool, over all restarts of its actor.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub(crate) struct PoolShared {
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
     events: EventSink,
+    figures: Mutex<CallFigures>,
     /// Which slots there are to be; never locked while another actor is waited for.
     plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
@@ -112,6 +113,7 @@ impl PoolShared {
         events: EventSink,
     ) -> Self {
         let address = Address::default();
+        let figures = Mutex::new(CallFigures::new(name.clone()));
         Self {
             name,
             inbox: Arc::new(Inbox::new(address.clone(), options.queue_limit)),
@@ -122,6 +124,7 @@ impl PoolShared {
             sessions: Address::default(),
             requests,
             events,
+            figures,
             plan: Mutex::new(SlotPlan::new(options.size)),
             options,
             starters_under: Mutex::new(None),
@@ -183,6 +186,11 @@ impl PoolShared {
     /// Tells an event to the log and to whoever has subscribed.
     pub(crate) fn emit(&self, event: Event) {
         self.events.emit(event);
+    }
+
+    /// Where calls are measured.
+    pub(super) fn figures(&self) -> MutexGuard<'_, CallFigures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where events are told.

@@ -19,7 +19,7 @@ const OTHER: &str = "other";
 
 /// The figures of one pool.
 ///
-/// Its handles go to the recorder that is installed when the pool's actor starts.
+/// Its handles go to the recorder that is installed when the pit starts.
 pub(crate) struct CallFigures {
     pool: PoolName,
     wait_time: Histogram,
@@ -86,6 +86,16 @@ impl CallFigures {
                 .increment(1);
         }
         self.duration(command, outcome).record(waited + ran.unwrap_or_default());
+    }
+
+    /// Measures a call that was refused before the pool saw it. A command that no call has come with gets no label for it: a
+    /// caller may have made it up.
+    pub(crate) fn refused(&mut self, command: &str, outcome: &'static str) {
+        let (durations, command) = match self.places.get(command) {
+            Some(place) => (&mut self.durations[*place], command),
+            None => (&mut self.others, OTHER),
+        };
+        durations.of(&self.pool, command, outcome).record(Duration::ZERO);
     }
 
     fn duration(&mut self, command: &Arc<str>, outcome: &'static str) -> &Histogram {

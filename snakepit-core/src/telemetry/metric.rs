@@ -63,8 +63,9 @@ declare_metrics! {
     CALL_WAIT_TIME: histogram "snakepit.call.wait_time" ["pool"] Seconds;
     /// How long workers had requests whose caller waited for the answer.
     CALL_RUN_TIME: histogram "snakepit.call.run_time" ["pool"] Seconds;
-    /// How long callers waited for their answer. `outcome` is `ok` or the error's code. `command` is `other` beyond the
-    /// first 100 commands of a pool.
+    /// How long callers waited for their answer, those included that were refused. `outcome` is `ok` or the error's code.
+    /// `command` is `other` beyond the first 100 commands of a pool, and where a call was refused before the pool saw it and
+    /// none has come to it with that command.
     CALL_DURATION: histogram "snakepit.call.duration" ["pool", "command", "outcome"] Seconds;
     /// Requests whose deadline passed, by where: `waiting` or `running`.
     CALL_TIMEOUTS: counter "snakepit.call.timeouts" ["pool", "stage"];

@@ -8,8 +8,10 @@ use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::adapter::AdapterFailure;
+use crate::payload::Payload;
 use crate::pool::tests::bench::{Bench, done, in_session, options, request};
 use crate::pool::tests::scenes::SECRET;
+use crate::request::Request;
 use crate::telemetry::recorder::Told;
 
 #[derive(Clone, Default)]
@@ -118,6 +120,36 @@ async fn calls_are_measured_by_what_became_of_them() {
     let workers = recorder.of("snakepit.worker.count");
     let available = |(name, count): &&(String, f64)| name.contains("state=available") && *count > 0.5;
     assert!(workers.iter().any(|worker| available(&worker)), "{workers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_at_the_door_is_measured_and_makes_no_label() {
+    // The pool's actor measured what it refused itself, and nobody the rest.
+    let recorder = Told::default();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let mut bench = Bench::start(options(|o| o.payload_limit = 1000)).await;
+    let mut life = bench.life().await;
+    assert!(bench.run(request("work"), &mut life).await.is_ok());
+    let large = |command: &str| Request::new(command, Payload::bytes(vec![0; 1001]));
+    for request in [large("work"), large("made up"), request("")] {
+        bench.pool.execute(request).await.unwrap_err();
+    }
+    bench.spend_budget().await;
+    assert!(bench.pool.execute(request("work")).await.is_err());
+    let mut durations: Vec<_> =
+        recorder.of("snakepit.call.duration").into_iter().map(|(name, _)| name).collect();
+    durations.sort_unstable();
+    let expected = [
+        ("other", "invalid_argument"),
+        ("other", "payload_too_large"),
+        ("work", "ok"),
+        ("work", "payload_too_large"),
+        ("work", "pool_failed"),
+    ];
+    let expected = expected.map(|(command, outcome)| {
+        format!("snakepit.call.duration{{pool=bench,command={command},outcome={outcome}}}")
+    });
+    assert_eq!(durations, expected);
 }
 
 #[tokio::test(start_paused = true)]

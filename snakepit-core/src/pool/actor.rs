@@ -40,7 +40,7 @@ use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
 
-/// With more requests under way than this, those that come together are waited for before they are read.
+/// With more requests at workers than this, those that come together are waited for before they are read.
 const FEW: usize = 2;
 
 /// So many workers are written to by the pool itself for what it has read at once; the others' actors write beside it.
@@ -278,9 +278,10 @@ impl PoolState {
 
     /// Whether a request has come that is likely to be the first of several: answers wake their callers together, and each
     /// caller asks again, so that one turn of the runtime later all of them lie in the inbox. Answers among which there is no
-    /// request wait for nothing.
+    /// request wait for nothing. Whoever waits in line is nobody that an answer wakes.
     fn more_is_likely(&self) -> bool {
-        self.in_flight.len() > FEW && self.args.shared.inbox.asks()
+        let at_workers = self.in_flight.len().saturating_sub(self.line.len());
+        at_workers > FEW && self.args.shared.inbox.asks()
     }
 
     /// Reads all that was put into the inbox before this message, or beside it.

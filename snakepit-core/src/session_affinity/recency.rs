@@ -11,6 +11,16 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot(u32);
 
+impl Spot {
+    /// Where nothing ever lies.
+    pub(super) const NOWHERE: Self = Self(NONE);
+
+    #[cfg(test)]
+    pub(super) fn at(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// Things in the order of their last use; some may be held out of the order for a while.
 #[derive(Debug)]
 pub(super) struct Recency<T> {

@@ -90,6 +90,7 @@ pub(super) struct SessionTable {
 #[derive(Debug)]
 struct Binding {
     session: SessionId,
+    /// The [`Spots::hash`] of its name. Kept, because to read a name costs as much as all else.
     hash: Hash,
     life: LifeKey,
     /// When it was last used, in milliseconds since the table was made.
@@ -111,10 +112,6 @@ enum Standing {
 impl OfSession for Binding {
     fn session(&self) -> &SessionId {
         &self.session
-    }
-
-    fn hash(&self) -> Hash {
-        self.hash
     }
 }
 
@@ -213,7 +210,7 @@ impl SessionTable {
             let (session, hash) = (session.clone(), self.spots.hash(session));
             let binding = Binding { session, hash, life: key, used_ms, uses, standing: Standing::Bound };
             let spot = self.bindings.insert(binding);
-            self.spots.insert(hash, spot, &self.bindings);
+            self.spots.insert(hash, spot);
         }
         let told = held.into_iter().map(|id| (id, RouteVerdict::Bound { life, reset })).collect();
         (told, evicted)

@@ -13,5 +13,6 @@ mod said;
 mod tests;
 mod text;
 mod variables;
+mod wording;
 
 pub use loader::ConfigFile;

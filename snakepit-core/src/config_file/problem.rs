@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde::de;
+use serde::de::{self, Expected, Unexpected};
 
 use crate::config_file::nearest::nearest;
+use crate::config_file::wording::unlike;
 use crate::error::{ConfigError, ConfigPlace};
 use crate::id::PoolName;
 
@@ -79,6 +80,14 @@ impl Problem {
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::value(message)
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::value(unlike(unexpected, expected))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::value(unlike(unexpected, expected))
     }
 
     fn missing_field(field: &'static str) -> Self {

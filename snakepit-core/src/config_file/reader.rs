@@ -9,6 +9,7 @@ use serde::forward_to_deserialize_any;
 use crate::config_file::node::{Content, Node, Table, settle};
 use crate::config_file::problem::Problem;
 use crate::config_file::text::parse_value;
+use crate::config_file::wording::no_word;
 use crate::error::ConfigPlace;
 
 impl Node {
@@ -107,7 +108,7 @@ impl<'de> Deserializer<'de> for Node {
             }
             Content::Text(text) | Content::Words(text) => Err(Problem::unknown_text(&text, variants)),
             Content::Table(table) => visitor.visit_enum(MapAccessDeserializer::new(Entries::new(table))),
-            content => Self { content, place: place.clone() }.deserialize_any(visitor),
+            content => Err(Problem::value(no_word(&content, variants))),
         };
         value.map_err(|problem| problem.standing_at(&place))
     }

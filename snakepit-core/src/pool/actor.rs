@@ -4,33 +4,32 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use snakepit_supervisor::{ChildSpec, DynamicSupervisorRef};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::adapter::{AdapterMessage, AdapterRef, FlushPanicked, NotTaken};
 use crate::address::Address;
-use crate::error::LossCause;
 use crate::id::Slot;
 use crate::pool::boots::Boots;
 use crate::pool::calls::Accounts;
+use crate::pool::closing::Closing;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::draining::DrainReply;
 use crate::pool::in_flight::InFlight;
 use crate::pool::inbox::{Mail, Reading};
 use crate::pool::lives::Lives;
 use crate::pool::message::{
-    CloseReport, Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted,
-    WorkerReport,
+    Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted, WorkerReport,
 };
+use crate::pool::pool_worker::PoolWorker;
 use crate::pool::recycling::{RecycleReason, Recyclings};
 use crate::pool::replacing::PutOff;
 use crate::pool::reservations::Reservers;
 use crate::pool::restless::Restless;
 use crate::pool::roster::Roster;
 use crate::pool::saturation::Saturation;
-use crate::pool::shared::{PoolShared, Vitals};
+use crate::pool::shared::PoolShared;
 use crate::pool::statistics::Counters;
 use crate::pool::waiting_line::WaitingLine;
 use crate::pool::watchdog::Watchdog;
@@ -115,55 +114,6 @@ pub(crate) struct PoolState {
     pub(super) saturation: Saturation,
     pub(super) counters: Counters,
     pub(super) accounts: Accounts,
-}
-
-/// What the pool knows of a ready worker.
-#[derive(Debug)]
-pub(super) struct PoolWorker {
-    pub(super) actor: ActorRef<WorkerMessage>,
-    pub(super) adapter: AdapterRef,
-    pub(super) vitals: Arc<Vitals>,
-    /// Whether it says when a request begins.
-    pub(super) tells_started: bool,
-}
-
-impl PoolWorker {
-    /// Says something to the adapter that asks for no answer. A stranger's code does the rest: a panic there must not take
-    /// the pool with it, and in the end of a pool that has panicked would end the program.
-    pub(super) fn tell(&self, message: AdapterMessage) {
-        match self.adapter.try_hand_over(message) {
-            Ok(()) => self.has_written(self.adapter.try_flush_soon()),
-            Err(NotTaken::OutletPanicked { what }) => self.adapter_failed(what),
-            // It has ended, or its own message cannot be made: its worker's loss is heard of by itself, and what cannot be
-            // said to it is lost.
-            Err(NotTaken::Ended | NotTaken::Unsayable { .. }) => {}
-        }
-    }
-
-    /// Hears whether the adapter's outlet wrote.
-    pub(super) fn has_written(&self, written: Result<(), FlushPanicked>) {
-        if let Err(FlushPanicked { what }) = written {
-            self.adapter_failed(what);
-        }
-    }
-
-    /// The adapter can be trusted no further: its worker is replaced, as where its actor fails.
-    pub(super) fn adapter_failed(&self, what: String) {
-        // A worker that has ended by itself needs no replacing.
-        let _ = self.actor.cast(WorkerMessage::Replace { cause: LossCause::AdapterFailed { what } });
-    }
-}
-
-/// The end of the pool's work, under way.
-pub(super) struct Closing {
-    pub(super) until: Instant,
-    pub(super) finished: usize,
-    pub(super) abandoned: usize,
-    /// Whether its end has been told.
-    pub(super) is_told: bool,
-    pub(super) replies: Vec<RpcReplyPort<CloseReport>>,
-    /// Held, so that it rings.
-    pub(super) timer: Timer,
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]

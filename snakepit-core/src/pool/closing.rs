@@ -4,11 +4,23 @@ use ractor::RpcReplyPort;
 use tokio::time::Instant;
 
 use crate::error::{AwaitReadyError, ExecuteError, RecycleError};
-use crate::pool::actor::{Closing, PoolState};
+use crate::pool::actor::PoolState;
 use crate::pool::in_flight::Stage;
 use crate::pool::message::{CloseReport, PoolMessage, PoolTimer};
 use crate::telemetry::Event;
 use crate::timer::Timer;
+
+/// The end of the pool's work, under way.
+pub(super) struct Closing {
+    pub(super) until: Instant,
+    pub(super) finished: usize,
+    pub(super) abandoned: usize,
+    /// Whether its end has been told.
+    pub(super) is_told: bool,
+    pub(super) replies: Vec<RpcReplyPort<CloseReport>>,
+    /// Held, so that it rings.
+    pub(super) timer: Timer,
+}
 
 impl PoolState {
     /// Takes no more requests. A second call may only bring the end forward.

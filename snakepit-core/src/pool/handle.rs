@@ -1,6 +1,5 @@
 //! The pool as its callers hold it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use ractor::rpc::CallResult;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::adapter::chunk_channel;
@@ -18,24 +16,20 @@ use crate::id::{PoolName, RequestId, SessionId, Slot};
 use crate::payload::Payload;
 use crate::pool::builder::RequestBuilder;
 use crate::pool::call_spans;
+use crate::pool::cancel_on_drop::CancelOnDrop;
 use crate::pool::explanation::{ExplanationFacts, WorkerExplanation};
 use crate::pool::health::{HealthReason, HealthStatus, PoolHealth};
 use crate::pool::inbox::NotTaken;
 use crate::pool::message::{
-    CloseReport, Life, PoolCommand, PoolMessage, Resized, Response, RosterRow, Submission, Wanted, Work,
+    CloseReport, PoolCommand, PoolMessage, Resized, Response, Submission, Wanted, Work,
 };
 use crate::pool::reservations::Reservation;
 use crate::pool::shared::PoolShared;
 use crate::pool::statistics::PoolStats;
 use crate::pool::stream::ResponseStream;
 use crate::request::{Deadline, Request};
-use crate::session_affinity::SessionAffinityMessage;
 use crate::snakepit::open_files;
 use crate::telemetry::Events;
-use crate::worker::{WorkerMessage, WorkerStatus};
-
-/// How long a worker may take to describe itself before it is listed without details.
-const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// When a caller may come again that found more requests unread than the pool could have.
 const UNREAD_PATIENCE: Duration = Duration::from_millis(100);
@@ -265,23 +259,6 @@ impl PoolRef {
         self.ask(|reply| PoolCommand::GetStats { reply }).await
     }
 
-    /// The pool's workers, one for each slot, joined from what the pool and the workers themselves know.
-    ///
-    /// # Errors
-    /// # Cancellation
-    /// As [`stats`](Self::stats).
-    pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ExecuteError> {
-        let roster = self.ask(|reply| PoolCommand::GetRoster { reply }).await?;
-        let sessions = Arc::new(self.sessions_by_life().await);
-        let mut asked = JoinSet::new();
-        for row in roster {
-            asked.spawn(describe(Arc::clone(&self.shared), row, Arc::clone(&sessions)));
-        }
-        let mut workers = asked.join_all().await;
-        workers.sort_by_key(|worker: &WorkerStatus| worker.slot);
-        Ok(workers)
-    }
-
     /// Ends a session: its worker is told to forget it, and the next request of that name starts anew.
     ///
     /// # Errors
@@ -354,7 +331,7 @@ impl PoolRef {
         let span = call_spans::call(&self.shared.name, id, &work.request.command);
         let submission = Submission { id, work, deadline, timeout, reservation, reply, span };
         match self.shared.inbox.submit(Box::new(submission)) {
-            Ok(()) => Ok((CancelOnDrop { shared: Arc::clone(&self.shared), id: Some(id) }, answer)),
+            Ok(()) => Ok((CancelOnDrop::new(&self.shared, id), answer)),
             Err(NotTaken::NobodyReads) => Err(self.gone()),
             Err(NotTaken::Full { unread }) => Err(ExecuteError::Saturated {
                 pool: self.name().clone(),
@@ -362,16 +339,6 @@ impl PoolRef {
                 limit: self.shared.options.queue_limit,
                 retry_after: UNREAD_PATIENCE,
             }),
-        }
-    }
-
-    /// How many sessions each life keeps; `None`: nobody is there to say.
-    async fn sessions_by_life(&self) -> Option<HashMap<Life, u64>> {
-        let affinity = self.shared.sessions.current()?;
-        let question = |reply| SessionAffinityMessage::GetCounts { reply };
-        match affinity.call(question, Some(STATUS_PATIENCE)).await {
-            Ok(CallResult::Success(counts)) => Some(counts),
-            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => None,
         }
     }
 
@@ -383,58 +350,6 @@ impl PoolRef {
         match actor.call(|reply| PoolMessage::Command(question(reply)), None).await {
             Ok(CallResult::Success(answer)) => Ok(answer),
             Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => Err(self.gone()),
-        }
-    }
-}
-
-/// Joins what the pool knows of a slot with what its worker says of itself.
-async fn describe(
-    shared: Arc<PoolShared>,
-    row: RosterRow,
-    sessions: Arc<Option<HashMap<Life, u64>>>,
-) -> WorkerStatus {
-    let (slot, last_loss) = (row.slot, shared.last_loss(row.slot));
-    let mut status = WorkerStatus::unknown(shared.worker(slot), shared.lives(slot), last_loss.as_ref());
-    if let Some(worker) = row.worker {
-        let asked = worker.call(|reply| WorkerMessage::GetStatus { reply }, Some(STATUS_PATIENCE)).await;
-        if let Ok(CallResult::Success(mut report)) = asked {
-            let usage = match report.usage.take() {
-                Some(gauge) => gauge.read().await,
-                None => None,
-            };
-            status.report(report, usage);
-            let life = Life { slot, incarnation: status.incarnation };
-            status.sessions =
-                sessions.as_ref().as_ref().map(|counts| counts.get(&life).copied().unwrap_or(0));
-        }
-    }
-    if let Some(loss) = row.quarantined {
-        status.gave_up(loss, shared.given_up_for_good(slot).is_some());
-    }
-    status.running = usize::from(row.running);
-    if row.is_leaving {
-        status.retiring();
-    }
-    status
-}
-
-/// Tells the pool that a caller is gone, unless it has its answer.
-#[derive(Debug)]
-pub(super) struct CancelOnDrop {
-    shared: Arc<PoolShared>,
-    id: Option<RequestId>,
-}
-
-impl CancelOnDrop {
-    pub(super) fn disarm(&mut self) {
-        self.id = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.shared.inbox.put(PoolMessage::Command(PoolCommand::Cancel { id }));
         }
     }
 }

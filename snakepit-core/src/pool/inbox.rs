@@ -8,7 +8,7 @@ use crate::adapter::Outcome;
 use crate::address::Address;
 use crate::id::RequestId;
 use crate::pool::message::{Life, PoolCommand, PoolMessage, Submission, WorkerReport};
-use crate::pool::shared::Vitals;
+use crate::pool::vitals::Vitals;
 
 /// How much may lie here and still keep the memory that it took.
 const KEPT: usize = 1024;

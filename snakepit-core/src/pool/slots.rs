@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use crate::error::{AwaitReadyError, ExecuteError, LossCause, PoolFailure, RecycleError, WorkerLoss};
 use crate::id::Slot;
-use crate::pool::actor::{PoolState, PoolWorker};
+use crate::pool::actor::PoolState;
 use crate::pool::message::{Life, PoolMessage, PoolTimer, ReadyReply, RosterRow, SlotReport, Wanted};
+use crate::pool::pool_worker::PoolWorker;
 use crate::pool::roster::{Occupant, Place, Seats};
 use crate::pool::slot_plan::{Claim, Duty};
 use crate::pool::statistics::PoolStats;

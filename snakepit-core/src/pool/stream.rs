@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use crate::adapter::ChunkReceiver;
 use crate::error::ExecuteError;
 use crate::payload::Payload;
-use crate::pool::handle::{CancelOnDrop, PoolRef};
+use crate::pool::cancel_on_drop::CancelOnDrop;
+use crate::pool::handle::PoolRef;
 use crate::pool::message::{PoolCommand, PoolMessage, Response};
 
 /// The chunks of one streamed answer, in order. After an error, or the end, there is nothing more.

@@ -97,6 +97,7 @@ const ABOUT_FRAMES: &[&str] = &[
     "pong_numbers",
     "optional_frames",
     "cut_requests",
+    "cancel_between_parts",
     "late_words",
     "no_common_version",
     "torn_frame",

@@ -44,6 +44,13 @@ fn a_worker_that_takes_up_what_was_not_offered_is_found_out() {
 }
 
 #[test]
+fn a_worker_that_forgets_a_cancel_between_the_parts_of_a_request_is_found_out() {
+    // It knows no Cancel at all.
+    let verdict = verdict(stub("--answer-twice"), "cancel_between_parts");
+    assert_eq!(verdict, Verdict::Broken("answer: (Result, 5), expected (Error, 5)".to_owned()));
+}
+
+#[test]
 fn a_worker_without_the_commands_does_not_offer_them() {
     let rows = rows(PortAdapter::new(env!("CARGO_BIN_EXE_stub-worker")));
     let not_offered = rows.iter().filter(|row| matches!(row.verdict, Verdict::NotOffered(_))).count();

@@ -79,6 +79,7 @@ rules! {
     frames::pong_numbers: "Ready comes before any Pong, and a Pong carries its Ping's number",
     frames::optional_frames: "what is optional and unknown is skipped",
     frames::cut_requests: "a request cut anywhere is put together, and others pass between",
+    frames::cancel_between_parts: "a Cancel between the parts of a request takes effect when that is complete",
     frames::late_words: "Cancel and Credit for what is unknown are ignored",
     frames::no_common_version: "a host that speaks none of its versions: it leaves with code 78",
     frames::torn_frame: "a host that dies inside a frame is a dead host: it leaves with code 0",

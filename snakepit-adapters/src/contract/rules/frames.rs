@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use snakepit_core::{Payload, Request};
+use snakepit_core::{Payload, Request, WorkerError, WorkerErrorKind};
 
 use crate::contract::examination::Examination;
 use crate::contract::finding::{Finding, Findings, demand, demand_equal};
@@ -108,6 +108,25 @@ pub(super) async fn cut_requests(examination: &Examination) -> Findings {
     demand_equal("answer", &(answer.kind, answer.id), &(Kind::Result, 5))?;
     let payload = read_payload(answer.body).map_err(Finding::broken)?;
     demand(payload.data == data, "it comes back changed")
+}
+
+pub(super) async fn cancel_between_parts(examination: &Examination) -> Findings {
+    let mut host = RawHost::greeted(examination).await?;
+    let body = execute(5, "snakepit.test.echo", Payload::bytes(vec![b'x'; 1_000]))?.split_off(HEADER_LEN);
+    let part = |kind: Kind, body: &[u8], more: bool| {
+        [&Header::of(kind, 5, body.len(), more).to_bytes()[..], body].concat()
+    };
+    host.write(&part(Kind::Execute, &body[..500], true)).await?;
+    host.write(&frame(Kind::Cancel, 5, b"")).await?;
+    host.pongs(1).await?;
+    host.write(&part(Kind::Part, &body[500..], false)).await?;
+    let answer = host.next().await?;
+    demand_equal("answer", &(answer.kind, answer.id), &(Kind::Error, 5))?;
+    match read_json::<WorkerError>(Kind::Error, &answer.body).map_err(Finding::broken)?.kind {
+        WorkerErrorKind::Cancelled => Ok(()),
+        WorkerErrorKind::UnknownCommand => Err(Finding::not_offered("it has no snakepit.test.echo")),
+        other => Err(Finding::broken(format_args!("it ends as {other:?}"))),
+    }
 }
 
 pub(super) async fn late_words(examination: &Examination) -> Findings {

@@ -94,6 +94,24 @@ class Unpacked(unittest.TestCase):
         self.assertNotEqual(self.run_code(code), [""])
         self.assertEqual(self.run_code(code), [""])
 
+    def test_bytecode_of_which_half_was_kept_is_made_anew(self):
+        """A worker whose disk was full, or its files limited in size, left it; no worker of any pool could start any more."""
+        self.run_code(WHICH)
+        kept = sorted((self.unpacked / "package").glob("snakepit_worker/__pycache__/*.pyc"))
+        sizes = [compiled.stat().st_size for compiled in kept]
+        for part in (0, 8, 16, 17, 200, 4096):
+            for compiled in kept:
+                os.truncate(compiled, min(part, compiled.stat().st_size))
+            # The first throws away what is of no use, the second keeps what it compiles.
+            for _ in range(2):
+                self.assertEqual(self.run_code(WHICH), [str(self.unpacked / "package" / "snakepit_worker" / "__init__.py")])
+            self.assertEqual([compiled.stat().st_size for compiled in kept], sizes)
+
+    def test_bytecode_is_not_kept_where_it_would_go_elsewhere(self):
+        elsewhere = self.root / "elsewhere"
+        self.run_code(f"import sys; sys.pycache_prefix = {str(elsewhere)!r}; import snakepit_worker")
+        self.assertEqual([*elsewhere.glob("**/*.pyc"), *self.unpacked.glob("**/*.pyc")], [])
+
     def test_a_folder_that_cannot_be_written_is_no_obstacle(self):
         (self.unpacked / "package" / "snakepit_worker" / "__pycache__").write_text("in the way", encoding="utf-8")
         self.assertEqual(self.run_code(WHICH), [str(self.unpacked / "package" / "snakepit_worker" / "__init__.py")])

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 
 class Lifetime:
-    """The hooks of one worker. A hook that returns an awaitable leaves the waiting to whoever runs it."""
+    """The hooks of one worker. A hook that returns an awaitable leaves the waiting to whoever runs it, and telling of its failure."""
 
     def __init__(self) -> None:
         self._setups: List[Hook] = []
         self._teardowns: List[Hook] = []
         self._is_open = False
         self.is_async = False
+        self.on_return: Callable[[], None] = lambda: None
+        self.on_failure: Callable[[BaseException], None] = lambda _: None
+        """Both hear of the end of each hook, before anybody else does: a forked child ends there."""
 
     def __bool__(self) -> bool:
         return bool(self._setups or self._teardowns)
@@ -34,7 +37,8 @@ class Lifetime:
     def opening(self) -> Iterator[Any]:
         """Runs one hook a step, and gives what it returned. Raises what a hook raises: then nothing is torn down either."""
         for hook in self._setups:
-            yield hook()
+            yield self._run(hook)
+            self.on_return()
         self._is_open = True
 
     def closing(self) -> Iterator[Any]:
@@ -44,9 +48,17 @@ class Lifetime:
         self._is_open = False
         for hook in reversed(self._teardowns):
             try:
-                yield hook()
+                yield self._run(hook)
             except Exception:
                 complain()
+            self.on_return()
+
+    def _run(self, hook: Hook) -> Any:
+        try:
+            return hook()
+        except BaseException as error:
+            self.on_failure(error)
+            raise
 
     def open(self) -> None:
         for _ in self.opening():

@@ -113,7 +113,7 @@ def _set_up_signals(reading: Stopping) -> None:
 
 
 def _disown_in_children(serving: Serving, *fds: int) -> None:
-    """A forked child is no worker: it gives up the pipes, and ends on SIGTERM, and with its command, as any process would."""
+    """A forked child is no worker: it gives up the pipes, and ends on SIGTERM, and with its command or hook, as any process would."""
     terminate = (signal.SIGTERM,)
 
     def before() -> None:

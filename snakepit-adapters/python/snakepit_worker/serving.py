@@ -52,7 +52,7 @@ class Serving:
         raise NotImplementedError
 
     def disown(self) -> None:
-        """In a forked child: it is no worker, and ends where it comes back from the command that made it.
+        """In a forked child: it is no worker, and ends where it comes back from the command, or the hook, that made it.
 
         Otherwise it would run what waits once more, tear down, and break off what it shares with the worker, as an event loop is.
         """
@@ -60,7 +60,9 @@ class Serving:
         # On this one object: the worker itself pays nothing for it.
         for name in ("_answer", "_send_chunk", "_wait_for_credit", "_credit_for", "_host_is_gone"):
             setattr(self, name, _end_child)
-        setattr(self, "_failed", _end_failed_child)
+        setattr(self, "_failed", lambda _, error: _end_failed_child(error))
+        lifetime = self._registry.lifetime
+        lifetime.on_return, lifetime.on_failure = _end_child, _end_failed_child
 
     def running_id(self) -> int:
         """The request that the calling thread, or task, runs; 0 for none."""
@@ -208,7 +210,7 @@ def _end_child(*_: Any) -> None:
     leave_now(0)
 
 
-def _end_failed_child(_: Request, error: BaseException) -> None:
+def _end_failed_child(error: BaseException) -> None:
     """As the interpreter ends a program."""
     if not isinstance(error, SystemExit):
         sys.excepthook(type(error), error, error.__traceback__)

@@ -70,16 +70,22 @@ class TaskServing(Serving):
 
     async def _open(self) -> None:
         for value in self._registry.lifetime.opening():
-            if hasattr(value, "__await__"):
-                await value
+            await self._awaited(value)
 
     async def _close(self) -> None:
         for value in self._registry.lifetime.closing():
             try:
-                if hasattr(value, "__await__"):
-                    await value
+                await self._awaited(value)
             except Exception:
                 complain()
+
+    async def _awaited(self, value: Any) -> None:
+        try:
+            if hasattr(value, "__await__"):
+                await value
+        except BaseException as error:
+            self._registry.lifetime.on_failure(error)
+            raise
 
     def _end_loop(self) -> None:
         """What commands have left running is cancelled, as `asyncio.run` does it."""

@@ -253,6 +253,46 @@ FORKS = """
 """
 
 
+HOOKS_THAT_FORK = """
+    import os, sys
+    from snakepit_worker import Worker
+    worker = Worker({how})
+    seen = []
+
+    def ended(child):
+        seen.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    def in_child(ending):
+        if ending == "exit":
+            sys.exit(3)
+        if ending == "raise":
+            raise ValueError("in the child")
+
+    def hook_of(ending):
+        {define} hook():
+            child = os.fork()
+            ended(child) if child else in_child(ending)
+        return hook
+
+    @worker.teardown
+    {define} end():
+        print("torn down", seen, flush=True)
+
+    for ending in ("return", "raise", "exit"):
+        worker.setup(hook_of(ending))
+        worker.teardown(hook_of({{"return": "exit", "exit": "return"}}.get(ending, ending)))
+
+    @worker.command
+    {define} codes():
+        codes = seen[:]
+        seen.clear()
+        return codes
+
+    worker.run()
+    print("returned", flush=True)
+"""
+
+
 class ForkedChildrenThatComeBack(unittest.TestCase):
     """They ran what waited once more, tore down, and took the event loop with them."""
 
@@ -278,6 +318,26 @@ class ForkedChildrenThatComeBack(unittest.TestCase):
 
     def test_as_tasks(self):
         self.serve("tasks=1", "async def")
+
+    def serve_with_hooks(self, how, define):
+        """They died of a pipe that was closed to them, or stayed for as long as the worker, which it was deaf with a loop."""
+        source = HOOKS_THAT_FORK.format(how=how, define=define)
+        host = Host.start(self, program(self, source))
+        self.assertEqual(host.call("codes"), [0, 1, 3])
+        host.send(frame(DRAIN))
+        self.assertEqual(host.lines_of_stdout(2), ["torn down [0, 1, 3]", "returned"])
+        self.assertEqual(host.wait_for_exit(), 0)
+        told = host.stderr()
+        self.assertEqual((told.count("Traceback"), told.count("ValueError: in the child")), (2, 2), told)
+
+    def test_of_hooks_on_the_main_thread(self):
+        self.serve_with_hooks("", "def")
+
+    def test_of_hooks_before_threads(self):
+        self.serve_with_hooks("threads=2", "def")
+
+    def test_of_hooks_as_tasks(self):
+        self.serve_with_hooks("tasks=1", "async def")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ pub enum SendChunkError {
         /// How many chunks may be under way.
         window: u32,
     },
-    /// The reader is gone, or reads another worker's chunks. Not the worker's fault: drop the chunk.
+    /// The reader is gone, has been told that the stream is over, or reads another worker's chunks. Not the worker's fault:
+    /// drop the chunk.
     #[error("the reader of the stream is gone")]
     ReaderGone,
 }
@@ -206,6 +207,17 @@ impl ChunkReceiver {
             }
         }
         polled
+    }
+
+    /// The stream has ended: nothing more is taken from whoever sends on.
+    pub(crate) fn close(&mut self) {
+        self.chunks.close();
+    }
+
+    /// What came before its end, and needs no credit. It is not polled for: a task that has had its turn would be told that
+    /// there is nothing yet, and its stream would lack its last chunks.
+    pub(crate) fn take_rest(&mut self) -> Option<Payload> {
+        self.chunks.try_recv().ok()
     }
 
     /// Why the worker could not be given credit, once: it waits for it, and no chunk will come any more.

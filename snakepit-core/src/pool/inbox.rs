@@ -109,12 +109,13 @@ impl Inbox {
 
     /// Sends the end of a request that a life had, which has one less from this moment on. Between the two nobody can look.
     pub(super) fn put_end(&self, life: Life, end: (RequestId, Outcome), vitals: &Vitals) {
-        let post = self.post();
         let (id, outcome) = end;
+        let post = self.post();
         vitals.ended(!matches!(outcome, Outcome::Failed(_)));
         if post.reader.is_some() {
             self.push(post, PoolMessage::Worker(WorkerReport::RequestFinished { life, id, outcome }));
         }
+        // What nobody reads is let go after the lock, as above.
     }
 
     /// How many requests a life has whose ends have not been read.
@@ -185,6 +186,11 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use bytes::Bytes;
+
     use super::*;
     use crate::id::{Incarnation, Slot};
     use crate::payload::Payload;
@@ -240,6 +246,32 @@ mod tests {
         inbox.close(reading);
         assert!(!inbox.put(cancel(3)));
         assert_eq!(read(&inbox), [0; 0]);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_reads_may_have_something_to_say_when_it_is_dropped() {
+        /// What holds a payload's bytes, and looks whether it could speak.
+        struct Speaks(Arc<Inbox>, Arc<AtomicBool>);
+
+        impl AsRef<[u8]> for Speaks {
+            fn as_ref(&self) -> &[u8] {
+                &[]
+            }
+        }
+
+        impl Drop for Speaks {
+            fn drop(&mut self) {
+                self.1.store(self.0.post.try_lock().is_ok(), Ordering::Relaxed);
+            }
+        }
+
+        let (inbox, could_speak) = (Arc::new(Inbox::new(Address::default(), 0)), Arc::default());
+        let bytes = Bytes::from_owner(Speaks(Arc::clone(&inbox), Arc::clone(&could_speak)));
+        let life = Life { slot: Slot(0), incarnation: Incarnation(1) };
+        let vitals = Vitals::default();
+        vitals.begin().done();
+        inbox.put_end(life, (RequestId(1), Outcome::Answered(Payload::bytes(bytes))), &vitals);
+        assert!(could_speak.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -69,17 +69,20 @@ impl ResponseStream {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, ExecuteError>>> {
         if let Ending::Awaited(reply) = &mut self.ending {
-            if let Poll::Ready(Some(chunk)) = next_chunk(&mut self.chunks, &self.pool, cx) {
-                return Poll::Ready(Some(Ok(chunk)));
-            }
-            let Poll::Ready(result) = Pin::new(reply).poll(cx) else { return Poll::Pending };
+            // Looked for first: behind chunks it would not be found for as long as a worker sends on that has been told to stop.
+            let Poll::Ready(result) = Pin::new(reply).poll(cx) else {
+                return match next_chunk(&mut self.chunks, &self.pool, cx) {
+                    Poll::Ready(Some(chunk)) => Poll::Ready(Some(Ok(chunk))),
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                };
+            };
             self.cancel.disarm();
             let result = result.unwrap_or_else(|_| Err(self.pool.shared().cut_off()));
             self.ending = Ending::Known(result);
+            self.chunks.close();
         }
         if let Ending::Known(_) = &self.ending {
-            // The last chunks may have come between the two looks.
-            if let Poll::Ready(Some(chunk)) = next_chunk(&mut self.chunks, &self.pool, cx) {
+            if let Some(chunk) = self.chunks.take_rest() {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             if let Ending::Known(result) = std::mem::replace(&mut self.ending, Ending::Told(None)) {

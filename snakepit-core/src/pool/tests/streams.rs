@@ -78,6 +78,53 @@ async fn s35_a_stream_whose_worker_is_lost_hands_out_what_came_and_then_the_erro
 }
 
 #[tokio::test(start_paused = true)]
+async fn s38_a_reader_hears_that_its_time_is_up_from_a_worker_that_sends_on() {
+    // As long as there was a chunk, nobody looked for the answer.
+    let mut bench = Bench::start(options(|_| {})).await;
+    let mut life = bench.life().await;
+    let short = Duration::from_millis(100);
+    let mut stream = bench.pool.execute_stream(request("count").timeout(short)).unwrap();
+    let (id, chunks) = life.next_stream().await;
+    for n in 0..16 {
+        chunks.send(chunk(n)).unwrap();
+    }
+    assert_eq!(life.next_cancel().await, id);
+    let mut came = 0;
+    let error = loop {
+        match stream.next().await.expect("it does not end as if it were whole") {
+            Ok(next) => assert_eq!(next, chunk(came), "what came in time is handed out"),
+            Err(error) => break error,
+        }
+        came += 1;
+        assert_eq!(chunks.send(chunk(99)), Err(SendChunkError::ReaderGone));
+    };
+    assert_eq!((came, error.code()), (16, "deadline_exceeded"));
+    assert!(stream.next().await.is_none());
+    assert!(!life.has_more(), "a stream that is over was given credit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_chunks_are_read_that_lay_there_when_the_stream_ended() {
+    // More than a task may do in its turn: what asks the runtime then is told that there is nothing.
+    let window = StreamWindow { chunks: 1000, bytes: 1 << 20 };
+    let mut bench = Bench::start(options(|o| o.stream_window = window)).await;
+    let mut life = bench.life().await;
+    let mut stream = bench.pool.execute_stream(request("count")).unwrap();
+    let (id, chunks) = life.next_stream().await;
+    for _ in 0..1000 {
+        chunks.send(chunk(0)).unwrap();
+    }
+    life.reports.finished(id, Outcome::StreamEnded);
+    bench.settled(|stats| stats.succeeded == 1).await;
+    let mut came = 0;
+    while let Some(next) = stream.next().await {
+        assert_eq!(next.unwrap(), chunk(0));
+        came += 1;
+    }
+    assert_eq!(came, 1000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_a_lost_worker_had_not_begun_goes_on_elsewhere() {
     let mut bench = Bench::start(options(|o| o.prefetch = 1)).await;
     let mut life = bench.life().await;

@@ -23,6 +23,13 @@ pub(super) struct Task {
     pub(super) stream: Option<Production>,
 }
 
+/// A request that is a stream.
+pub(super) struct StreamTask<'a> {
+    pub(super) call: usize,
+    pub(super) is_cancelled: bool,
+    pub(super) stream: &'a mut Production,
+}
+
 /// A stream as its worker sees it.
 pub(super) struct Production {
     chunks: ChunkSender,
@@ -85,12 +92,8 @@ impl Worker {
     }
 
     /// One of the streams that it has.
-    pub(super) fn stream(&mut self, which: usize) -> Option<(usize, &mut Production)> {
-        let mut streams: Vec<_> = self
-            .has
-            .iter_mut()
-            .filter_map(|task| task.stream.as_mut().map(|stream| (task.call, stream)))
-            .collect();
+    pub(super) fn stream(&mut self, which: usize) -> Option<StreamTask<'_>> {
+        let mut streams: Vec<_> = self.has.iter_mut().filter_map(Task::as_stream).collect();
         let which = which.checked_rem(streams.len())?;
         Some(streams.swap_remove(which))
     }
@@ -125,6 +128,13 @@ impl Worker {
             }
             End::Panic => self.end.panic(),
         }
+    }
+}
+
+impl Task {
+    fn as_stream(&mut self) -> Option<StreamTask<'_>> {
+        let Self { call, is_cancelled, stream, .. } = self;
+        stream.as_mut().map(|stream| StreamTask { call: *call, is_cancelled: *is_cancelled, stream })
     }
 }
 

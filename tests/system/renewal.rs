@@ -22,14 +22,14 @@ fn worn(change: impl FnOnce(&mut PoolOptions)) -> impl FnOnce(&mut PoolOptions) 
 /// Under load, until so many have been replaced. No call fails, and there are never fewer than two.
 async fn renews(subject: Subject, count: u64) {
     subject.all_ready(2).await;
-    let before: HashSet<_> = subject.pids().await.into_iter().collect();
+    let before = subject.pids().await;
     let load = Load::start(&subject, 4);
     let stats =
         subject.watch(|stats| ready(stats) >= 2 && stats.total <= 3, |stats| stats.recycled >= count).await;
     load.end().await;
     assert_eq!((stats.failed, stats.restarts), (0, 0), "{stats:?}");
-    let after: HashSet<_> = subject.pids().await.into_iter().collect();
-    assert!(before.is_disjoint(&after), "{before:?} {after:?}");
+    // One that is replaced still finishes and leaves for a while.
+    oracle::eventually("none of the first is left", || !before.iter().any(|pid| oracle::runs(*pid))).await;
     subject.stop().await;
 }
 

@@ -223,7 +223,11 @@ class Calls:
         if kind == LOG:
             # A call has no way to say it.
             line = json.loads(body)
-            os.write(2, f"{line['level']} {line['logger']}: {line['message']}\n".encode("utf-8", "backslashreplace"))
+            try:
+                os.write(2, f"{line['level']} {line['logger']}: {line['message']}\n".encode("utf-8", "backslashreplace"))
+            except OSError:
+                # A stream that was closed is the user's affair. This thread is all that answers.
+                pass
         elif kind == CHUNK:
             call = self._calls.get(key)
             if call is not None:

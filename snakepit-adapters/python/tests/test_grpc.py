@@ -22,9 +22,14 @@ from snakepit_worker.payload import payload_of
 from snakepit_worker.request import parse_execute
 
 WORKER = """
-    import sys
+    import logging, os
     from snakepit_worker import Worker
     worker = Worker()
+
+    @worker.command
+    def lose_stderr():
+        os.close(2)
+        logging.warning("heard by nobody")
 
     @worker.command
     def add(a, b):
@@ -252,6 +257,15 @@ class Served(unittest.TestCase):
         self.assertEqual(heard[4], READY)
         self.assertTrue(heard.endswith(frame(RESULT, 5, bytes(7) + b"\x013")))
         self.assertEqual(process.wait(HANG), 0)
+
+    def test_a_worker_without_a_stderr_goes_on_answering(self):
+        """The thread that hears the answers of calls was lost with a line of the log, and every caller waited for ever."""
+        _, channel = self.start()
+        execute = channel.unary_unary("/snakepit.worker.v1.Worker/Execute")
+        for command, arguments, answer in (("lose_stderr", b"[]", b"null"), ("add", b"[1, 2]", b"3")):
+            asked = message((2, command.encode()), (4, message((2, arguments))))
+            told = execute(asked, metadata=self.metadata(), timeout=HANG)
+            self.assertEqual(told, message((1, message((2, answer)))))
 
     def test_any_client_hears_of_an_error_with_much_to_say(self):
         import grpc

@@ -58,16 +58,13 @@ class InlineServing(Serving):
         self._intake.set_up()
 
     def _tear_down(self) -> None:
-        if not self._registry.lifetime:
-            return
-        self._intake.stop_taking()
+        if self._registry.lifetime:
+            self._intake.stop_taking()
+            self.reading.compute()
+            self._registry.lifetime.close()
+        self._leave()
+        # From here on the standby watches for the end of the host, whatever the program does yet.
         self.reading.compute()
-        self._registry.lifetime.close()
-        try:
-            # What came in the instant before the mark was set.
-            self._refuse_all(self.waiting_line.abandon_all())
-        except HostGone:
-            pass
 
     def _take_and_run(self) -> None:
         take, flush, reading, intake = self.waiting_line.take, self.outgoing.flush, self.reading, self._intake

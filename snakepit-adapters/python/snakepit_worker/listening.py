@@ -26,7 +26,7 @@ READ_SIZE = 65536
 
 def listen(
     fd: int, incoming: Incoming, outgoing: Outgoing, wake_reader: int, take_in: Callable[[bytes], None],
-    at_end: Callable[[], None], is_over: Callable[[bytes], bool],
+    at_end: Callable[[], None], is_over: Callable[[bytes], bool], stopping: Stopping,
 ) -> None:
     """Reads until `is_over` says so of a byte of the wake pipe. `at_end` is called once at the end of the input, or of the output."""
 
@@ -44,25 +44,26 @@ def listen(
     while True:
         if not has_ended:
             # With its answers piling up unread, a host is heard no further; that it is gone shows all the same (POLLHUP).
-            poll.register(fd, 0 if outgoing.is_full else select.POLLIN)
+            poll.register(fd, 0 if outgoing.is_full or stopping.is_leaving else select.POLLIN)
         if outgoing.is_stalled:
             poll.register(outgoing.fd, select.POLLOUT)
         ready = dict(poll.poll())
-        if outgoing.fd in ready:
-            poll.unregister(outgoing.fd)
-            send_what_waits()
-        if fd in ready:
-            readable, data = ready[fd] & select.POLLIN, b""
-            if readable:
-                data = os.read(fd, READ_SIZE) if incoming.filling is None else incoming.fill(fd)
-            if data or (readable and incoming.filling is not None):
-                take_in(data)
-            else:
-                at_end()
-                has_ended = True
-                poll.unregister(fd)
-        if wake_reader in ready and is_over(os.read(wake_reader, 1)):
-            return
+        with stopping.turn:
+            if outgoing.fd in ready:
+                poll.unregister(outgoing.fd)
+                send_what_waits()
+            if fd in ready:
+                readable, data = bool(ready[fd] & select.POLLIN) and not stopping.is_leaving, b""
+                if readable:
+                    data = os.read(fd, READ_SIZE) if incoming.filling is None else incoming.fill(fd)
+                if data or (readable and incoming.filling is not None):
+                    take_in(data)
+                elif readable or ready[fd] != select.POLLIN:
+                    at_end()
+                    has_ended = True
+                    poll.unregister(fd)
+            if wake_reader in ready and is_over(os.read(wake_reader, 1)):
+                return
 
 
 class Listening(Stopping):
@@ -95,7 +96,7 @@ class Listening(Stopping):
 
     def _listen_or_end(self) -> None:
         try:
-            listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._on_wake)
+            listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._on_wake, self)
         except BaseException:
             # A dead worker is replaced, a deaf one is not.
             sys.excepthook(*sys.exc_info())

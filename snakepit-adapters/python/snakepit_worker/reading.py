@@ -151,6 +151,6 @@ class Reading(Stopping):
 
     def _read_until_called_back(self) -> None:
         # The main thread finds the end of the input itself once it has called the role back.
-        listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back)
+        listen(self._fd, self._incoming, self._outgoing, self._wake_reader, self._take_in, self._at_end, self._is_called_back, self)
         self._role.release()
         self._returned.release()

@@ -166,6 +166,14 @@ class Serving:
             self._intake.refuse(request)
         self.outgoing.flush()
 
+    def _leave(self) -> None:
+        """Answers all that was read: whatever is not goes nowhere else, though nothing was done with it."""
+        self.reading.read_no_more()
+        try:
+            self._refuse_all(self.waiting_line.abandon_all())
+        except HostGone:
+            pass
+
     # Called by the holder of the reading role; nothing may be raised there, and nothing may wait.
 
     def _refuse_waiting(self) -> None:

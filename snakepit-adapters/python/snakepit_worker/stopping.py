@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Stopping:
         self._interruptible = False
         self._nudges_left = NUDGES
         self.stop_signal = b""
+        self.turn = allocate_lock()
+        """Held by a thread that reads for others, from before it reads until all that came is seen to."""
+        self.is_leaving = False
         self.interrupt_main: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
@@ -46,6 +50,11 @@ class Stopping:
             self._interruptible = False
         if self.stopping:
             raise LeaveIdle
+
+    def read_no_more(self) -> None:
+        """Called by the main thread, which leaves: all that was read is seen to then, and the rest stays in the pipe, unread."""
+        with self.turn:
+            self.is_leaving = True
 
     def make_main_stop(self, waits: Callable[[], bool]) -> None:
         """Sees to it that a signal is not missed; called by another thread when one has come.

@@ -64,6 +64,7 @@ class TaskServing(Serving):
         except HostGone:
             self._host_is_gone()
         self._end_loop()
+        self._leave()
 
     def running_id(self) -> int:
         return self._current.get()

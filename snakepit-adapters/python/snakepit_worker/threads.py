@@ -61,6 +61,7 @@ class ThreadServing(Serving):
             self._host_is_gone()
         self._intake.stop_taking()
         self._registry.lifetime.close()
+        self._leave()
 
     def running_id(self) -> int:
         found: int = getattr(self._current, "request_id", 0)

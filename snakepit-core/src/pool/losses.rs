@@ -11,7 +11,6 @@ use crate::id::RequestId;
 use crate::pool::actor::PoolState;
 use crate::pool::in_flight::{Begun, Flight, Run, Stage};
 use crate::pool::message::Life;
-use crate::pool::replacing::TAKES_NO_MORE;
 use crate::pool::retry::{LossKind, RetryPolicy, RetryVerdict};
 use crate::session_affinity::Told;
 use crate::telemetry::Event;
@@ -73,8 +72,7 @@ impl PoolState {
     /// A worker takes no more work, and has not begun with a request: that goes elsewhere, as if it had waited on. Returns
     /// whether it does. A request whose caller is gone does not, nor does a stream of which some has come against the rules.
     pub(super) fn declined(&mut self, id: RequestId, life: Life, now: Instant) -> bool {
-        self.roster.takes_no_more(life);
-        self.recycle_asked(life, TAKES_NO_MORE.to_owned(), now);
+        self.takes_no_more(life, now);
         self.give_up_pins(life.slot);
         let Some(flight) = self.in_flight.get(id) else { return false };
         let is_here = matches!(flight.stage, Stage::Running(run) if run.life == life);

@@ -19,7 +19,7 @@ use crate::telemetry::Event;
 use crate::timer::Timer;
 
 /// Why a worker has to be replaced that declined a request.
-pub(super) const TAKES_NO_MORE: &str = "it takes no more requests";
+const TAKES_NO_MORE: &str = "it takes no more requests";
 
 /// A worker that wants to be replaced, and goes on for a while.
 #[derive(Debug)]
@@ -54,6 +54,18 @@ impl PoolState {
     /// A worker wants to be replaced.
     pub(super) fn recycle_asked(&mut self, life: Life, why: String, now: Instant) {
         self.recycle_for_cause(life, RecycleReason::Worker { why }, now);
+    }
+
+    /// A worker takes no more requests, and has said so to this life of the pool or to an earlier one: it is to be replaced,
+    /// unless another is about to take over.
+    pub(super) fn takes_no_more(&mut self, life: Life, now: Instant) {
+        let Some(ready) = self.roster.get(life) else { return };
+        ready.worker.vitals.declined();
+        self.roster.takes_no_more(life);
+        let substitute = self.args.shared.plan().substitute_of(life.slot);
+        if substitute.is_none() {
+            self.recycle_asked(life, TAKES_NO_MORE.to_owned(), now);
+        }
     }
 
     /// A worker is to be replaced for what it is like. Where it is like those before it, each of them as soon as it was there,

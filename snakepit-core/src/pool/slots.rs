@@ -101,12 +101,16 @@ impl PoolState {
         let capacity = capacity.clamp(1, self.args.shared.options.capacity);
         self.quarantines.remove(&slot);
         let running = self.args.shared.inbox.unread_ends(life, &worker.vitals);
+        let takes_no_more = worker.vitals.takes_no_more();
         // Of a worker that does not say what it has begun with, nothing could go elsewhere when it is lost.
         let prefetch = if worker.tells_started { self.args.shared.options.prefetch } else { 0 };
         let before = self.condition(slot);
         self.take_over(life);
         self.roster.ready(life, Seats { capacity, prefetch }, worker, now);
         self.roster.inherit(slot, running);
+        if takes_no_more {
+            self.takes_no_more(life, now);
+        }
         self.let_forget_all(life);
         self.tell_condition(before, life);
         if self.roster.is_retiring(slot) {

@@ -1,7 +1,7 @@
 //! The signs of life of one worker, and what it has in hand.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ pub(crate) struct Vitals {
     failed: AtomicU64,
     /// What its processes had resident when they were last looked at, in bytes; 0: nobody has looked.
     rss: AtomicU64,
+    takes_no_more: AtomicBool,
     ready_since: OnceLock<Instant>,
 }
 
@@ -82,6 +83,16 @@ impl Vitals {
     /// How long the worker has been ready. Counted from the first call, which the first life of its pool makes at once.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(*self.ready_since.get_or_init(|| now))
+    }
+
+    /// The worker has declined a request, and takes none for as long as it lives.
+    pub(crate) fn declined(&self) {
+        self.takes_no_more.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the worker has said to any life of its pool that it takes no more requests.
+    pub(crate) fn takes_no_more(&self) -> bool {
+        self.takes_no_more.load(Ordering::Relaxed)
     }
 
     /// Requests answered, and requests that failed.

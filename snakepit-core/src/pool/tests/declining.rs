@@ -223,6 +223,34 @@ async fn a_worker_that_declined_and_could_not_be_replaced_is_as_soon_as_another_
 }
 
 #[tokio::test(start_paused = true)]
+async fn s28_what_a_worker_declines_it_declines_to_every_life_of_the_pool() {
+    // The next life gave it requests again. A session that had been lost with it was said to begin anew, and did where it was.
+    let (adapter, boots) = Scripted::changing(1, Boot::Ready);
+    let mut bench = Bench::start_adapter(options(|o| o.heartbeat.misses = u32::MAX), adapter).await;
+    let mut life = bench.life().await;
+    boots.set(Boot::Never);
+    let declined = bench.send(in_session("work", "s").timeout(Duration::from_hours(1)));
+    let id = life.next_request().await;
+    decline(&life, id);
+    bench.settled(|stats| (stats.waiting, stats.total) == (1, 2)).await;
+    for _ in 0..2 {
+        bench.kill_pool().await;
+        bench.settled(|stats| (stats.total, stats.retiring, stats.available) == (2, 1, 0)).await;
+    }
+    assert_eq!(declined.await.unwrap().unwrap_err().code(), "pool_restarted");
+    let call = bench.send(in_session("work", "s").timeout(Duration::from_hours(1)));
+    bench.settled(|stats| stats.waiting == 1).await;
+    assert!(!life.has_more(), "it was given another request");
+    boots.set(Boot::Ready);
+    let mut next = bench.life().await;
+    let id = next.next_request().await;
+    next.answer(id, &done());
+    assert_eq!(call.await.unwrap().unwrap().worker, next.life);
+    bench.settled(|stats| (stats.total, stats.available) == (1, 1)).await;
+    assert!(life.has_left());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pool_whose_only_worker_takes_no_more_and_is_not_replaced_yet_is_not_ready() {
     let mut bench = Bench::start(options(|_| {})).await;
     let call = bench.call("work");

@@ -12,7 +12,7 @@ use crate::port::frame::Kind;
 use crate::worker::beginning::Expectations;
 use crate::worker::command::Commands;
 use crate::worker::crew::asked::Reply;
-use crate::worker::intake::{Asked, Intake, ReadEnd};
+use crate::worker::intake::{Asked, Intake, ReadEnd, Reading, ReadingTurn};
 use crate::worker::output::Output;
 use crate::worker::requests::{Job, Requests};
 use crate::worker::turns::{LastLook, StandbyVerdict, Turns};
@@ -36,6 +36,7 @@ pub(super) struct Crew {
     output: Output,
     /// Locked by the one thread that has the reading.
     intake: Mutex<Intake>,
+    reading: ReadingTurn,
     shared: Mutex<Shared>,
     /// Woken to take over the reading, or to run a request.
     standby: Condvar,
@@ -97,6 +98,7 @@ impl Crew {
             wants_to_go: AtomicBool::new(false),
             output,
             intake: Mutex::new(intake),
+            reading: ReadingTurn::default(),
             shared: Mutex::new(Shared {
                 requests: Requests::new(terms.threads),
                 expectations: Expectations::new(names),
@@ -192,7 +194,8 @@ impl Crew {
 
     /// Reads what the host sends next, and gives the reading back.
     fn read(&self, asked: &mut Vec<Asked>) {
-        let read = self.intake.lock().unwrap_or_else(PoisonError::into_inner).next(asked);
+        let (turn, read) =
+            self.intake.lock().unwrap_or_else(PoisonError::into_inner).next(asked, &self.reading);
         let mut replies = Vec::new();
         let mut shared = self.shared();
         let taken = asked.drain(..).try_for_each(|asked| shared.take(asked, &mut replies));
@@ -205,6 +208,7 @@ impl Crew {
         for reply in replies {
             self.reply(reply);
         }
+        drop(turn);
         match read.and(taken.map_err(ReadEnd::Breach)) {
             Ok(()) => {}
             Err(ReadEnd::HostGone) => self.end(End::Done),
@@ -233,12 +237,13 @@ impl Crew {
 
     /// Takes no more work, finishes what runs, and leaves.
     pub(super) fn terminate(&self) {
-        let mut shared = self.shared();
-        let refused = shared.requests.terminate();
-        drop(shared);
+        // Another thread may find that nothing is left to do, and the worker must not leave before these are answered.
+        let turn = self.reading.take();
+        let refused = self.shared().requests.terminate();
         for id in refused {
             self.reply(Reply::draining(id));
         }
+        drop(turn);
         self.standby.notify_all();
         if self.shared().requests.is_drained() {
             self.flush();
@@ -283,8 +288,16 @@ impl Crew {
         self.output.end();
     }
 
-    /// Waits until the worker has nothing left to do.
+    /// Waits until the worker has nothing left to do. From then on nothing more is read.
     pub(super) fn await_end(&self) -> End {
+        let end = self.first_end();
+        if end == End::Done {
+            *self.reading.take() = Reading::IsOver;
+        }
+        end
+    }
+
+    fn first_end(&self) -> End {
         let mut shared = self.shared();
         loop {
             if let Some(end) = &shared.end {

@@ -1,6 +1,7 @@
 //! Reading what the host sends, and what each frame means to the worker. One thread at a time does.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +55,26 @@ impl From<ProtocolError> for ReadEnd {
     }
 }
 
+/// Had by who reads, from before anything is read until all of it is seen to. Who leaves takes it, too, and says that it is over:
+/// so whatever was read is answered, and the rest stays in the pipe, from where it can go elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct ReadingTurn(Mutex<Reading>);
+
+pub(super) type ReadingGuard<'turn> = MutexGuard<'turn, Reading>;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Reading {
+    #[default]
+    GoesOn,
+    IsOver,
+}
+
+impl ReadingTurn {
+    pub(super) fn take(&self) -> ReadingGuard<'_> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Intake {
     from_host: FromHost,
@@ -91,24 +112,48 @@ impl Intake {
                 Some(Incoming::Frame(Frame { kind, .. }) | Incoming::Begun { kind, .. }) => {
                     return Err(ProtocolError::OutOfOrder { kind, when: "before Hello" }.into());
                 }
-                None => self.read()?,
+                None => {
+                    let waited_for = self.wait()?;
+                    self.read(waited_for)?;
+                }
             }
         }
     }
 
-    /// Everything that is there, or waits until something is.
-    pub(super) fn next(&mut self, asked: &mut Vec<Asked>) -> Result<(), ReadEnd> {
-        self.take(asked)?;
-        while asked.is_empty() {
-            self.read()?;
-            self.take(asked)?;
+    /// Everything that is there, or waits until something is, or until nothing more is to be read. Who has the turn then has
+    /// had it since before any of it was read.
+    pub(super) fn next<'turn>(
+        &mut self,
+        asked: &mut Vec<Asked>,
+        turn: &'turn ReadingTurn,
+    ) -> (ReadingGuard<'turn>, Result<(), ReadEnd>) {
+        let mut guard = turn.take();
+        let mut read = self.take(asked);
+        while read.is_ok() && asked.is_empty() && *guard == Reading::GoesOn {
+            drop(guard);
+            let waited_for = self.wait();
+            guard = turn.take();
+            if *guard == Reading::GoesOn {
+                read =
+                    waited_for.and_then(|waited_for| self.read(waited_for)).and_then(|()| self.take(asked));
+            }
         }
-        Ok(())
+        (guard, read)
     }
 
-    fn read(&mut self) -> Result<(), ReadEnd> {
+    fn wait(&mut self) -> Result<Option<usize>, ReadEnd> {
         loop {
-            match self.from_host.read(&mut self.decoder) {
+            match self.from_host.wait(&mut self.decoder) {
+                Ok(waited_for) => return Ok(waited_for),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(ReadEnd::HostGone),
+            }
+        }
+    }
+
+    fn read(&mut self, waited_for: Option<usize>) -> Result<(), ReadEnd> {
+        loop {
+            match self.from_host.read(waited_for, &mut self.decoder) {
                 Ok(len) if len > 0 => {
                     self.arrived = Instant::now();
                     return Ok(());

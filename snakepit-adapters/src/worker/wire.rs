@@ -18,15 +18,21 @@ pub(super) enum FromHost {
 }
 
 impl FromHost {
-    /// Waits for bytes and gives them to the decoder: how many, 0 at the end.
-    pub(super) fn read(&mut self, decoder: &mut Decoder) -> io::Result<usize> {
+    /// Waits for bytes. Those of a stream are with the decoder then: how many, 0 at the end. Those of a pipe lie there, unread.
+    pub(super) fn wait(&mut self, decoder: &mut Decoder) -> io::Result<Option<usize>> {
         match self {
-            Self::Pipe(pipe) => {
-                arrival(pipe)?;
-                read_to(pipe, &mut decoder.room())
-            }
+            Self::Pipe(pipe) => arrival(pipe).map(|()| None),
             #[cfg(feature = "grpc")]
-            Self::Stream(stream) => stream.read(decoder.buffer()),
+            Self::Stream(stream) => stream.read(decoder.buffer()).map(Some),
+        }
+    }
+
+    /// Gives the decoder what was waited for, if it does not have it: how many bytes, 0 at the end.
+    pub(super) fn read(&mut self, waited_for: Option<usize>, decoder: &mut Decoder) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => read_to(pipe, &mut decoder.room()),
+            #[cfg(feature = "grpc")]
+            Self::Stream(_) => Ok(waited_for.unwrap_or(0)),
         }
     }
 }

@@ -140,6 +140,25 @@ impl Host {
         rustix::io::ioctl_fionread(&self.from_worker).unwrap()
     }
 
+    /// How many bytes the worker has not read.
+    pub(super) fn unread_by_worker(&self) -> u64 {
+        rustix::io::ioctl_fionread(self.to_worker.as_ref().unwrap()).unwrap()
+    }
+
+    /// The frames that the worker has said by now.
+    pub(super) fn said_by_now(&mut self) -> Vec<Frame> {
+        let mut said = Vec::new();
+        while self.unread() > 0 {
+            said.extend(self.next());
+        }
+        while let Some(incoming) = self.decoder.next_incoming().unwrap() {
+            if let Incoming::Frame(frame) = incoming {
+                said.push(frame);
+            }
+        }
+        said
+    }
+
     /// The next frame; `None` when the worker has closed its end.
     pub(super) fn next(&mut self) -> Option<Frame> {
         loop {
@@ -192,6 +211,10 @@ impl Host {
         let error: Value = serde_json::from_slice(&frame.body).unwrap();
         assert_eq!(error["kind"], kind, "{error}");
         error
+    }
+
+    pub(super) fn crew(&self) -> Arc<Crew> {
+        Arc::clone(self.crew.as_ref().unwrap())
     }
 
     /// What SIGTERM does.

@@ -357,8 +357,8 @@ def bad_files(folder: Path) -> None:
         ("siz = 2\n", ["pit.toml, line 7", "unknown key siz", "mean size"]),
         ("[pools.default.heartbeat]\nmiss = 1\n", ["heartbeat.miss", "misses"]),
         ("timeout = 250\n", ["timeout", "a duration"]),
-        ("[pools.default.restart]\nintensity = \"x\"\n", ["restart.intensity", "u32"]),
-        ("env = { A = 1 }\n", ["env.A", "a string"]),
+        ("[pools.default.restart]\nintensity = \"x\"\n", ["restart.intensity", "a whole number from 0 to", "not \"x\""]),
+        ("env = { A = 1 }\n", ["env.A", "a text"]),
     ]:
         refused(f"a bad file: {pool.strip()!r}", config(folder, pool), words)
 

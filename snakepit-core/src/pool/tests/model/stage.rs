@@ -1,22 +1,22 @@
-//! The stage that a script is played on.
+//! The stage that a script is played on: what each step does. What comes of it is heard in `hearing`, and held to account in `ending`.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use crate::adapter::scripted::{self, Scripted};
-use crate::adapter::{AdapterFailure, AdapterMessage, StreamWindow};
+use crate::adapter::{AdapterFailure, StreamWindow};
 use crate::config::{PoolOptions, RestartOptions};
-use crate::error::{DrainError, ExecuteError, RecycleError};
-use crate::pool::message::Life;
+use crate::error::{DrainError, RecycleError};
 use crate::pool::tests::bench::{Bench, options};
-use crate::pool::tests::model::callers::{Call, Heard, name};
+use crate::pool::tests::model::callers::{Call, name};
 use crate::pool::tests::model::sessions::Sessions;
-use crate::pool::tests::model::workers::{Production, Sent, StreamTask, Task, Worker, pick};
+use crate::pool::tests::model::workers::{Production, Sent, StreamTask, Worker, pick};
 use crate::pool::tests::model::{Boots, End, Setting, Step, Wish};
-use crate::pool::{Drained, Permit, PoolStats};
-use crate::worker::WorkerPhase;
+use crate::pool::{Drained, Permit};
+
+mod ending;
+mod hearing;
 
 /// How long anything takes at most that nobody holds up: longer than the longest timeout and every rest.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -267,202 +267,6 @@ impl Stage {
         // Requests that were on their way to its worker go on there.
         self.let_happen(Duration::from_millis(1)).await;
         self.sessions.ended(session);
-    }
-
-    /// Lets time pass, and keeps book.
-    async fn let_happen(&mut self, time: Duration) {
-        tokio::time::sleep(time).await;
-        while let Ok(end) = self.bench.lives.try_recv() {
-            self.workers.push(Worker::new(end));
-        }
-        let ready = self.ready_lives().await;
-        self.sessions.keep(&ready);
-        for worker in 0..self.workers.len() {
-            while self.workers[worker].end.has_more() {
-                let message = self.workers[worker].end.next().await;
-                self.hear(worker, message, &ready);
-            }
-            let (has, most) = (self.workers[worker].has.len(), self.setting.capacity + self.setting.prefetch);
-            assert!(has <= usize::from(most), "a worker for {most} has {has}");
-        }
-        self.hear_answers(&ready).await;
-        // Whoever waited for a place has used it by now.
-        let held = self.bench.pool.shared().reservations.held();
-        assert_eq!(held, self.permits.len(), "a place is held by nobody, or by two");
-        self.see_off();
-        self.hear_drains().await;
-    }
-
-    /// A worker is told something.
-    fn hear(&mut self, worker: usize, message: AdapterMessage, ready: &HashSet<Life>) {
-        let worker = &mut self.workers[worker];
-        let (id, request, stream) = match message {
-            AdapterMessage::Execute { id, request, .. } => (id, request, None),
-            AdapterMessage::ExecuteStream { id, request, chunks, .. } => {
-                (id, request, Some(Production::new(chunks)))
-            }
-            AdapterMessage::Credit { id, chunks, bytes } => return worker.credit(id, chunks, bytes),
-            AdapterMessage::Cancel { id } => {
-                let has = worker.cancel(id);
-                assert!(has || self.was_killed, "{id} was cancelled where nobody has it");
-                return;
-            }
-            AdapterMessage::EndSession { .. } => return,
-            other => panic!("nobody asked for {other:?}"),
-        };
-        let call: usize = request.command.parse().unwrap();
-        worker.has.push(Task { id, call, begun: false, is_cancelled: false, stream });
-        let life = worker.life();
-        let Call { wish, given, task, is_shut_out, .. } = &mut self.calls[call];
-        assert!(task.is_some(), "nobody waits for it, and it runs");
-        assert!(!*is_shut_out, "it came to a pool that was drained");
-        given.to(life, *wish);
-        if let Some(session) = wish.session {
-            self.sessions.given(session, life, ready);
-        }
-    }
-
-    /// The lives that take requests.
-    async fn ready_lives(&self) -> HashSet<Life> {
-        let workers = self.bench.pool.workers().await.unwrap_or_default();
-        let ready = workers.into_iter().filter(|worker| worker.phase == WorkerPhase::Ready);
-        ready.map(|worker| Life { slot: worker.slot, incarnation: worker.incarnation }).collect()
-    }
-
-    /// Workers that have left as they were asked to had nothing that anybody waits for.
-    fn see_off(&mut self) {
-        for mut worker in std::mem::take(&mut self.workers) {
-            if !worker.end.has_left() {
-                self.workers.push(worker);
-                continue;
-            }
-            for task in worker.has {
-                let call = &mut self.calls[task.call];
-                // A reader that takes its time has not come to the end that its pool has told it.
-                let is_told = task.is_cancelled || self.was_killed;
-                let is_over = call.task.is_none() || call.wish.streams && is_told;
-                assert!(is_over, "a worker left with a request that somebody waits for");
-                call.given.now = None;
-            }
-        }
-    }
-
-    /// A pool that says that it is drained has nothing left to do.
-    async fn hear_drains(&mut self) {
-        let (ended, waiting): (Vec<_>, _) = self.drains.drain(..).partition(JoinHandle::is_finished);
-        self.drains = waiting;
-        for drain in ended {
-            match drain.await.expect("a drain panicked") {
-                Ok(_) => assert!(self.workers.iter().all(|w| w.has.is_empty()), "a drained pool is at work"),
-                Err(DrainError::Resumed { .. }) => assert!(!self.is_draining, "nobody resumed it"),
-                Err(DrainError::TimedOut { .. }) => {}
-                Err(other) => panic!("{other}"),
-            }
-        }
-    }
-
-    async fn hear_answers(&mut self, ready: &HashSet<Life>) {
-        for number in 0..self.calls.len() {
-            let Some(heard) = self.calls[number].hear(number).await else { continue };
-            let Call { wish, has_place, .. } = self.calls[number];
-            match heard {
-                Err(ExecuteError::PoolRestarted { .. }) => {
-                    assert!(self.was_killed, "the pool's own actors died of themselves");
-                }
-                // Which may have been the answer to the wish for a place.
-                Err(ExecuteError::PoolFailed { .. } | ExecuteError::PoolDraining { .. }) => {
-                    self.may_not_have_asked |= has_place;
-                }
-                Ok(_) | Err(_) => {}
-            }
-            match (wish.session, &heard) {
-                (Some(session), Ok(Heard::Answer(response))) => {
-                    if self.calls.iter().any(|call| call.is_unread_in(session)) {
-                        self.sessions.may_begin_anew(session);
-                    }
-                    self.sessions.answered(session, response, ready);
-                }
-                (Some(session), Err(error)) => self.sessions.failed(session, error),
-                (Some(_), Ok(Heard::Stream(_))) | (None, _) => {}
-            }
-        }
-    }
-
-    /// Workers answer whatever they have, until every caller has its answer and every place is free.
-    pub(super) async fn end(mut self) {
-        self.permits.clear();
-        self.boot(Boots::Quick);
-        self.resume().await;
-        self.calls.iter().for_each(Call::read_all);
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.calls.iter().any(|call| call.task.is_some())
-            || self.changes.iter().any(|change| !change.is_finished())
-            || self.workers.iter().any(|w| !w.has.is_empty())
-            || !self.drains.is_empty()
-        {
-            assert!(tokio::time::Instant::now() < deadline, "somebody still waits");
-            self.finish_streams().await;
-            for worker in 0..self.workers.len() {
-                self.answer(worker, 0);
-            }
-            self.let_happen(Duration::from_millis(10)).await;
-        }
-        for change in self.changes.drain(..) {
-            change.await.expect("a change panicked");
-        }
-        let stats = self.calm_down().await;
-        assert_eq!((stats.waiting, stats.stalls), (0, 0), "{stats:?}");
-        if !self.was_killed {
-            let calls = self.calls.len() as u64;
-            assert!(
-                stats.requests == calls || self.may_not_have_asked && stats.requests < calls,
-                "{stats:?}"
-            );
-        }
-        // Nothing falls out of the books, also where the pool was restarted.
-        assert_eq!(stats.requests, stats.succeeded + stats.failed, "{stats:?}");
-        let lives: HashSet<_> = self.workers.iter().map(Worker::life).collect();
-        assert_eq!((lives.len(), self.workers.len()), (self.size.into(), self.size.into()));
-        self.leaves_nothing_behind().await;
-    }
-
-    /// Every stream that is read goes on, however slow its reader was until now.
-    async fn finish_streams(&mut self) {
-        for worker in 0..self.workers.len() {
-            for which in 0..self.workers[worker].has.len() {
-                self.produce(worker, which, u8::MAX);
-            }
-        }
-        self.let_happen(Duration::from_millis(1)).await;
-        for task in self.workers.iter().flat_map(|worker| &worker.has) {
-            let is_read = self.calls[task.call].task.is_some() && !task.is_cancelled;
-            let has_credit = task.stream.as_ref().is_none_or(Production::has_credit);
-            assert!(!is_read || has_credit, "all was taken, and no more may be sent");
-        }
-    }
-
-    /// Waits until the pool is as it is to be, with nothing to do.
-    async fn calm_down(&mut self) -> PoolStats {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let size = usize::from(self.size);
-        loop {
-            self.let_happen(Duration::from_millis(50)).await;
-            let stats = self.bench.stats().await;
-            if (stats.available, stats.total, stats.running) == (size, size, 0) {
-                self.let_happen(Duration::from_millis(1)).await;
-                return stats;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "the pool never got there: {stats:?}");
-        }
-    }
-
-    /// As many workers as in the beginning are as many tasks: actors, timers and whatever else.
-    async fn leaves_nothing_behind(&mut self) {
-        self.resize(self.setting.size).await;
-        self.calm_down().await;
-        // Every timer that was set has rung by then.
-        self.let_happen(QUIET).await;
-        assert_eq!(tasks(), self.tasks_at_rest, "tasks at rest");
     }
 }
 

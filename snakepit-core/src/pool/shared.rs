@@ -40,7 +40,7 @@ pub(crate) struct PoolShared {
     /// Shared with the other pools, so that a request's number is unique in the whole pit.
     requests: Arc<AtomicU64>,
     events: EventSink,
-    figures: Mutex<CallFigures>,
+    figures: CallFigures,
     /// Which slots there are to be; never locked while another actor is waited for.
     plan: Mutex<SlotPlan<ActorCell>>,
     starters_under: Mutex<Option<ActorId>>,
@@ -81,7 +81,7 @@ impl PoolShared {
         events: EventSink,
     ) -> Self {
         let address = Address::default();
-        let figures = Mutex::new(CallFigures::new(name.clone()));
+        let figures = CallFigures::new(name.clone());
         Self {
             name,
             inbox: Arc::new(Inbox::new(address.clone(), options.queue_limit)),
@@ -157,8 +157,8 @@ impl PoolShared {
     }
 
     /// Where calls are measured.
-    pub(super) fn figures(&self) -> MutexGuard<'_, CallFigures> {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn figures(&self) -> &CallFigures {
+        &self.figures
     }
 
     /// Where events are told.

@@ -2,7 +2,7 @@
 //! nothing else.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{Histogram, counter, gauge, histogram};
@@ -24,9 +24,15 @@ pub(crate) struct CallFigures {
     pool: PoolName,
     wait_time: Histogram,
     run_time: Histogram,
+    durations: Mutex<CallDurations>,
+}
+
+/// How long callers waited for their answers.
+#[derive(Default)]
+struct CallDurations {
     /// Where the durations of a command are.
     places: HashMap<Arc<str>, usize>,
-    durations: Vec<Durations>,
+    of: Vec<Durations>,
     others: Durations,
 }
 
@@ -66,15 +72,13 @@ impl CallFigures {
         Self {
             wait_time: histogram!(metric::CALL_WAIT_TIME.name, "pool" => label()),
             run_time: histogram!(metric::CALL_RUN_TIME.name, "pool" => label()),
-            places: HashMap::new(),
-            durations: Vec::new(),
-            others: Durations::default(),
+            durations: Mutex::default(),
             pool,
         }
     }
 
     /// Measures a call.
-    pub(crate) fn call(&mut self, call: CallFigure<'_>) {
+    pub(crate) fn call(&self, call: CallFigure<'_>) {
         let CallFigure { command, outcome, waited, ran, timed_out } = call;
         self.wait_time.record(waited);
         if let Some(ran) = ran {
@@ -85,30 +89,21 @@ impl CallFigures {
             counter!(metric::CALL_TIMEOUTS.name, "pool" => self.pool.to_string(), "stage" => stage)
                 .increment(1);
         }
-        self.duration(command, outcome).record(waited + ran.unwrap_or_default());
+        let duration = self.durations().of(&self.pool, command, outcome).clone();
+        duration.record(waited + ran.unwrap_or_default());
     }
 
     /// Measures a call that was refused before the pool saw it. A command that no call has come with gets no label for it: a
     /// caller may have made it up.
-    pub(crate) fn refused(&mut self, command: &str, outcome: &'static str) {
-        let (durations, command) = match self.places.get(command) {
-            Some(place) => (&mut self.durations[*place], command),
-            None => (&mut self.others, OTHER),
-        };
-        durations.of(&self.pool, command, outcome).record(Duration::ZERO);
+    pub(crate) fn refused(&self, command: &str, outcome: &'static str) {
+        let duration = self.durations().of_known(&self.pool, command, outcome).clone();
+        duration.record(Duration::ZERO);
     }
 
-    fn duration(&mut self, command: &Arc<str>, outcome: &'static str) -> &Histogram {
-        let place = match self.places.get(command) {
-            Some(place) => *place,
-            None if self.durations.len() < COMMANDS => {
-                self.places.insert(Arc::clone(command), self.durations.len());
-                self.durations.push(Durations::default());
-                self.durations.len() - 1
-            }
-            None => return self.others.of(&self.pool, OTHER, outcome),
-        };
-        self.durations[place].of(&self.pool, command, outcome)
+    /// Held for as long as it takes to find a handle: what is told to a recorder is told without it, since a recorder may make
+    /// calls of its own.
+    fn durations(&self) -> MutexGuard<'_, CallDurations> {
+        self.durations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says how the pool stands.
@@ -128,6 +123,24 @@ impl CallFigures {
         gauge!(metric::WORKER_MAX.name, "pool" => pool()).set(size as f64);
         gauge!(metric::CALL_PENDING.name, "pool" => pool()).set(waiting as f64);
         gauge!(metric::CALL_RUNNING.name, "pool" => pool()).set(running as f64);
+    }
+}
+
+impl CallDurations {
+    fn of(&mut self, pool: &PoolName, command: &Arc<str>, outcome: &'static str) -> &Histogram {
+        if !self.places.contains_key(command) && self.of.len() < COMMANDS {
+            self.places.insert(Arc::clone(command), self.of.len());
+            self.of.push(Durations::default());
+        }
+        self.of_known(pool, command, outcome)
+    }
+
+    /// The same for a command that gets no label of its own, unless it has one.
+    fn of_known(&mut self, pool: &PoolName, command: &str, outcome: &'static str) -> &Histogram {
+        match self.places.get(command) {
+            Some(place) => self.of[*place].of(pool, command, outcome),
+            None => self.others.of(pool, OTHER, outcome),
+        }
     }
 }
 
@@ -151,14 +164,52 @@ impl std::fmt::Debug for CallFigures {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use metrics::HistogramFn;
+
     use super::*;
     use crate::telemetry::recorder::Told;
+
+    /// Makes a call of its own when it is told of one, which is refused.
+    #[derive(Default)]
+    struct Calling {
+        figures: OnceLock<Arc<CallFigures>>,
+        told: AtomicUsize,
+    }
+
+    impl HistogramFn for Calling {
+        fn record(&self, _: f64) {
+            if self.told.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.figures.get().unwrap().refused("work", "saturated");
+            }
+        }
+    }
+
+    #[test]
+    fn a_recorder_may_make_a_call_that_is_refused() {
+        // The figures were held while the recorder was told, and it waited for them for ever.
+        let (figures, calling) =
+            (Arc::new(CallFigures::new(PoolName::new("p").unwrap())), Arc::new(Calling::default()));
+        calling.figures.set(Arc::clone(&figures)).unwrap();
+        let histogram = Histogram::from_arc(Arc::clone(&calling));
+        figures.durations().others.0.push(("saturated", histogram));
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            figures.refused("work", "saturated");
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_mins(1)).expect("it waits for itself");
+        assert_eq!(calling.told.load(Ordering::Relaxed), 2);
+    }
 
     #[test]
     fn commands_beyond_the_limit_share_a_label() {
         let told = Told::default();
         metrics::with_local_recorder(&told, || {
-            let mut figures = CallFigures::new(PoolName::new("p").unwrap());
+            let figures = CallFigures::new(PoolName::new("p").unwrap());
             for number in 0..150 {
                 let command: Arc<str> = format!("c{number}").into();
                 let (waited, ran) = (Duration::from_millis(250), Some(Duration::from_millis(500)));

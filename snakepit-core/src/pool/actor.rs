@@ -17,7 +17,7 @@ use crate::pool::closing::Closing;
 use crate::pool::deadlines::Deadlines;
 use crate::pool::draining::DrainReply;
 use crate::pool::in_flight::InFlight;
-use crate::pool::inbox::{Mail, Reading};
+use crate::pool::inbox::{Mail, Reading, more_is_likely};
 use crate::pool::lives::Lives;
 use crate::pool::message::{
     Life, PoolCommand, PoolMessage, PoolTimer, ReadyReply, SessionReport, SlotReport, Wanted, WorkerReport,
@@ -38,9 +38,6 @@ use crate::session_affinity::SessionAffinityMessage;
 use crate::telemetry::Event;
 use crate::timer::Timer;
 use crate::worker::WorkerMessage;
-
-/// With more requests at workers than this, those that come together are waited for before they are read.
-const FEW: usize = 2;
 
 /// So many workers are written to by the pool itself for what it has read at once; the others' actors write beside it.
 const WRITTEN_HERE: usize = 2;
@@ -154,7 +151,7 @@ impl Actor for Pool {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if matches!(message, PoolMessage::Posted) && state.more_is_likely() {
+        if matches!(message, PoolMessage::Posted) && state.waits_for_more() {
             yield_now().await;
         }
         let now = Instant::now();
@@ -226,12 +223,10 @@ impl PoolState {
         }
     }
 
-    /// Whether a request has come that is likely to be the first of several: answers wake their callers together, and each
-    /// caller asks again, so that one turn of the runtime later all of them lie in the inbox. Answers among which there is no
-    /// request wait for nothing. Whoever waits in line is nobody that an answer wakes.
-    fn more_is_likely(&self) -> bool {
-        let at_workers = self.in_flight.len().saturating_sub(self.line.len());
-        at_workers > FEW && self.args.shared.inbox.asks()
+    /// Whether to let a turn of the runtime pass before the inbox is read. Answers among which there is no request wait for
+    /// nothing.
+    fn waits_for_more(&self) -> bool {
+        more_is_likely(self.in_flight.len(), self.line.len()) && self.args.shared.inbox.asks()
     }
 
     /// Reads all that was put into the inbox before this message, or beside it.

@@ -10,6 +10,9 @@ use crate::id::RequestId;
 use crate::pool::message::{Life, PoolCommand, PoolMessage, Submission, WorkerReport};
 use crate::pool::vitals::Vitals;
 
+/// With more requests at workers than this, those that come together are waited for before they are read.
+const FEW: usize = 2;
+
 /// How much may lie here and still keep the memory that it took.
 const KEPT: usize = 1024;
 
@@ -184,6 +187,13 @@ impl Inbox {
     }
 }
 
+/// Whether a request that lies here is likely to be the first of several: answers wake their callers together, and each caller
+/// asks again, so that one turn of the runtime later all of them lie here. Whoever waits in line is nobody that an answer wakes.
+#[must_use]
+pub(super) fn more_is_likely(under_way: usize, waiting: usize) -> bool {
+    under_way.saturating_sub(waiting) > FEW
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -219,6 +229,24 @@ mod tests {
             other => panic!("{other:?} is not what was put here"),
         };
         inbox.take(Vec::new(), 0).messages.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn those_who_wait_in_line_put_no_call_off() {
+        for (under_way, waiting, likely) in [
+            (0, 0, false),
+            (2, 0, false),
+            (3, 0, true),
+            (1002, 1000, false),
+            (1003, 1000, true),
+            (5, 5, false),
+        ] {
+            assert_eq!(
+                more_is_likely(under_way, waiting),
+                likely,
+                "{under_way} under way, {waiting} waiting"
+            );
+        }
     }
 
     #[tokio::test]

@@ -97,10 +97,10 @@ class Reading(Stopping):
             if self.stopping:
                 self._interruptible = False
                 raise LeaveIdle
-            # Only the wait may be broken off, and whoever is killed in it has read nothing: a read that waits still takes what
-            # comes between the kill and its end, and then nobody can tell that the request was not begun with.
-            self._arrival.poll()
-            self._interruptible = False
+        # Only the wait may be broken off, and whoever is killed in it has read nothing: a read that waits still takes what
+        # comes between the kill and its end, and then nobody can tell that the request was not begun with.
+        self._arrival.poll()
+        self._interruptible = False
         data = os.read(self._fd, READ_SIZE) if self._incoming.filling is None else self._incoming.fill(self._fd)
         if not data and self._incoming.filling is None:
             return False

@@ -2,9 +2,16 @@
 
 import os
 import tempfile
+import time
 import unittest
 
-from fake_host import CANCEL, CHUNK, END, ERROR, Host, frame
+from fake_host import CANCEL, CHUNK, END, ERROR, HANG, Host, frame
+
+
+def waits_of(pid):
+    """The function of the kernel that a process's main thread waits in."""
+    with open(f"/proc/{pid}/wchan") as wchan:
+        return wchan.read()
 
 
 class Streams(unittest.TestCase):
@@ -70,6 +77,18 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.host.lines_of_stdout(1), ["made 2"])
         self.host.send(frame(CANCEL, number))
         self.host.error(number)
+
+    @unittest.skipUnless(os.access("/proc/self/wchan", os.R_OK), "there is no such file here")
+    def test_a_stream_that_waits_for_credit_reads_nothing_before_there_is_something(self):
+        # A read that waits takes what comes between a kill and its end, and a request that nobody began with counted as read.
+        number = self.host.begin_stream("count", {"n": 3}, chunks=1)
+        self.host.expect(CHUNK, number)
+        deadline = time.monotonic() + HANG
+        while not (waits_in := waits_of(self.host.process.pid)).startswith(("poll", "do_poll", "do_sys_poll")):
+            if time.monotonic() > deadline:
+                self.assertEqual(waits_in, "0", "it waits elsewhere")
+                self.skipTest("the system does not say what a process waits in")
+            time.sleep(0.01)
 
     def test_a_reader_that_does_not_read_stops_the_worker_and_nothing_is_lost(self):
         number = self.host.begin_stream("yield_sizes", [[100_000] * 50])

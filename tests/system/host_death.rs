@@ -39,7 +39,10 @@ impl Host {
     /// Kills the host and the shims of its workers at once: the host is stopped first, so that it cannot react.
     pub(crate) fn kill_with_shims(&mut self) {
         let shims: Vec<i32> = self.workers.iter().map(|worker| parent(*worker)).collect();
-        signal(self.child.id().cast_signed(), Signal::SIGSTOP);
+        let host = self.child.id();
+        signal(host.cast_signed(), Signal::SIGSTOP);
+        // Its threads stop one after the other, and until then one of them may see a shim die and end what is left of its tree.
+        assert!(oracle::holds_within(HANG, || all_stopped(host)), "the host does not stop");
         for shim in shims {
             signal(shim, Signal::SIGKILL);
         }
@@ -53,6 +56,15 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether every thread of a process stands still.
+fn all_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.map(|thread| thread.unwrap().path().join("stat")).all(|stat| {
+        let stat = std::fs::read_to_string(stat).unwrap();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    })
 }
 
 /// The parent of a process: of a worker, its shim.
